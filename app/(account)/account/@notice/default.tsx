@@ -1,0 +1,4 @@
+/** Where no address says otherwise, nothing is to be told. */
+export default function NoNotice() {
+  return null
+}

@@ -1,0 +1,34 @@
+/** What a change of an address just did. */
+import { z } from 'zod'
+import type { RefusalCode } from '@/lib/base/refusals'
+import { outcomesOf } from '../../../_lib/outcome'
+
+/** Refusals that are told on the page that asks for the code. */
+const REFUSED = [
+  'code_wrong',
+  'code_expired',
+  'code_exhausted',
+  'rate_limited',
+  'email_taken',
+  'not_found',
+] as const satisfies RefusalCode[]
+
+const address = z.string().max(254)
+
+const schema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('verified'), id: z.uuid(), address }),
+  z.object({ kind: z.enum(['primary', 'removed']), address }),
+  z.object({
+    kind: z.literal('refused'),
+    code: z.enum(REFUSED),
+    retryAfterSeconds: z.number().optional(),
+  }),
+])
+
+export const { keep: keepOutcome, last: lastOutcome } = outcomesOf('/account/emails', schema)
+
+/** A refusal as an outcome; one without words of its own there is told as "no longer here". */
+export function refusedOutcome(refusal: { code: RefusalCode; retryAfterSeconds?: number }) {
+  const code = REFUSED.find((known) => known === refusal.code) ?? 'not_found'
+  return { kind: 'refused' as const, code, retryAfterSeconds: refusal.retryAfterSeconds }
+}

@@ -1,0 +1,48 @@
+import { getTranslations } from 'next-intl/server'
+import type { ReactNode } from 'react'
+import { notify, requests } from '@/lib'
+import { AccountShell } from '../../../components/account/shell'
+import {
+  layoutDashboard,
+  mail,
+  monitorSmartphone,
+  shieldCheck,
+  smartphone,
+  userRound,
+} from '../../../components/ui/icons'
+import { summaryOf, whoIs } from '../../_lib/guard'
+
+/** The console's frame. It guards nothing: without a session each page sends the browser to sign-in. */
+export default async function AccountLayout({
+  children,
+  notice,
+}: {
+  children: ReactNode
+  notice: ReactNode
+}) {
+  const { session } = await whoIs()
+  const user = session && (await summaryOf(session.userId))
+  if (!user) return children
+  const t = await getTranslations('account')
+  const { productName, logoUrl } = requests.settings()
+  return (
+    <AccountShell
+      product={productName}
+      logoUrl={logoUrl}
+      user={{ name: user.name ?? user.email ?? t('title'), email: user.email, avatarUrl: user.avatarPath }}
+      items={[
+        { href: '/account', label: t('nav.overview'), icon: layoutDashboard, exact: true },
+        { href: '/account/profile', label: t('nav.profile'), icon: userRound },
+        { href: '/account/emails', label: t('nav.emails'), icon: mail },
+        ...(notify.sms.enabled()
+          ? [{ href: '/account/phones', label: t('nav.phones'), icon: smartphone }]
+          : []),
+        { href: '/account/security', label: t('nav.security'), icon: shieldCheck },
+        { href: '/account/devices', label: t('nav.devices'), icon: monitorSmartphone },
+      ]}
+    >
+      {notice}
+      {children}
+    </AccountShell>
+  )
+}

@@ -1,0 +1,7 @@
+import { answer, formPost } from '@/app/_lib/login'
+import { signin } from '@/lib'
+
+export const POST = (request: Request): Promise<Response> =>
+  formPost(request, async ({ flow = '', email = '', password = '' }, caller) =>
+    answer(flow, caller, '/signin', await signin.password(flow, { email, password }, caller)),
+  )

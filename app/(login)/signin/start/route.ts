@@ -1,0 +1,41 @@
+import { afterSignIn, at, comeBackLater, seeOther } from '@/app/_lib/login'
+import { oidc, requests, sessions, signin } from '@/lib'
+
+/**
+ * Begins a sign-in: for a relying app that waits (`request`), or for a page of ours (`to`). Whoever is
+ * signed in well enough already is sent on without a question.
+ */
+export async function GET(request: Request): Promise<Response> {
+  const caller = requests.caller(request.headers)
+  const query = new URL(request.url).searchParams
+  const uid = query.get('request')
+  const facts = await sessions.check(caller.cookies)
+
+  if (!uid) {
+    const returnTo = signin.safePath(query.get('to') ?? undefined)
+    const reauth = query.get('reauth') === '1'
+    if (facts && !(reauth && !sessions.isFresh(facts))) return seeOther(returnTo)
+    const begun = await signin.begin({ returnTo, reauth, caller })
+    if (!begun.ok) return comeBackLater('/problem?code=rate_limited', begun.refusal)
+    const page = query.get('page') === 'signup' ? '/signup' : '/signin'
+    return seeOther(at(page, begun.value.flow), begun.value.setCookies)
+  }
+
+  const waiting = await oidc.request(uid, caller)
+  if (!waiting) return seeOther('/problem?code=request_expired')
+  const returnTo = '/account'
+  const switching = query.get('switch') === '1'
+  if (facts && !switching && oidc.loginSatisfied(waiting, facts)) {
+    return seeOther(await afterSignIn({ request: uid, returnTo }, caller, facts))
+  }
+  const begun = await signin.begin({
+    returnTo,
+    request: uid,
+    loginHint: switching ? undefined : (waiting.params.loginHint ?? undefined),
+    reauth: !switching,
+    caller,
+  })
+  if (!begun.ok) return comeBackLater('/problem?code=rate_limited', begun.refusal)
+  const page = waiting.params.prompt.includes('create') && !facts ? '/signup' : '/signin'
+  return seeOther(at(page, begun.value.flow), begun.value.setCookies)
+}

@@ -1,0 +1,124 @@
+/** How the login's forms answer: plain POST, then 303 to the true next step. Works with script off. */
+import { headers } from 'next/headers'
+import { oidc, requests } from '@/lib'
+import type { Caller } from '@/lib/base/caller'
+import type { Refusal, Result } from '@/lib/base/refusals'
+import type { SessionFacts } from '@/lib/sessions'
+import type { Notice, Outcome, Step } from '@/lib/signin'
+
+/** A page of the login that a refusal is shown on. */
+export type LoginPage = '/signin' | '/signup' | '/verify' | '/signup/details' | '/signin/phone'
+
+export const at = (page: string, flow: string): string => `${page}?flow=${encodeURIComponent(flow)}`
+
+/** Who is asking, from the request that Next is answering. */
+export const currentCaller = async (): Promise<Caller> => requests.caller(await headers())
+
+/** ISO 3166 country where the browser's first language is at home; only a guess to begin with. */
+export async function homeCountry(): Promise<string | null> {
+  const [tag = ''] = ((await headers()).get('accept-language') ?? '').split(/[,;]/)
+  try {
+    return new Intl.Locale(tag.trim()).maximize().region ?? null
+  } catch {
+    return null
+  }
+}
+
+/** A parameter of a page's query; repeated ones count as absent. */
+export const one = (value: string | string[] | undefined): string => (typeof value === 'string' ? value : '')
+
+export type Query = Promise<Record<string, string | string[] | undefined>>
+
+/** 303 to a path of ours or, at the end, back to the relying app. */
+export function seeOther(location: string, setCookies: string[] = []): Response {
+  const answer = new Response(null, { status: 303, headers: { location, 'cache-control': 'no-store' } })
+  for (const line of setCookies) answer.headers.append('set-cookie', line)
+  return answer
+}
+
+const MAX_FORM_BYTES = 32_768
+
+/** What a form of the login carried, as strings; files and repeated fields count as absent. */
+export type Fields = Partial<Record<string, string>>
+
+/** Takes a form post: refuses other origins and oversized bodies, and hands over who asks and the fields. */
+export async function formPost(
+  request: Request,
+  handle: (fields: Fields, caller: Caller) => Promise<Response>,
+): Promise<Response> {
+  if (!requests.sameOrigin(request.headers)) return seeOther('/problem?code=csrf')
+  const length = Number(request.headers.get('content-length') ?? Number.NaN)
+  if (!(length <= MAX_FORM_BYTES)) return seeOther('/problem?code=invalid_input')
+  let form: FormData
+  try {
+    form = await request.formData()
+  } catch {
+    return seeOther('/problem?code=invalid_input')
+  }
+  const fields: Fields = Object.create(null)
+  for (const name of new Set(form.keys())) {
+    const [value, ...more] = form.getAll(name)
+    if (typeof value === 'string' && more.length === 0) fields[name] = value
+  }
+  return handle(fields, requests.caller(request.headers))
+}
+
+/** The page of a step; null where several serve it. */
+const pageOf = (step: Step): LoginPage | null =>
+  step === 'verify_email' ? '/verify' : step === 'details' ? '/signup/details' : null
+
+/** Answers a verb of signin. `page` is where its refusals belong while the step is still "identify". */
+export async function answer(
+  flow: string,
+  caller: Caller,
+  page: LoginPage,
+  result: Result<Outcome>,
+): Promise<Response> {
+  if (!result.ok) return seeOther(at(page, flow))
+  const outcome = result.value
+  if (outcome.step === 'done') {
+    return seeOther(await afterSignIn(outcome, caller, outcome.facts), outcome.setCookies)
+  }
+  const next = at(pageOf(outcome.step) ?? page, flow)
+  return outcome.refusal?.retryAfterSeconds === undefined
+    ? seeOther(next)
+    : comeBackLater(next, outcome.refusal)
+}
+
+/**
+ * The honest answer to "too many" and "too busy": its own status and Retry-After, and the page that
+ * says when to come back (Refresh works with script off).
+ */
+export function comeBackLater(next: string, refusal: Refusal): Response {
+  // A browser shows its own error page for an empty 4xx answer, and then follows no Refresh.
+  return new Response(`<!doctype html><title>${refusal.status}</title><a href="${next}">→</a>`, {
+    status: refusal.status,
+    headers: {
+      'retry-after': String(refusal.retryAfterSeconds ?? 60),
+      refresh: `0; url=${next}`,
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-store',
+    },
+  })
+}
+
+/** Where a browser goes once it is signed in: on with the waiting app's request, or to the page it came for. */
+export async function afterSignIn(
+  done: { request: string | null; returnTo: string },
+  caller: Caller,
+  facts: SessionFacts,
+): Promise<string> {
+  if (!done.request) return done.returnTo
+  return (await oidc.finishLogin(done.request, caller, facts)) ?? '/problem?code=request_expired'
+}
+
+/** A notice as a page shows it: the wait counted from now. */
+export function toView(notice: Notice | null) {
+  if (!notice) return null
+  const { retryAt, ...rest } = notice
+  return {
+    ...rest,
+    retryAfterSeconds:
+      retryAt === undefined ? undefined : Math.max(0, Math.ceil((retryAt - Date.now()) / 1000)),
+  }
+}

@@ -1,0 +1,18 @@
+/** Set-Cookie lines of a room, from within a server action, which may only name cookies one by one. */
+import { cookies } from 'next/headers'
+
+export async function setCookieLines(lines: readonly string[]): Promise<void> {
+  const store = await cookies()
+  for (const line of lines) {
+    const [pair = '', ...attributes] = line.split('; ')
+    const [name = '', value = ''] = pair.split(/=(.*)/s)
+    const said = new Map(attributes.map((attribute) => attribute.split('=') as [string, string | undefined]))
+    store.set(name, value, {
+      path: said.get('Path') ?? '/',
+      httpOnly: said.has('HttpOnly'),
+      secure: said.has('Secure'),
+      sameSite: 'lax',
+      maxAge: Number(said.get('Max-Age') ?? 0),
+    })
+  }
+}

@@ -1,0 +1,55 @@
+'use client'
+
+import { createContext, type ReactNode, use, useActionState } from 'react'
+import type { FormState } from '@/app/_lib/guard'
+import { cx } from '../ui/cx'
+
+const Answer = createContext<FormState | null>(null)
+
+interface Props {
+  action: (previous: FormState | null, form: FormData) => Promise<FormState>
+  /** Icons for the notice, drawn by the server. */
+  icons: { ok: ReactNode; bad: ReactNode }
+  className?: string
+  children: ReactNode
+}
+
+/** A form of a server action that shows what came of it. Without script the page is rendered anew with the same. */
+export function ActionForm({ action, icons, className, children }: Props) {
+  const [answer, submit] = useActionState(action, null)
+  return (
+    <form action={submit} className={className}>
+      <Answer value={answer}>
+        {answer?.message ? (
+          <div
+            role={answer.ok ? 'status' : 'alert'}
+            className={cx(
+              'flex gap-3 rounded-control border px-4 py-3 text-[0.9375rem]',
+              answer.ok ? 'border-success-line bg-success-soft' : 'border-danger-line bg-danger-soft',
+            )}
+          >
+            {answer.ok ? icons.ok : icons.bad}
+            <p>
+              {answer.message}
+              {answer.reauth ? (
+                <>
+                  {' '}
+                  <a href={answer.reauth.href} className="link">
+                    {answer.reauth.label}
+                  </a>
+                </>
+              ) : null}
+            </p>
+          </div>
+        ) : null}
+        {children}
+      </Answer>
+    </form>
+  )
+}
+
+/** What the form last said about one field. */
+export function useAnswer(name: string): { error?: string; value?: string } {
+  const answer = use(Answer)
+  return { error: answer?.errors?.[name], value: answer?.ok ? undefined : answer?.values?.[name] }
+}

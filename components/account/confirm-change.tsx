@@ -1,0 +1,47 @@
+import { getTranslations } from 'next-intl/server'
+import type { ReactNode } from 'react'
+import type { FormState } from '@/app/_lib/guard'
+import { LinkButton } from '../ui/button'
+import { Dialog } from '../ui/dialog'
+import { SubmitButton } from '../ui/submit-button'
+import { ActionForm } from './action-form'
+import { answerIcons } from './icons'
+
+interface Props {
+  title: ReactNode
+  /** What it does, a paragraph each. */
+  effects: ReactNode[]
+  action: (previous: FormState | null, form: FormData) => Promise<FormState>
+  hidden: Record<string, string>
+  submit: string
+  danger?: boolean
+  closeHref: string
+}
+
+/** A question before a change: what it will do, then the button that does it. */
+export async function ConfirmChange({ title, effects, action, hidden, submit, danger, closeHref }: Props) {
+  const ui = await getTranslations('ui')
+  return (
+    <Dialog id="question" title={<span className="wrap-anywhere">{title}</span>} closeHref={closeHref}>
+      {effects.map((effect, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: sentences stand in a fixed order
+        <p key={index} className="mt-2 text-ink-2 wrap-anywhere">
+          {effect}
+        </p>
+      ))}
+      <ActionForm action={action} icons={answerIcons} className="mt-6 grid gap-3">
+        {Object.entries(hidden).map(([name, value]) => (
+          <input key={name} type="hidden" name={name} value={value} />
+        ))}
+        <div className="flex flex-wrap justify-end gap-3">
+          <LinkButton href={closeHref} look="secondary">
+            {ui('cancel')}
+          </LinkButton>
+          <SubmitButton look={danger ? 'danger' : 'primary'} workingLabel={ui('working')}>
+            {submit}
+          </SubmitButton>
+        </div>
+      </ActionForm>
+    </Dialog>
+  )
+}

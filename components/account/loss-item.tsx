@@ -1,0 +1,56 @@
+import { getTranslations } from 'next-intl/server'
+import type { Item, Loss } from '@/lib/recovery'
+import { duration } from '../login/words'
+import { Badge, type BadgeKind } from '../ui/badge'
+import { Icon } from '../ui/icon'
+import {
+  fingerprintPattern,
+  type IconShape,
+  keyRound,
+  lockKeyhole,
+  mail,
+  smartphone,
+  triangleExclamationPoint,
+} from '../ui/icons'
+import { Row } from '../ui/rows'
+
+const ICONS: Record<Loss['item']['kind'], IconShape> = {
+  password: keyRound,
+  email: mail,
+  phone: smartphone,
+  passkeys: fingerprintPattern,
+  apps: lockKeyhole,
+  codes: keyRound,
+  everything: triangleExclamationPoint,
+}
+
+const LOOKS: Record<Loss['otherwise'], BadgeKind> = {
+  in: 'success',
+  contacts: 'brand',
+  wait: 'warning',
+  nothing: 'danger',
+}
+
+/** What one loss would do: what is left, or the last resort. */
+export async function LossItem({ loss, waitHours }: { loss: Loss; waitHours: number }) {
+  const t = await getTranslations('recovery.outlook')
+  const { item, left, otherwise } = loss
+  const wait = await duration(waitHours * 3600)
+  const values = (of: Loss['item'] | Item) => ({
+    label: 'label' in of ? of.label : '',
+    count: 'count' in of ? of.count : 1,
+  })
+  const list = left.map((way) => t(`way.${way.kind}`, values(way))).join(', ')
+  return (
+    <Row
+      className="roomy"
+      start={<Icon of={ICONS[item.kind]} className="mt-0.5 text-ink-3" />}
+      title={<span className="wrap-anywhere">… {t(`lose.${item.kind}`, values(item))}</span>}
+      end={<Badge kind={LOOKS[otherwise]}>{t(`verdict_${otherwise}`, { duration: wait })}</Badge>}
+    >
+      <p className="wrap-anywhere">
+        {otherwise === 'in' ? t('left', { list }) : t(otherwise, { duration: wait })}
+      </p>
+    </Row>
+  )
+}

@@ -1,0 +1,124 @@
+import { getTranslations } from 'next-intl/server'
+import { Icon } from '../ui/icon'
+import {
+  check,
+  circleUserRound,
+  clock,
+  type IconShape,
+  idCard,
+  keyRound,
+  mail,
+  mapPin,
+  phone,
+  usersRound,
+} from '../ui/icons'
+import { SubmitButton } from '../ui/submit-button'
+import { AccountChooserLine } from './account-chooser-line'
+import { AuthCard } from './auth-shell'
+import { ClientLogo, type ClientView } from './client-logo'
+
+const SCOPES = {
+  openid: idCard,
+  profile: circleUserRound,
+  email: mail,
+  phone,
+  roles: usersRound,
+  address: mapPin,
+  offline_access: clock,
+} as const satisfies Record<string, IconShape>
+
+const isKnown = (scope: string): scope is keyof typeof SCOPES => Object.hasOwn(SCOPES, scope)
+
+interface Props {
+  /** The interaction's id, posted as `request` with `decision` = `allow` or `decline`. */
+  request: string
+  action: string
+  client: ClientView & { policyUrl?: string | null; termsUrl?: string | null }
+  account: { email: string; name?: string | null; avatarUrl?: string | null; switchHref?: string | null }
+  /** Scopes asked for that were not granted before. */
+  newScopes: readonly string[]
+  /** Scopes this app has already. */
+  grantedScopes?: readonly string[]
+  /** Host of the redirect URI: where both buttons lead. */
+  returnHost?: string | null
+}
+
+/** Names the app, the account and what is asked for, in words; Allow and Decline weigh the same. */
+export async function ConsentForm(props: Props) {
+  const { request, action, client, account, newScopes, grantedScopes = [], returnHost } = props
+  const [t, ui] = await Promise.all([getTranslations('login'), getTranslations('ui')])
+  const words = (scope: string) =>
+    isKnown(scope)
+      ? { shape: SCOPES[scope], title: t(`scopes.${scope}.title`), text: t(`scopes.${scope}.text`) }
+      : { shape: keyRound, title: t('scopes.other.title', { scope }), text: t('scopes.other.text') }
+  const lead = grantedScopes.length ? 'consent.subtitle_more' : 'consent.subtitle'
+  return (
+    <AuthCard
+      top={<ClientLogo client={client} />}
+      title={t('consent.title', { app: client.name })}
+      lead={t(lead, { app: client.name })}
+      bottom={
+        <div className="grid gap-1 text-sm">
+          <p>
+            {t('consent.revoke_note', { app: client.name })}
+            {returnHost ? ` ${t('consent.goes_to', { host: returnHost })}` : null}
+          </p>
+          {client.policyUrl || client.termsUrl ? (
+            <p className="flex flex-wrap justify-center gap-x-4">
+              {client.policyUrl ? (
+                <a href={client.policyUrl} className="link" target="_blank" rel="noopener noreferrer">
+                  {t('consent.policy', { app: client.name })}
+                </a>
+              ) : null}
+              {client.termsUrl ? (
+                <a href={client.termsUrl} className="link" target="_blank" rel="noopener noreferrer">
+                  {t('consent.terms', { app: client.name })}
+                </a>
+              ) : null}
+            </p>
+          ) : null}
+        </div>
+      }
+    >
+      <ul className="grid gap-4">
+        {newScopes.map((scope) => {
+          const { shape, title, text } = words(scope)
+          return (
+            <li key={scope} className="flex gap-3.5">
+              <span className="grid size-10 shrink-0 place-items-center rounded-control bg-brand-soft text-brand-ink">
+                <Icon of={shape} />
+              </span>
+              <span className="min-w-0">
+                <span className="block font-medium break-words">{title}</span>
+                <span className="block text-[0.9375rem] text-ink-2">{text}</span>
+              </span>
+            </li>
+          )
+        })}
+      </ul>
+      {grantedScopes.length ? (
+        <div className="rounded-control bg-sunken px-4 py-3 text-[0.9375rem]">
+          <p className="text-sm font-medium text-ink-3">{t('consent.already')}</p>
+          <ul className="mt-1 grid gap-1">
+            {grantedScopes.map((scope) => (
+              <li key={scope} className="flex items-center gap-2 text-ink-2">
+                <Icon of={check} className="size-4 text-success" />
+                {words(scope).title}
+              </li>
+            ))}
+          </ul>
+        </div>
+      ) : null}
+      <AccountChooserLine {...account} />
+      <form method="post" action={action} className="grid gap-3 sm:grid-cols-2">
+        <input type="hidden" name="request" value={request} />
+        <SubmitButton name="decision" value="allow" wide workingLabel={ui('working')}>
+          {t('consent.allow')}
+        </SubmitButton>
+        <SubmitButton name="decision" value="decline" look="secondary" wide workingLabel={ui('working')}>
+          {t('consent.decline')}
+        </SubmitButton>
+      </form>
+    </AuthCard>
+  )
+}

@@ -1,0 +1,148 @@
+import { getTranslations } from 'next-intl/server'
+import type { ReactNode } from 'react'
+import { LinkButton } from '../ui/button'
+import { described, Field } from '../ui/field'
+import { Input } from '../ui/input'
+import { PasswordInput } from '../ui/password-input'
+import { SubmitButton } from '../ui/submit-button'
+import { AccountChooserLine } from './account-chooser-line'
+import { AuthCard } from './auth-shell'
+import { ClientLogo, type ClientView } from './client-logo'
+import { passwordParts } from './password-props'
+import { RefusalNotice, type RefusalView } from './words'
+
+interface Props {
+  flow: string
+  /** Where the form posts: `flow`, `email`, `password`. */
+  action: string
+  /** Where the same form posts for a code by mail instead of the password. */
+  codeAction?: string | null
+  /** The page that asks for a phone number instead. */
+  phoneHref?: string | null
+  /** Filled in for the person: login_hint, or what was typed before. */
+  email?: string
+  notice?: RefusalView | null
+  /** Hidden while sign-up is closed. */
+  signUpHref?: string | null
+  forgotHref?: string | null
+  /** The person is signed in and proves again who they are: the address stands fast. */
+  reauthUser?: { email: string; otherHref: string } | null
+  client?: ClientView | null
+  /** Above the form: the passkey button. */
+  passkeySlot?: ReactNode
+  /** Below the form: other ways in. */
+  providersSlot?: ReactNode
+}
+
+/** E-mail and password in one form, so that password managers fill both. Works without script. */
+export async function SignInForm({
+  flow,
+  action,
+  codeAction,
+  phoneHref,
+  email,
+  notice,
+  signUpHref,
+  forgotHref,
+  reauthUser,
+  client,
+  passkeySlot,
+  providersSlot,
+}: Props) {
+  const [t, ui, parts] = await Promise.all([getTranslations('login'), getTranslations('ui'), passwordParts()])
+  const known = reauthUser?.email ?? email
+  return (
+    <AuthCard
+      top={client ? <ClientLogo client={client} /> : null}
+      title={reauthUser ? t('sign_in.reauth_title') : t('sign_in.title')}
+      lead={
+        reauthUser
+          ? t('sign_in.reauth_text')
+          : client
+            ? t('to_app', { app: client.name })
+            : t('sign_in.subtitle')
+      }
+      bottom={
+        signUpHref && !reauthUser ? (
+          <>
+            {t('sign_in.new_here')}{' '}
+            <a href={signUpHref} className="link">
+              {t('sign_in.create')}
+            </a>
+          </>
+        ) : null
+      }
+    >
+      {notice ? <RefusalNotice refusal={notice} /> : null}
+      {reauthUser ? <AccountChooserLine email={reauthUser.email} switchHref={reauthUser.otherHref} /> : null}
+      {passkeySlot}
+      <form method="post" action={action} className="grid gap-5">
+        <input type="hidden" name="flow" value={flow} />
+        {reauthUser ? (
+          // Kept in the form, so that password managers know whose password it is.
+          <input type="email" name="email" value={reauthUser.email} autoComplete="username" readOnly hidden />
+        ) : (
+          <Field id="email" label={t('email')}>
+            <Input
+              {...described('email', {})}
+              aria-invalid={notice?.code === 'wrong_credentials' || notice?.field === 'email' || undefined}
+              type="email"
+              name="email"
+              defaultValue={known}
+              autoComplete="username webauthn"
+              autoCapitalize="none"
+              spellCheck={false}
+              maxLength={254}
+              required
+              autoFocus={!known}
+            />
+          </Field>
+        )}
+        <Field id="password" label={t('password')}>
+          <PasswordInput
+            {...parts}
+            {...described('password', {})}
+            aria-invalid={notice?.code === 'wrong_credentials' || notice?.field === 'password' || undefined}
+            name="password"
+            autoComplete="current-password"
+            required
+            autoFocus={Boolean(known)}
+          />
+        </Field>
+        {/* Behind the password in the order of Tab: from the address the next stop is the password. */}
+        {forgotHref ? (
+          <a href={forgotHref} className="link -mt-2 justify-self-end text-sm">
+            {t('sign_in.forgot')}
+          </a>
+        ) : null}
+        <SubmitButton wide workingLabel={ui('working')}>
+          {reauthUser ? t('sign_in.reauth_submit') : t('sign_in.submit')}
+        </SubmitButton>
+        {codeAction ? (
+          <SubmitButton
+            wide
+            look="secondary"
+            formAction={codeAction}
+            formNoValidate
+            workingLabel={ui('working')}
+          >
+            {t('sign_in.email_code')}
+          </SubmitButton>
+        ) : null}
+        {phoneHref ? (
+          <LinkButton wide look="secondary" href={phoneHref}>
+            {t('sign_in.phone')}
+          </LinkButton>
+        ) : null}
+      </form>
+      {providersSlot ? (
+        <>
+          <p className="flex items-center gap-3 text-sm text-ink-3 before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
+            {t('sign_in.or')}
+          </p>
+          {providersSlot}
+        </>
+      ) : null}
+    </AuthCard>
+  )
+}

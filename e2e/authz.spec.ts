@@ -1,0 +1,519 @@
+/**
+ * Who may do what: every server action and every route handler of the build, called by everybody who
+ * may not (AZ1, AZ2, AZ3, CSRF1). A new action or route without a row here fails.
+ */
+import { expect, test } from '@playwright/test'
+import { builtRoutes, type Call, callByForm, callByScript, type Fields, serverActions } from './actions'
+import { type Database, openDatabase } from './database'
+import { newPerson } from './people'
+import { png } from './pictures'
+import { launchPortal, type Portal } from './portal'
+import { type Answer, Visitor } from './visitor'
+import { type Cast, foreignOrigins, STRANGERS, setScene } from './world'
+
+// One portal and one database for all, so that "nothing changed" can be said of the whole of it.
+test.describe.configure({ mode: 'default' })
+
+let portal: Portal
+let cast: Cast
+let database: Database
+/** The row of the victim's address. */
+let emailId = ''
+
+const findEmailId = async (): Promise<string> =>
+  (await database.query<{ id: string }>('SELECT id FROM emails WHERE user_id = $1', [cast.userId]))[0]?.id ??
+  ''
+
+test.beforeAll(async () => {
+  test.setTimeout(180_000)
+  portal = await launchPortal()
+  cast = await setScene(portal)
+  database = await openDatabase(portal)
+  emailId = await findEmailId()
+  await database.settled()
+})
+
+test.afterAll(async () => {
+  await database?.close()
+  await portal?.stop()
+})
+
+interface ActionRow {
+  page: string
+  fields: (cast: Cast) => Fields
+  /** A plain form's action takes no earlier state. */
+  plain?: boolean
+  /** Changes a cookie of whoever calls it and nothing else: nobody needs to be signed in. */
+  cookieOnly?: string
+}
+
+const ACTIONS: Record<string, ActionRow> = {
+  '(account)/account/emails/actions.ts#addEmail': {
+    page: '/account/emails',
+    fields: () => [['email', newPerson().email]],
+  },
+  '(account)/account/emails/actions.ts#verifyEmail': {
+    page: '/account/emails',
+    fields: () => [
+      ['id', emailId],
+      ['code', '000000'],
+    ],
+  },
+  '(account)/account/emails/actions.ts#resendCode': {
+    page: '/account/emails',
+    fields: () => [['id', emailId]],
+  },
+  '(account)/account/emails/actions.ts#makePrimary': {
+    page: '/account/emails',
+    fields: () => [['id', emailId]],
+  },
+  '(account)/account/emails/actions.ts#removeEmail': {
+    page: '/account/emails',
+    fields: () => [['id', emailId]],
+  },
+  '(account)/account/phones/actions.ts#addPhone': {
+    page: '/account/phones',
+    fields: () => [
+      ['number', '0151 12345678'],
+      ['country', 'DE'],
+    ],
+  },
+  '(account)/account/phones/actions.ts#verifyPhone': {
+    page: '/account/phones',
+    fields: () => [
+      ['id', emailId],
+      ['code', '000000'],
+    ],
+  },
+  '(account)/account/phones/actions.ts#resendCode': {
+    page: '/account/phones',
+    fields: () => [['id', emailId]],
+  },
+  '(account)/account/phones/actions.ts#makePrimary': {
+    page: '/account/phones',
+    fields: () => [['id', emailId]],
+  },
+  '(account)/account/phones/actions.ts#removePhone': {
+    page: '/account/phones',
+    fields: () => [['id', emailId]],
+  },
+  // Too short to be taken, so that the scene stays as it is for whoever comes next.
+  '(account)/account/security/actions.ts#changePassword': {
+    page: '/account/security',
+    fields: () => [['password', 'short']],
+  },
+  '(account)/account/security/recovery/actions.ts#rehearse': {
+    page: '/account/security/recovery',
+    fields: () => [
+      ['kind', 'email'],
+      ['id', emailId],
+    ],
+  },
+  '(account)/account/security/recovery/actions.ts#confirmRehearsal': {
+    page: '/account/security/recovery',
+    fields: () => [
+      ['kind', 'email'],
+      ['id', emailId],
+      ['code', '000000'],
+    ],
+  },
+  '(account)/account/security/recovery/actions.ts#inviteContact': {
+    page: '/account/security/recovery',
+    fields: () => [['email', newPerson().email]],
+  },
+  '(account)/account/security/recovery/actions.ts#withdrawInvitation': {
+    page: '/account/security/recovery',
+    fields: () => [['id', emailId]],
+  },
+  '(account)/account/security/recovery/actions.ts#removeContact': {
+    page: '/account/security/recovery',
+    fields: ({ userId }) => [['id', userId]],
+  },
+  '(account)/account/vouch/actions.ts#acceptInvitation': {
+    page: '/account/vouch',
+    fields: () => [['token', 'x'.repeat(43)]],
+  },
+  '(account)/account/vouch/actions.ts#vouch': {
+    page: '/account/vouch',
+    fields: () => [
+      ['requestId', emailId],
+      ['code', '000000'],
+    ],
+  },
+  '(account)/account/vouch/actions.ts#stepDown': {
+    page: '/account/vouch',
+    fields: ({ userId }) => [['id', userId]],
+  },
+  '(account)/account/devices/actions.ts#signOutOne': {
+    page: '/account/devices',
+    fields: ({ otherSid }) => [['sid', otherSid]],
+  },
+  '(account)/account/devices/actions.ts#signOutOthers': { page: '/account/devices', fields: () => [] },
+  '(account)/account/profile/actions.ts#saveProfile': {
+    page: '/account/profile',
+    fields: () => [
+      ['firstName', 'Mallory'],
+      ['lastName', 'Was Here'],
+      ['displayName', 'Mallory'],
+      ['locale', 'en'],
+      ['timezone', 'Europe/Paris'],
+    ],
+  },
+  '(account)/account/profile/actions.ts#savePicture': {
+    page: '/account/profile',
+    fields: () => [['avatar', { filename: 'me.png', bytes: png(64, 64) }]],
+  },
+  '(account)/account/profile/actions.ts#removePicture': { page: '/account/profile', fields: () => [] },
+  '(account)/account/profile/actions.ts#chooseTheme': {
+    page: '/account/profile',
+    fields: () => [['theme', 'dark']],
+    plain: true,
+    cookieOnly: 'gatehouse.theme',
+  },
+}
+
+/** Names that a body must not be able to say for its sender (LNK5, better-auth CVE-2025-61928). */
+const smuggled = ({ userId, sid, person }: Cast): Fields =>
+  [
+    ['userId', userId],
+    ['user_id', userId],
+    ['sub', userId],
+    ['id', userId],
+    ['session', sid],
+    ['email', person.email],
+    ['emailVerified', 'true'],
+    ['role', 'admin'],
+    ['roles', 'admin'],
+    ['status', 'active'],
+    ['createdAt', '2000-01-01'],
+  ].map(([name = '', value = '']) => [name, value])
+
+const callOf = (name: string, row: ActionRow, extra: Fields = []): Call => {
+  const own = row.fields(cast)
+  // A repeated field counts as absent: what the row itself says must arrive.
+  const more = extra.filter(([field]) => !own.some(([said]) => said === field))
+  return {
+    id: serverActions().get(name) ?? '',
+    page: row.page,
+    stateful: !row.plain,
+    fields: [...own, ...more],
+  }
+}
+
+const setsSession = (answer: Answer): boolean =>
+  (answer.headers['set-cookie'] ?? []).some((line) => /^(__Host-)?gatehouse\.session=[^;]/.test(line))
+
+/** Does it, and says whether the whole database is as it was. */
+async function changesNothing(what: string, attack: () => Promise<Answer>): Promise<Answer> {
+  const before = await database.snapshot()
+  const answer = await attack()
+  expect(await database.snapshot(), what).toEqual(before)
+  expect(answer.status, what).toBeLessThan(500)
+  expect(answer.body, what).not.toContain('"ok":true')
+  expect(answer.body, what).not.toContain(cast.person.email)
+  expect(setsSession(answer), what).toBe(false)
+  return answer
+}
+
+test('every server action has a row', () => {
+  expect([...serverActions().keys()].sort()).toEqual(Object.keys(ACTIONS).sort())
+})
+
+for (const [name, row] of Object.entries(ACTIONS)) {
+  // The folder tells two actions of one name apart.
+  const short = name.replace(/^.*\/(\w+)\/actions\.ts#/, '$1.')
+
+  test(`${short}_by_anyone_else_changes_nothing_of_anyones`, async () => {
+    for (const stranger of STRANGERS) {
+      for (const [way, call] of [
+        ['script', callByScript],
+        ['form', callByForm],
+      ] as const) {
+        const what = `${short} by ${stranger}, by ${way}`
+        if (stranger === 'another user' || row.cookieOnly) {
+          // What is their own they may change; whatever names the victim stays.
+          const victims = [cast.userId, cast.person.email, cast.sid, cast.otherSid]
+          const before = await database.snapshot(victims)
+          const answer = await call(cast.as(stranger), callOf(name, row, smuggled(cast)))
+          // What they owe for a change of their own is sent after the answer.
+          await database.settled()
+          expect(await database.snapshot(victims), what).toEqual(before)
+          expect(answer.status, what).toBeLessThan(500)
+          expect(answer.body, what).not.toContain(cast.person.email)
+        } else {
+          await changesNothing(what, () => call(cast.as(stranger), callOf(name, row, smuggled(cast))))
+        }
+      }
+    }
+    expect((await cast.victim.session()).status).toBe(200)
+  })
+
+  test(`${short}_from_a_foreign_origin_is_refused`, async () => {
+    for (const [from, headers] of Object.entries(foreignOrigins(portal))) {
+      for (const call of [callByScript, callByForm]) {
+        const what = `${short} from ${from}`
+        const answer = await changesNothing(what, () => call(cast.victim.copy(), callOf(name, row), headers))
+        expect(answer.status, what).toBe(403)
+        expect(answer.headers['set-cookie'], what).toBeUndefined()
+      }
+    }
+  })
+}
+
+test('each action does what it says for the person themselves', async () => {
+  const victims = [cast.userId]
+  const order = ['saveProfile', 'savePicture', 'removePicture', 'signOutOne', 'chooseTheme', 'signOutOthers']
+  for (const short of order) {
+    const [name, row] = Object.entries(ACTIONS).find(([key]) => key.endsWith(`#${short}`)) ?? []
+    if (!name || !row) throw new Error(short)
+    if (short === 'signOutOthers') await new Visitor(portal).signIn(cast.person)
+    const before = await database.snapshot(victims)
+    const answer = await callByScript(cast.victim, callOf(name, row))
+    expect(answer.status, short).toBe(200)
+    const after = await database.snapshot(victims)
+    if (row.cookieOnly) expect(cast.victim.cookies.has(row.cookieOnly)).toBe(true)
+    else expect(after, short).not.toEqual(before)
+  }
+  expect((await cast.victim.session()).status).toBe(200)
+  // The scene is set again for whoever comes next.
+  cast = await setScene(portal)
+  emailId = await findEmailId()
+  await database.settled()
+})
+
+interface HandlerRow {
+  method: 'GET' | 'POST'
+  path?: (cast: Cast) => string
+  fields?: (cast: Cast) => Record<string, string>
+}
+
+const HANDLERS: Record<string, HandlerRow> = {
+  '/consent/submit': { method: 'POST', fields: ({ consent }) => ({ request: consent, decision: 'allow' }) },
+  '/signin/continue': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
+  '/signin/code': {
+    method: 'POST',
+    fields: ({ signInFlow, person }) => ({ flow: signInFlow, email: person.email }),
+  },
+  '/signin/phone/submit': {
+    method: 'POST',
+    fields: ({ signInFlow }) => ({ flow: signInFlow, phone: '0151 12345678', country: 'DE' }),
+  },
+  '/signup/details/submit': {
+    method: 'POST',
+    fields: ({ signUpFlow }) => ({ flow: signUpFlow, firstName: 'Mallory' }),
+  },
+  // Keeps a language in the browser of whoever asks, and in their own profile.
+  '/locale': { method: 'POST', fields: () => ({ locale: 'de' }) },
+  '/signin/done': { method: 'GET', path: ({ signInFlow }) => `/signin/done?flow=${signInFlow}` },
+  '/signin/password': {
+    method: 'POST',
+    fields: ({ signInFlow, person }) => ({
+      flow: signInFlow,
+      email: person.email,
+      password: person.password,
+    }),
+  },
+  '/signin/start': { method: 'GET', path: ({ consent }) => `/signin/start?request=${consent}` },
+  '/signout/submit': { method: 'POST', fields: ({ sid }) => ({ request: sid }) },
+  '/signup/submit': {
+    method: 'POST',
+    fields: ({ signInFlow }) => ({ flow: signInFlow, ...newPerson() }),
+  },
+  // Whoever has the link of a mail may; these strangers have none.
+  '/lockdown/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43) }) },
+  '/reset/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43), password: 'short' }) },
+  '/recover/finish/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43), password: 'short' }) },
+  '/recover/stop/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43) }) },
+  // Anybody may ask for anybody; what is no address leads to nothing at all.
+  '/forgot/submit': { method: 'POST', fields: () => ({ email: 'no address' }) },
+  '/recover/submit': { method: 'POST', fields: () => ({ email: 'no address' }) },
+  '/undo/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43) }) },
+  '/verify/address/submit': { method: 'POST', fields: () => ({ id: emailId, code: '000000' }) },
+  '/verify/resend': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
+  '/verify/submit': { method: 'POST', fields: ({ signUpFlow, code }) => ({ flow: signUpFlow, code }) },
+  '/api/auth/[...nextauth]': {
+    method: 'POST',
+    path: () => '/api/auth/signout',
+    fields: () => ({ csrfToken: 'x'.repeat(64), callbackUrl: '/' }),
+  },
+  '/avatars/[key]': { method: 'GET', path: ({ userId }) => `/avatars/${userId}` },
+  '/dev/mailbox.json': {
+    method: 'GET',
+    path: ({ person }) => `/dev/mailbox.json?to=${encodeURIComponent(person.email)}`,
+  },
+  '/dev/mailbox/[id]/body': { method: 'GET', path: () => '/dev/mailbox/1/body' },
+  '/icon.svg': { method: 'GET' },
+}
+
+const pathOf = (route: string, row: HandlerRow): string => row.path?.(cast) ?? route
+
+test('every route handler has a row', () => {
+  expect(builtRoutes().handlers.sort()).toEqual(Object.keys(HANDLERS).sort())
+})
+
+for (const [route, row] of Object.entries(HANDLERS)) {
+  const extra = () =>
+    Object.fromEntries(smuggled(cast).filter(([name]) => name !== 'email')) as Record<string, string>
+  const send = (who: Visitor, headers: Record<string, string | undefined> = {}) =>
+    row.method === 'GET'
+      ? who.get(pathOf(route, row), headers)
+      : who.post(pathOf(route, row), { ...extra(), ...row.fields?.(cast) }, headers)
+
+  test(`${route} by strangers who know the victim's ids does nothing of theirs`, async () => {
+    for (const stranger of STRANGERS) {
+      const what = `${route} by ${stranger}`
+      const who = cast.as(stranger)
+      if (['/signout/submit', '/locale'].includes(route) && stranger === 'another user') {
+        // About one's own session and language: theirs may end or change, the victim's do not.
+        const before = await database.snapshot([cast.userId])
+        await send(who)
+        expect(await database.snapshot([cast.userId]), what).toEqual(before)
+        expect((await who.session()).status, what).toBe(route === '/locale' ? 200 : 401)
+      } else await changesNothing(what, () => send(who))
+    }
+    expect((await cast.victim.session()).status).toBe(200)
+    expect((await cast.victim.get(`/consent?request=${cast.consent}`)).status).toBe(200)
+  })
+
+  if (row.method === 'POST') {
+    test(`${route} from a foreign origin is refused with the victim's own cookies`, async () => {
+      for (const [from, headers] of Object.entries(foreignOrigins(portal))) {
+        for (const browser of [cast.victim, cast.undecided]) {
+          const what = `${route} from ${from}`
+          const answer = await changesNothing(what, () => send(browser.copy(), headers))
+          expect(answer.status, what).toBe(403)
+          expect(answer.headers['set-cookie'], what).toBeUndefined()
+        }
+      }
+    })
+  }
+}
+
+test('others_ids_lead_nowhere_on_any_page', async () => {
+  const { consent, signInFlow, signUpFlow, code, sid, otherSid } = cast
+  for (const stranger of STRANGERS) {
+    for (const path of [
+      `/account/devices?confirm=${sid}`,
+      `/account/devices?confirm=${otherSid}`,
+      `/account/devices?before=${Date.now()}.${otherSid}`,
+      `/consent?request=${consent}`,
+      `/signin?flow=${signInFlow}`,
+      `/signup?flow=${signUpFlow}`,
+      `/verify?flow=${signUpFlow}`,
+      `/signout?request=${sid}`,
+    ]) {
+      const answer = await changesNothing(`${path} by ${stranger}`, () => cast.as(stranger).get(path))
+      expect(answer.body, path).not.toContain(`value="${sid}"`)
+      expect(answer.body, path).not.toContain(`value="${otherSid}"`)
+      expect(answer.body, path).not.toContain('action="/consent/submit"')
+    }
+    // The link of the mail, with its code: it says the code, which its reader has, and confirms nothing.
+    const link = await cast.as(stranger).get(`/verify/link?flow=${signUpFlow}&code=${code}`)
+    expect(link.body).not.toContain('action="/verify/submit"')
+  }
+})
+
+test('what_a_form_does_not_ask_for_is_not_taken_from_it', async () => {
+  const newcomer = newPerson()
+  const visitor = new Visitor(portal)
+  const flow = await visitor.begin('to=/account&page=signup')
+  const extra = Object.fromEntries(smuggled(cast).filter(([name]) => name !== 'email') as [string, string][])
+  await visitor.post('/signup/submit', { ...extra, flow, ...newcomer })
+  const { latestMail } = await import('./mailbox')
+  const code = (await latestMail(newcomer.email, 1, portal.url)).codes[0] ?? ''
+  expect((await visitor.session()).status).toBe(401)
+  await visitor.post('/verify/submit', { ...extra, flow, code })
+  const made = await visitor.session()
+  expect(made).toMatchObject({ status: 200, roles: ['user'] })
+  expect(made.userId).not.toBe(cast.userId)
+
+  const save = ACTIONS['(account)/account/profile/actions.ts#saveProfile']
+  if (!save) throw new Error('no such action')
+  const row = async () =>
+    await database.query(
+      `SELECT u.id, u.status, u.is_anonymous, u.default_role, u.session_version, u.created_at,
+         (SELECT array_agg(ur.role_name) FROM user_roles ur WHERE ur.user_id = u.id) AS roles,
+         (SELECT json_agg(json_build_array(e.address, e.verified_at, e.is_primary)) FROM emails e WHERE e.user_id = u.id) AS emails
+       FROM users u WHERE u.id = $1`,
+      [made.userId],
+    )
+  const before = await row()
+  expect(before).toHaveLength(1)
+  const name = '(account)/account/profile/actions.ts#saveProfile'
+  const extraNames: Fields = [
+    ...smuggled(cast),
+    ['__proto__', 'x'],
+    ['constructor', 'x'],
+    ['isAnonymous', 'true'],
+  ]
+  const answer = await callByScript(visitor, callOf(name, save, extraNames))
+  expect(answer.body).toContain('"ok":true')
+  expect(await row()).toEqual(before)
+})
+
+test('get_and_head_requests_change_nothing', async () => {
+  const { victim, undecided, consent, signInFlow, signUpFlow, code, sid, otherSid } = cast
+  const routes = builtRoutes()
+  const { pathname: authPath } = new URL(
+    (await fetch(`${portal.demoUrl}/login`, { redirect: 'manual' })).headers.get('location') ?? '',
+  )
+  const authQuery = new URL(
+    (await fetch(`${portal.demoUrl}/login`, { redirect: 'manual' })).headers.get('location') ?? '',
+  ).search
+  const paths = [
+    ...routes.pages,
+    ...Object.entries(HANDLERS).map(([route, row]) => pathOf(route, row)),
+    ...[
+      '',
+      '/jwks',
+      '/token',
+      '/userinfo',
+      '/introspection',
+      '/revocation',
+      '/par',
+      '/logout',
+      '/session/end',
+    ].map((end) => `/oidc${end}`),
+    ...['/api/session', '/healthz', '/readyz', '/favicon.ico', '/no/such/page'],
+    ...[
+      'session',
+      'csrf',
+      'providers',
+      'signin',
+      'signout',
+      'error',
+      'callback/credentials',
+      'signin/google',
+    ].map((end) => `/api/auth/${end}`),
+    `${authPath}${authQuery}`,
+    `${authPath}${authQuery}&prompt=none`,
+    `/oidc/logout?client_id=x&post_logout_redirect_uri=${encodeURIComponent(portal.demoUrl)}`,
+    `/account/devices?confirm=${otherSid}`,
+    '/account/devices?confirm=others',
+    `/consent?request=${consent}`,
+    `/consent/submit?request=${consent}&decision=allow`,
+    `/signout?request=${sid}`,
+    '/signout/submit?',
+    `/signin/start?request=${consent}`,
+    `/signin/done?flow=${signInFlow}`,
+    `/signin/continue?flow=${signUpFlow}`,
+    `/verify/submit?flow=${signUpFlow}&code=${code}`,
+    `/verify/resend?flow=${signUpFlow}`,
+    `/verify/link?flow=${signUpFlow}&code=${code}`,
+  ]
+  const before = await database.snapshot()
+  const headers = [{}, { rsc: '1' }, { rsc: '1', 'next-router-prefetch': '1' }, { purpose: 'prefetch' }]
+  for (const path of paths) {
+    for (const who of [victim.copy(), undecided.copy()]) {
+      for (const extra of headers) {
+        const answer = await who.get(path, extra)
+        expect(answer.status, `GET ${path}`).toBeLessThan(500)
+      }
+      expect((await who.send('HEAD', path)).status, `HEAD ${path}`).toBeLessThan(500)
+    }
+  }
+  expect(await database.snapshot()).toEqual(before)
+  expect((await victim.session()).status).toBe(200)
+  // The code was opened by everybody and is as good as before.
+  expect((await undecided.post('/verify/submit', { flow: signUpFlow, code })).location).toBe('/account')
+})

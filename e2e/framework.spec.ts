@@ -1,0 +1,60 @@
+/** What comes along with the frameworks leads nowhere else and says nothing that the house would not say. */
+import { expect, test } from '@playwright/test'
+import { openDatabase } from './database'
+import { newPerson } from './people'
+import { launchPortal } from './portal'
+import { shared, Visitor } from './visitor'
+
+test('nextauth_leads_to_this_portal_and_nowhere_else', async () => {
+  // HST1, RED1: without an origin of its own it led everyone to http://localhost:3000.
+  const nobody = new Visitor()
+  const { csrfToken } = JSON.parse((await nobody.get('/api/auth/csrf')).body)
+  for (const callbackUrl of ['/account', 'https://evil.example/', '//evil.example', 'http://localhost:1/']) {
+    for (const path of ['signout', 'signin/credentials', 'signin/email', 'callback/credentials']) {
+      const answer = await nobody.post(`/api/auth/${path}`, { csrfToken, callbackUrl })
+      const location = answer.headers.location ?? shared().url
+      expect(new URL(location, shared().url).origin, `${path} ${callbackUrl}`).toBe(shared().url)
+    }
+  }
+  expect(decodeURIComponent(nobody.cookies.get('next-auth.callback-url') ?? '')).toContain(shared().url)
+})
+
+test('a_database_that_hangs_is_503_to_nextauth_too_and_leaves_the_cookie', async () => {
+  test.setTimeout(120_000)
+  // REL2: it took "could not be told" for "nobody", answered {} and deleted the session cookie.
+  const portal = await launchPortal({ GATEHOUSE_DEMO: 'off' })
+  const database = await openDatabase(portal)
+  try {
+    const someone = new Visitor(portal)
+    await someone.signUp(newPerson())
+    const { sid } = await someone.session()
+    // No copy of its facts is left: whoever asks next has to read the row.
+    await new Promise((resolve) => setTimeout(resolve, 5500))
+    await forget(portal.stores().redisUrl, sid ?? '')
+    await database.query('BEGIN')
+    await database.query('LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+    const answer = await someone.get('/api/auth/session')
+    await database.query('ROLLBACK')
+    expect(answer.status).toBe(503)
+    expect(answer.body).not.toBe('{}')
+    expect(answer.headers['set-cookie'] ?? []).toEqual([])
+    await expect.poll(async () => (await someone.session()).status).toBe(200)
+  } finally {
+    await database.close()
+    await portal.stop(/does not answer/)
+  }
+})
+
+async function forget(redisUrl: string, sid: string): Promise<void> {
+  const { Redis } = await import('ioredis')
+  const redis = new Redis(redisUrl)
+  await redis.del(`session:valid:${sid}`)
+  redis.disconnect()
+}
+
+test('nobody_can_make_the_portal_scale_pictures', async () => {
+  // Next's own scaler kept every spelling of a picture's address (#1, #2, …) on disk, for anybody.
+  for (const query of ['url=%2Ffavicon.ico&w=640&q=75', 'url=%2Favatars%2Fx%23a&w=640&q=75']) {
+    expect((await new Visitor().get(`/_next/image?${query}`)).status).toBe(404)
+  }
+})

@@ -1,0 +1,32 @@
+/** Reads the built-in mailbox, straight from this machine as a developer would. */
+import { expect } from '@playwright/test'
+
+export interface Mail {
+  id: string
+  at: string
+  to: string
+  subject: string
+  text: string
+  html: string
+  links: string[]
+  codes: string[]
+}
+
+export async function mailsTo(address: string, portal = process.env.E2E_URL): Promise<Mail[]> {
+  const answer = await fetch(`${portal}/dev/mailbox.json?to=${encodeURIComponent(address)}`)
+  expect(answer.status).toBe(200)
+  return (await answer.json()) as Mail[]
+}
+
+/** The newest mail to an address, once there are at least `count`. */
+export async function latestMail(address: string, count = 1, portal = process.env.E2E_URL): Promise<Mail> {
+  let mails: Mail[] = []
+  const arrived = async () => {
+    mails = await mailsTo(address, portal)
+    return mails.length
+  }
+  await expect.poll(arrived, { timeout: 15_000 }).toBeGreaterThanOrEqual(count)
+  const [newest] = mails
+  if (!newest) throw new Error('no mail')
+  return newest
+}

@@ -1,0 +1,124 @@
+import { randomInt } from 'node:crypto'
+import type { Page } from '@playwright/test'
+import { expect, test } from './fixtures'
+import { latestMail } from './mailbox'
+
+/** A German mobile number nobody has had before, and how it is written. */
+function newNumber() {
+  const rest = String(randomInt(10_000_000)).padStart(7, '0')
+  return { typed: `0160 ${rest}`, stored: `+49160${rest}` }
+}
+
+async function addNumber(page: Page, number: ReturnType<typeof newNumber>): Promise<void> {
+  await page.goto('/account/phones')
+  await page.getByLabel('Country').selectOption('DE')
+  await page.getByLabel('Mobile number').fill(number.typed)
+  await page.getByRole('button', { name: 'Text me a code' }).click()
+  await expect(page.getByRole('heading', { name: /^Confirm \+49 160/ })).toBeVisible()
+}
+
+async function confirm(page: Page, stored: string): Promise<void> {
+  const { codes } = await latestMail(stored)
+  await page.getByLabel('6-digit code').fill(codes[0] ?? '')
+  await page.getByRole('button', { name: 'Confirm number' }).click()
+}
+
+test('a number is added, confirmed by its code, told by mail, made primary, removed', async ({
+  page,
+  person,
+  signUp,
+}) => {
+  await signUp(page, person)
+  await page.getByRole('link', { name: 'Phones', exact: true }).click()
+  await expect(page.getByText('No numbers yet')).toBeVisible()
+
+  const first = newNumber()
+  await addNumber(page, first)
+  const text = await latestMail(first.stored)
+  expect(text.text).toMatch(/\n\n@localhost #\d{6}$/)
+  await page.getByLabel('6-digit code').fill(text.codes[0] === '000000' ? '000001' : '000000')
+  await page.getByRole('button', { name: 'Confirm number' }).click()
+  await expect(page.getByText('That code isn’t right')).toBeVisible()
+  await confirm(page, first.stored)
+  await expect(page.getByText('It is now a way back into your account.')).toBeVisible()
+  await expect(page.getByText('Primary', { exact: true })).toBeVisible()
+  const notice = await latestMail(person.email, 2)
+  expect(notice.subject).toContain('A phone number was added')
+
+  const second = newNumber()
+  await addNumber(page, second)
+  await expect(page.getByText(/Send a new code in \d+ s/)).toBeVisible()
+  await confirm(page, second.stored)
+  await page.getByRole('link', { name: /^Make \+49 160 .* primary$/ }).click()
+  await page.getByRole('button', { name: 'Make primary' }).click()
+  await expect(page.getByText('is your primary number now.')).toBeVisible()
+
+  await page
+    .getByRole('link', { name: /^Remove \+49 160/ })
+    .last()
+    .click()
+  await page.getByRole('button', { name: 'Remove', exact: true }).click()
+  await expect(page.getByText('is removed.')).toBeVisible()
+  await expect(page.getByRole('listitem').filter({ hasText: '+49 160' })).toHaveCount(1)
+})
+
+test('a number is written as it is typed, and one with + chooses its country', async ({
+  page,
+  person,
+  signUp,
+}) => {
+  await signUp(page, person)
+  await page.goto('/account/phones')
+  const field = page.getByLabel('Mobile number')
+  await page.getByLabel('Country').selectOption('DE')
+  await field.focus()
+  // What formats it is fetched on focus; the first letters may come before it.
+  await expect(async () => {
+    await field.fill('')
+    await field.pressSequentially('016012345678')
+    await expect(field).toHaveValue('0160 12345678', { timeout: 500 })
+  }).toPass()
+  await field.fill('')
+  await field.pressSequentially('+41791234567')
+  await expect(field).toHaveValue('+41 79 123 45 67')
+  await expect(page.getByLabel('Country')).toHaveValue('CH')
+  await field.press('Backspace')
+  await expect(field).toHaveValue('+41 79 123 45 6')
+  await page.getByRole('button', { name: 'Text me a code' }).click()
+  await expect(page.getByText('Enter one mobile number')).toBeVisible()
+  await expect(field).toHaveValue('+41 79 123 45 6')
+})
+
+test('number_of_somebody_else_looks_like_any_other_and_its_owner_is_told', async ({
+  page,
+  person,
+  signUp,
+  otherBrowser,
+}) => {
+  await signUp(page, person)
+  const number = newNumber()
+  await addNumber(page, number)
+  await confirm(page, number.stored)
+  await expect(page.getByText('It is now a way back')).toBeVisible()
+
+  const { newPerson } = await import('./people')
+  const theirs = await (await otherBrowser()).newPage()
+  await signUp(theirs, newPerson())
+  await addNumber(theirs, number)
+  await expect(theirs.getByText('We texted a 6-digit code to this number.')).toBeVisible()
+  const told = await latestMail(number.stored, 2)
+  expect(told.codes).toEqual([])
+  expect(told.text).toContain('another account')
+})
+
+test.describe('without script', () => {
+  test.use({ javaScriptEnabled: false })
+
+  test('a number is added and confirmed', async ({ page, person, signUp }) => {
+    await signUp(page, person)
+    const number = newNumber()
+    await addNumber(page, number)
+    await confirm(page, number.stored)
+    await expect(page.getByText('It is now a way back into your account.')).toBeVisible()
+  })
+})

@@ -1,0 +1,69 @@
+/** A relying app without an app: walks the code flow for a signed-in visitor and keeps the tokens. */
+import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { Portal } from './portal'
+import type { Answer, Visitor } from './visitor'
+
+export interface Tokens {
+  access: string
+  refresh: string
+}
+
+interface Client {
+  clientId: string
+  clientSecret: string
+}
+
+const demoClient = (portal: Portal): Client =>
+  JSON.parse(readFileSync(path.join(portal.data, 'demo.json'), 'utf8')).client
+
+/** A request to the token endpoint as the demo app makes it. */
+export function askToken(portal: Portal, by: Visitor, fields: Record<string, string>): Promise<Answer> {
+  const { clientId, clientSecret } = demoClient(portal)
+  const basic = Buffer.from(`${clientId}:${encodeURIComponent(clientSecret)}`).toString('base64')
+  return by.send(
+    'POST',
+    '/oidc/token',
+    {
+      authorization: `Basic ${basic}`,
+      'content-type': 'application/x-www-form-urlencoded',
+      cookie: undefined,
+    },
+    String(new URLSearchParams(fields)),
+  )
+}
+
+export async function tokensFor(visitor: Visitor, portal: Portal): Promise<Tokens> {
+  const { clientId } = demoClient(portal)
+  const verifier = randomBytes(32).toString('base64url')
+  const redirect_uri = `${portal.demoUrl}/callback`
+  let next = `/oidc/auth?${new URLSearchParams({
+    client_id: clientId,
+    response_type: 'code',
+    redirect_uri,
+    scope: 'openid email offline_access',
+    prompt: 'consent',
+    state: 's',
+    nonce: 'n',
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+  })}`
+  for (let hops = 0; hops < 10 && next.startsWith('/'); hops++) {
+    const request = /^\/consent\?request=([^&]+)/.exec(next)?.[1]
+    const answer = request
+      ? await visitor.post('/consent/submit', { request: decodeURIComponent(request), decision: 'allow' })
+      : await visitor.get(next)
+    next = answer.location
+  }
+  const code = new URL(next).searchParams.get('code') ?? ''
+  const answer = await askToken(portal, visitor, {
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri,
+    code_verifier: verifier,
+  })
+  const { access_token, refresh_token } = JSON.parse(answer.body)
+  if (!access_token || !refresh_token) throw new Error(`no tokens: ${answer.status} ${answer.body}`)
+  return { access: access_token, refresh: refresh_token }
+}

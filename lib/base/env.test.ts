@@ -1,0 +1,74 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { ConfigError, readEnv } from './env'
+
+const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-env-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('a wrong variable', () => {
+  test.each([
+    ['PORT', 'abc', 'PORT must be a whole number.'],
+    ['PORT', '1.5', 'PORT must be a whole number.'],
+    ['PORT', '70000', 'PORT must be at most 65535.'],
+    ['PASSWORD_MIN_LENGTH', '3', 'PASSWORD_MIN_LENGTH must be at least 8.'],
+    ['ARGON2_MEMORY_KIB', '8', 'ARGON2_MEMORY_KIB must be at least 19456.'],
+    ['SIGN_UP', 'perhaps', 'SIGN_UP must be on or off.'],
+    [
+      'GATEHOUSE_URL',
+      'https://id.example.com/x',
+      'GATEHOUSE_URL must be an origin such as https://id.example.com, without a path.',
+    ],
+    [
+      'DATABASE_URL',
+      'mysql://x',
+      'DATABASE_URL must be a URL that begins with postgres:// or postgresql://.',
+    ],
+    [
+      'TRUSTED_PROXIES',
+      '10.0.0.0/8, proxy.internal',
+      'TRUSTED_PROXIES must list addresses, networks (10.0.0.0/8) or loopback, linklocal, uniquelocal.',
+    ],
+    ['GATEHOUSE_BRAND_COLOR', 'red', 'GATEHOUSE_BRAND_COLOR must be a colour such as #3b5bdb.'],
+  ])('%s=%s is refused in one sentence that says how to mend it', (name, value, sentence) => {
+    expect(() => readEnv({ [name]: value })).toThrow(new ConfigError(sentence))
+  })
+
+  test('does not hide the others', () => {
+    expect(() => readEnv({ PORT: 'abc', DEMO_PORT: '-1' })).toThrow(
+      new ConfigError('PORT must be a whole number.\nDEMO_PORT must be at least 0.'),
+    )
+  })
+
+  test('short_or_monotonous_secret_is_refused', () => {
+    const secrets = `${'a'.repeat(32)},short`
+    expect(() => readEnv({ GATEHOUSE_SECRET: secrets })).toThrow(/at least 32 characters/)
+    expect(() => readEnv({ GATEHOUSE_SECRET: 'ab'.repeat(40) })).toThrow(/more than a few different/)
+  })
+})
+
+describe('a variable given as a file', () => {
+  test('is read as its value, without the newline at the end', () => {
+    const file = path.join(folder, 'secret')
+    const secret = 'zB3-kept-in-a-file-of-its-own-and-long-enough'
+    writeFileSync(file, `${secret}\n`)
+    expect(readEnv({ GATEHOUSE_SECRET_FILE: file }).secrets).toEqual([secret])
+  })
+
+  test('gives way to the value', () => {
+    const file = path.join(folder, 'port')
+    writeFileSync(file, '4000')
+    expect(readEnv({ PORT_FILE: file, PORT: '5000' }).port).toBe(5000)
+  })
+
+  test('that is not there is named', () => {
+    expect(() => readEnv({ SMTP_URL_FILE: path.join(folder, 'none') })).toThrow(
+      /^SMTP_URL_FILE names a file that cannot be read/,
+    )
+  })
+})
+
+test('an empty variable counts as not set', () => {
+  expect(readEnv({ PORT: '', GATEHOUSE_URL: '' }).url).toBe('http://localhost:3000')
+})

@@ -1,0 +1,321 @@
+/**
+ * Configuration: one schema, read once from the environment. A wrong value refuses to boot with a
+ * sentence that names the variable and says how to mend it.
+ */
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import path from 'node:path'
+import proxyaddr from 'proxy-addr'
+import { z } from 'zod'
+import { readSms, type SmsSettings, smsShape } from './env-sms'
+
+export type { SmsSettings } from './env-sms'
+
+const origin = z.string().transform((value, ctx) => {
+  const url = URL.canParse(value) ? new URL(value) : null
+  if (
+    !url ||
+    !/^https?:$/.test(url.protocol) ||
+    url.pathname !== '/' ||
+    url.search ||
+    url.hash ||
+    url.username
+  ) {
+    ctx.addIssue({
+      code: 'custom',
+      message: 'must be an origin such as https://id.example.com, without a path',
+    })
+    return z.NEVER
+  }
+  return url.origin
+})
+
+const storeUrl = (...protocols: string[]) =>
+  z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
+    message: `must be a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
+  })
+
+const count = (fallback: number, min = 1, max = 1_000_000_000) =>
+  z.coerce
+    .number({ message: 'must be a whole number' })
+    .int('must be a whole number')
+    .min(min, `must be at least ${min}`)
+    .max(max, `must be at most ${max}`)
+    .default(fallback)
+
+const flag = z
+  .enum(['on', 'off', 'true', 'false', '1', '0'], { message: 'must be on or off' })
+  .transform((value) => value === 'on' || value === 'true' || value === '1')
+
+/** The parts of a list with commas. */
+const names = (value: string): string[] =>
+  value
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean)
+
+/** Judged at boot: found out later, one wrong name would be an error for every request. */
+const proxies = z
+  .string()
+  .default('')
+  .refine(
+    (value) => {
+      try {
+        proxyaddr.compile(names(value))
+        return true
+      } catch {
+        return false
+      }
+    },
+    { message: 'must list addresses, networks (10.0.0.0/8) or loopback, linklocal, uniquelocal' },
+  )
+
+const schema = z.object({
+  NODE_ENV: z.enum(['development', 'production', 'test']).default('production'),
+  PORT: count(3000, 0, 65_535),
+  GATEHOUSE_HOST: z
+    .string()
+    .refine((value) => value === 'localhost' || isIP(value) > 0, {
+      message: 'must be an address to listen on, such as 127.0.0.1 or 0.0.0.0, or localhost',
+    })
+    .optional(),
+  GATEHOUSE_URL: origin.optional(),
+  GATEHOUSE_DATA: z.string().min(1).default('.gatehouse'),
+  DATABASE_URL: storeUrl('postgres:', 'postgresql:').optional(),
+  DATABASE_POOL: count(10, 1, 200),
+  REDIS_URL: storeUrl('redis:', 'rediss:').optional(),
+  SMTP_URL: storeUrl('smtp:', 'smtps:').optional(),
+  MAIL_FROM: z.string().min(3).max(200).optional(),
+  ...smsShape,
+  GATEHOUSE_SECRET: z.string().optional(),
+  TRUSTED_PROXIES: proxies,
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  GATEHOUSE_PRODUCT_NAME: z.string().trim().min(1).max(60).default('Gatehouse'),
+  GATEHOUSE_BRAND_COLOR: z
+    .string()
+    .regex(/^#[0-9a-fA-F]{6}$/, 'must be a colour such as #3b5bdb')
+    .default('#4353c9'),
+  GATEHOUSE_LOGO_URL: z
+    .string()
+    .refine(
+      (v) => /^\/(?!\/)/.test(v) || /^https:\/\//.test(v),
+      'must be a path such as /logo.svg or an https URL',
+    )
+    .optional(),
+  GATEHOUSE_DEMO: flag.optional(),
+  DEMO_PORT: count(3001, 0, 65_535),
+  SIGN_UP: flag.default(true),
+  SESSION_IDLE_MINUTES: count(60 * 24 * 7, 1),
+  SESSION_MAX_DAYS: count(30, 1, 3650),
+  LOGIN_ATTEMPT_MINUTES: count(60, 1, 1440),
+  ACCESS_TOKEN_MINUTES: count(15, 1, 1440),
+  ID_TOKEN_MINUTES: count(60, 1, 1440),
+  REFRESH_TOKEN_DAYS: count(30, 1, 3650),
+  PASSWORD_MIN_LENGTH: count(10, 8, 64),
+  PASSWORD_HIBP: flag.default(false),
+  PASSWORD_HIBP_URL: storeUrl('https:', 'http:').default('https://api.pwnedpasswords.com'),
+  ARGON2_MEMORY_KIB: count(19_456, 19_456, 1_048_576),
+  ARGON2_PASSES: count(2, 2, 20),
+  PASSWORD_QUEUE_SECONDS: count(5, 1, 60),
+  LIMIT_REQUESTS_PER_MINUTE: count(60, 1),
+  LIMIT_REQUESTS_BURST: count(30, 1),
+  LIMIT_PASSWORD_TRIES: count(10, 1, 99),
+  LIMIT_MAILS_PER_RECIPIENT_HOUR: count(5, 1),
+  LIMIT_SMS_PER_NUMBER_HOUR: count(3, 1),
+  LIMIT_SMS_PER_IP_DAY: count(10, 1),
+  LIMIT_SMS_PER_PREFIX_DAY: count(20, 1),
+  LIMIT_SMS_PER_DAY: count(1000, 1),
+  /** 0 switches delayed recovery off. */
+  RECOVERY_HOURS: count(72, 0, 2160),
+  RECOVERY_CONTACTS_NEEDED: count(2, 1, 10),
+  SHUTDOWN_SECONDS: count(10, 1, 300),
+})
+
+type Raw = z.infer<typeof schema>
+
+export interface Env {
+  nodeEnv: Raw['NODE_ENV']
+  port: number
+  /** The address to listen on; undefined: this machine alone when the origin is loopback, else all. */
+  host: string | undefined
+  /** The one public origin, no trailing slash. */
+  url: string
+  /** `${url}/oidc` */
+  issuer: string
+  https: boolean
+  /** The public origin is on this machine: development comforts are allowed. */
+  loopback: boolean
+  dataDir: string
+  databaseUrl: string | undefined
+  databasePool: number
+  redisUrl: string | undefined
+  smtpUrl: string | undefined
+  mailFrom: string
+  /** How text messages leave; null: they do not (the mailbox has them in development). */
+  sms: SmsSettings | null
+  /** The first seals and signs; all open. */
+  secrets: string[]
+  /** proxy-addr names or CIDRs. */
+  trustedProxies: string[]
+  logLevel: Raw['LOG_LEVEL']
+  productName: string
+  brandColor: string
+  logoUrl: string | undefined
+  /** undefined: on when the origin is loopback and the database embedded. */
+  demo: boolean | undefined
+  demoPort: number
+  signUp: boolean
+  sessionIdleSeconds: number
+  sessionMaxSeconds: number
+  loginAttemptSeconds: number
+  accessTokenSeconds: number
+  idTokenSeconds: number
+  refreshTokenSeconds: number
+  passwordMinLength: number
+  /** Base URL of the k-anonymity range service, or null when switched off. */
+  hibpUrl: string | null
+  argon2: { memoryKib: number; passes: number }
+  passwordQueueSeconds: number
+  limits: {
+    requestsPerMinute: number
+    requestsBurst: number
+    passwordTries: number
+    mailsPerRecipientHour: number
+    /** Text messages: in all for one number, and those that nobody answered from a network, to a block of numbers. */
+    smsPerNumberHour: number
+    smsPerIpDay: number
+    smsPerPrefixDay: number
+    /** All text messages of a day: the most that any flood can cost. */
+    smsPerDay: number
+  }
+  recovery: {
+    /** Between the request and the moment it may be finished; 0: there is no delayed recovery. */
+    waitSeconds: number
+    /** How many trusted contacts end the waiting time. */
+    contactsNeeded: number
+  }
+  shutdownSeconds: number
+}
+
+/** Thrown with one sentence for each wrong variable; boot prints it and ends. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+export const isLoopbackHost = (hostname: string): boolean =>
+  hostname === 'localhost' ||
+  hostname.endsWith('.localhost') ||
+  /^127(\.\d+){3}$/.test(hostname) ||
+  hostname === '[::1]'
+
+type Source = Record<string, string | undefined>
+
+/** Reads secrets given by file (`NAME_FILE`) as if by value (`NAME`); the value wins. */
+function withFiles(source: Source): Source {
+  const out: Source = {}
+  for (const [name, value] of Object.entries(source)) {
+    if (value === undefined || value === '') continue
+    const base = name.endsWith('_FILE') ? name.slice(0, -5) : null
+    if (base && base in schema.shape) {
+      try {
+        out[base] ??= readFileSync(value, 'utf8').trim()
+      } catch (error) {
+        throw new ConfigError(
+          `${name} names a file that cannot be read: ${value} (${(error as Error).message})`,
+        )
+      }
+    } else out[name] = value
+  }
+  return out
+}
+
+/**
+ * Checks an environment and gives the typed configuration.
+ * @throws ConfigError naming every wrong variable.
+ */
+export function readEnv(source: Source): Env {
+  const parsed = schema.safeParse(withFiles(source))
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}.`).join('\n'),
+    )
+  }
+  const raw = parsed.data
+  const url = raw.GATEHOUSE_URL ?? `http://localhost:${raw.PORT}`
+  const { protocol, hostname } = new URL(url)
+  const secrets = names(raw.GATEHOUSE_SECRET ?? '')
+  if (secrets.some((secret) => secret.length < 32 || new Set(secret).size < 8)) {
+    throw new ConfigError(
+      'GATEHOUSE_SECRET must have at least 32 characters, and more than a few different ones (make one with: openssl rand -base64 32).',
+    )
+  }
+  const missing: string[] = []
+  const sms = readSms(raw, (sentence) => missing.push(sentence))
+  if (missing.length) throw new ConfigError(missing.join('\n'))
+  return {
+    nodeEnv: raw.NODE_ENV,
+    port: raw.PORT,
+    host: raw.GATEHOUSE_HOST,
+    url,
+    issuer: `${url}/oidc`,
+    https: protocol === 'https:',
+    loopback: isLoopbackHost(hostname),
+    dataDir: path.resolve(raw.GATEHOUSE_DATA),
+    databaseUrl: raw.DATABASE_URL,
+    databasePool: raw.DATABASE_POOL,
+    redisUrl: raw.REDIS_URL,
+    smtpUrl: raw.SMTP_URL,
+    mailFrom: raw.MAIL_FROM ?? `${raw.GATEHOUSE_PRODUCT_NAME} <no-reply@${hostname.replace(/[[\]]/g, '')}>`,
+    sms,
+    secrets,
+    trustedProxies: names(raw.TRUSTED_PROXIES),
+    logLevel: raw.LOG_LEVEL,
+    productName: raw.GATEHOUSE_PRODUCT_NAME,
+    brandColor: raw.GATEHOUSE_BRAND_COLOR,
+    logoUrl: raw.GATEHOUSE_LOGO_URL,
+    demo: raw.GATEHOUSE_DEMO,
+    demoPort: raw.DEMO_PORT,
+    signUp: raw.SIGN_UP,
+    sessionIdleSeconds: raw.SESSION_IDLE_MINUTES * 60,
+    sessionMaxSeconds: raw.SESSION_MAX_DAYS * 86_400,
+    loginAttemptSeconds: raw.LOGIN_ATTEMPT_MINUTES * 60,
+    accessTokenSeconds: raw.ACCESS_TOKEN_MINUTES * 60,
+    idTokenSeconds: raw.ID_TOKEN_MINUTES * 60,
+    refreshTokenSeconds: raw.REFRESH_TOKEN_DAYS * 86_400,
+    passwordMinLength: raw.PASSWORD_MIN_LENGTH,
+    hibpUrl: raw.PASSWORD_HIBP ? raw.PASSWORD_HIBP_URL.replace(/\/$/, '') : null,
+    argon2: { memoryKib: raw.ARGON2_MEMORY_KIB, passes: raw.ARGON2_PASSES },
+    passwordQueueSeconds: raw.PASSWORD_QUEUE_SECONDS,
+    limits: {
+      requestsPerMinute: raw.LIMIT_REQUESTS_PER_MINUTE,
+      requestsBurst: raw.LIMIT_REQUESTS_BURST,
+      passwordTries: raw.LIMIT_PASSWORD_TRIES,
+      mailsPerRecipientHour: raw.LIMIT_MAILS_PER_RECIPIENT_HOUR,
+      smsPerNumberHour: raw.LIMIT_SMS_PER_NUMBER_HOUR,
+      smsPerIpDay: raw.LIMIT_SMS_PER_IP_DAY,
+      smsPerPrefixDay: raw.LIMIT_SMS_PER_PREFIX_DAY,
+      smsPerDay: raw.LIMIT_SMS_PER_DAY,
+    },
+    recovery: { waitSeconds: raw.RECOVERY_HOURS * 3600, contactsNeeded: raw.RECOVERY_CONTACTS_NEEDED },
+    shutdownSeconds: raw.SHUTDOWN_SECONDS,
+  }
+}
+
+/** The names of all variables, for the configuration table's test. */
+export const ENV_NAMES = Object.keys(schema.shape) as (keyof Raw)[]
+
+/** What each is when nobody sets it, for the same test. */
+export const ENV_DEFAULTS: Raw = schema.parse({})
+
+let current: Env | null = null
+
+/** The configuration of this process, read from process.env at the first call. */
+export function env(): Env {
+  current ??= readEnv(process.env)
+  return current
+}
+
+/** Forgets what was read: the next `env()` reads process.env again (boot, after it filled in; tests). */
+export const reloadEnv = (): void => {
+  current = null
+}

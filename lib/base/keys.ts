@@ -1,0 +1,133 @@
+/**
+ * Every Redis key and channel of the house: its name, its life, and what its loss means
+ * (docs/redis-keys.md is checked against this table). One key a command, so Redis Cluster works.
+ * What must survive or be listed is in Postgres, never here alone.
+ */
+interface KeySpec {
+  /** Its name; `{…}` are the parts that `key()` fills in. */
+  pattern: string
+  type: 'string' | 'hash' | 'list' | 'set' | 'stream'
+  /** Seconds to live; null: as its writer says. */
+  ttlSeconds: number | null
+  holds: string
+  ifLost: string
+}
+
+export const KEYS = {
+  sessionValid: {
+    pattern: 'session:valid:{sessionId}',
+    type: 'string',
+    ttlSeconds: 300,
+    holds: 'the facts of a live session as JSON, or "revoked"',
+    ifLost: 'read again from Postgres',
+  },
+  loginAttempt: {
+    pattern: 'login_attempt:{loginToken}',
+    type: 'string',
+    ttlSeconds: null,
+    holds: 'a running login attempt: its proofs and where it returns to, sealed',
+    ifLost: 'the person starts the sign-in again',
+  },
+  rateLimit: {
+    pattern: 'ratelimit:{ip}',
+    type: 'string',
+    ttlSeconds: null,
+    holds: 'leaky bucket of a client address (theoretical arrival time in milliseconds)',
+    ifLost: 'the bucket is full again; budgets that guard secrets are in Postgres',
+  },
+  rateLimitNamed: {
+    pattern: 'ratelimit:{name}:{subject}',
+    type: 'string',
+    ttlSeconds: null,
+    holds: 'leaky bucket of anything else that costs (a recipient, a client)',
+    ifLost: 'the bucket is full again',
+  },
+  emailVerification: {
+    pattern: 'email_verification:{userId}',
+    type: 'hash',
+    ttlSeconds: 600,
+    holds: 'HMAC of the newest code sent by mail, wrong tries so far',
+    ifLost: 'the person asks for a new code',
+  },
+  emailSignIn: {
+    pattern: 'email_sign_in:{userId}',
+    type: 'hash',
+    ttlSeconds: 600,
+    holds: 'HMAC of the newest sign-in code sent by mail, wrong tries so far',
+    ifLost: 'the person asks for a new code',
+  },
+  phoneSignIn: {
+    pattern: 'phone_sign_in:{userId}',
+    type: 'hash',
+    ttlSeconds: 600,
+    holds: 'HMAC of the newest sign-in code sent by text message, wrong tries so far',
+    ifLost: 'the person asks for a new code',
+  },
+  rehearsal: {
+    pattern: 'rehearsal:{userId}',
+    type: 'hash',
+    ttlSeconds: 600,
+    holds: 'HMAC of the code of a rehearsed recovery, wrong tries so far',
+    ifLost: 'the person asks for a new code',
+  },
+  phoneVerification: {
+    pattern: 'phone_verification:{userId}',
+    type: 'hash',
+    ttlSeconds: 600,
+    holds: 'HMAC of the newest code sent to a number that is being confirmed, wrong tries so far',
+    ifLost: 'the person asks for a new code',
+  },
+  smsTrouble: {
+    pattern: 'sms:trouble',
+    type: 'string',
+    ttlSeconds: 600,
+    holds: 'since when (ISO 8601) the SMS driver takes no messages, and what it said last',
+    ifLost: 'pages offer SMS as usual until the next failure',
+  },
+  oidcArtifact: {
+    pattern: 'oidc:{model}:{hash}',
+    type: 'string',
+    ttlSeconds: null,
+    holds: 'a code, access token, interaction or pushed request as JSON behind a used-flag; named by SHA-256',
+    ifLost: 'codes and access tokens are dead, browsers start the request again; refresh tokens live on',
+  },
+  oidcRevoked: {
+    pattern: 'oidc:revoked:{grantId}',
+    type: 'hash',
+    ttlSeconds: null,
+    holds:
+      'which token families of a consent are revoked (`*`: all), for as long as an access token can live',
+    ifLost: 'the access tokens it speaks of are lost with it; the rows in Postgres say the same',
+  },
+  mailbox: {
+    pattern: 'dev:mailbox',
+    type: 'list',
+    ttlSeconds: 604_800,
+    holds: 'the development mailbox: the newest 200 messages',
+    ifLost: 'old development mail is gone',
+  },
+} as const satisfies Record<string, KeySpec>
+
+export type KeyName = keyof typeof KEYS
+
+/** Fills in a key's pattern: `key('sessionValid', sid)`. Parts must not be empty. */
+export function key(name: KeyName, ...parts: string[]): string {
+  let index = 0
+  return KEYS[name].pattern.replace(/\{[^}]+\}/g, () => {
+    const part = parts[index++]
+    if (!part) throw new Error(`key ${name} lacks a part`)
+    return part
+  })
+}
+
+/** Channels; other services may subscribe. Payloads are JSON without secrets, published after commit. */
+export const CHANNELS = {
+  userCreated: 'user:created',
+  userUpdated: 'user:updated',
+  sessionCreated: 'session:created',
+  sessionRevoked: 'session:revoked',
+  /** Internal: a cached row changed; payload { kind, id }. */
+  cacheDrop: 'cache:drop',
+} as const
+
+export type Channel = (typeof CHANNELS)[keyof typeof CHANNELS]

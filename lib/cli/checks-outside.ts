@@ -1,0 +1,67 @@
+/** What doctor finds out from the mail server, the SMS driver and the public address. */
+import { env } from '../base/env'
+import type { Check } from './checks'
+
+export async function checkMail(): Promise<Check> {
+  const { checkTransport, closeTransport } = await import('../notify')
+  try {
+    const { ok, message, hint } = await checkTransport()
+    return { name: 'mail', state: ok ? 'ok' : 'fail', message, ...(hint && { hint }) }
+  } finally {
+    closeTransport()
+  }
+}
+
+export async function checkSms(): Promise<Check> {
+  const { sms } = await import('../notify')
+  const { ok, message, hint } = await sms.check()
+  return { name: 'sms', state: ok ? 'ok' : 'fail', message, ...(hint && { hint }) }
+}
+
+const TIMEOUT_MS = 5000
+
+/** Asks for the discovery document as an app would, at the public address. */
+export async function checkIssuer(portalRuns: boolean): Promise<Check> {
+  const name = 'issuer'
+  const { issuer, loopback, port } = env()
+  const url = `${issuer}/.well-known/openid-configuration`
+  let answer: Response
+  try {
+    answer = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: 'manual' })
+  } catch (error) {
+    const cause = (error as { cause?: { code?: string; message?: string } }).cause
+    const code = cause?.code ?? (error as Error).name
+    if (!portalRuns && loopback) {
+      return {
+        name,
+        state: 'warn',
+        message: `nothing answers at ${issuer}`,
+        hint: 'Start the portal: npm start.',
+      }
+    }
+    const hint = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/i.test(code)
+      ? 'The certificate is not trusted from here: install the full chain at the proxy.'
+      : code === 'ENOTFOUND'
+        ? 'The name in GATEHOUSE_URL does not resolve from here: correct it or its DNS record.'
+        : `Check GATEHOUSE_URL, that the portal runs, and that the proxy passes this address on to port ${port}.`
+    return { name, state: 'fail', message: `${issuer} cannot be reached: ${code}`, hint }
+  }
+  const text = await answer.text().catch(() => '')
+  if (answer.status === 421) {
+    const hint = 'The proxy must pass on the Host header of GATEHOUSE_URL.'
+    return { name, state: 'fail', message: 'the portal answers for another address', hint }
+  }
+  if (answer.status !== 200) {
+    const hint = 'Something else may answer there: check GATEHOUSE_URL and the proxy.'
+    return { name, state: 'fail', message: `${url} answers ${answer.status}`, hint }
+  }
+  try {
+    const found = (JSON.parse(text) as { issuer?: string }).issuer
+    if (found === issuer) return { name, state: 'ok', message: `${issuer} answers` }
+    const hint = 'GATEHOUSE_URL differs between this command and the portal that answers.'
+    return { name, state: 'fail', message: `answers as ${found}, not ${issuer}`, hint }
+  } catch {
+    const hint = 'Something else may answer there: check GATEHOUSE_URL and the proxy.'
+    return { name, state: 'fail', message: `${url} is no discovery document`, hint }
+  }
+}

@@ -1,0 +1,118 @@
+/** What doctor finds out from the stores and the settings. */
+import { env } from '../base/env'
+import { isMigrated, knownMigrations, refuseUnsafeDefaults } from '../host'
+import * as store from './store'
+
+export interface Check {
+  name: string
+  state: 'ok' | 'warn' | 'fail'
+  /** What was found. */
+  message: string
+  /** How to mend it. */
+  hint?: string
+}
+
+const words = (error: unknown): string => (error as Error).message.split('\n')[0] ?? 'unknown'
+
+/**
+ * Settings that the portal refuses behind a public address.
+ * Call it before the stores fill the environment in: it judges what the operator gave.
+ */
+export function checkSafety(): Check {
+  const name = 'safety'
+  try {
+    refuseUnsafeDefaults(env())
+    const message = env().loopback
+      ? 'defaults are fine on this machine'
+      : 'nothing unsafe is left at its default'
+    return { name, state: 'ok', message }
+  } catch (error) {
+    const hint = 'The portal does not start like this.'
+    return { name, state: 'fail', message: (error as Error).message.replaceAll('\n', ' '), hint }
+  }
+}
+
+export async function checkDatabase(): Promise<Check[]> {
+  let version: string
+  try {
+    version = (await store.databaseFacts()).version
+  } catch (error) {
+    const hint = 'Check DATABASE_URL and that the server is up and takes connections from here.'
+    return [{ name: 'database', state: 'fail', message: `does not answer: ${words(error)}`, hint }]
+  }
+  const old = Number.parseInt(version, 10) < 14
+  const database: Check = old
+    ? {
+        name: 'database',
+        state: 'fail',
+        message: `PostgreSQL ${version}`,
+        hint: 'Use PostgreSQL 14 or later.',
+      }
+    : { name: 'database', state: 'ok', message: `PostgreSQL ${version}` }
+  const known = knownMigrations()
+  try {
+    const done = await isMigrated(store.appliedMigrations, known)
+    if (done) return [database, { name: 'migrations', state: 'ok', message: `all ${known.length} applied` }]
+    const hint = 'Restart the portal: it applies them at its start.'
+    return [database, { name: 'migrations', state: 'fail', message: 'some are not applied', hint }]
+  } catch (error) {
+    const hint = 'Start the portal once with this database, or restore a backup.'
+    return [database, { name: 'migrations', state: 'fail', message: words(error), hint }]
+  }
+}
+
+export async function checkRedis(): Promise<Check> {
+  const name = 'redis'
+  try {
+    const { version, policy, milliseconds } = await store.redisFacts()
+    const message = `Redis ${version}, ${milliseconds.toFixed(1)} ms`
+    if (policy && policy !== 'noeviction') {
+      const hint = 'Set maxmemory-policy noeviction: others throw running sign-ins away when memory is short.'
+      return { name, state: 'warn', message: `${message}, maxmemory-policy ${policy}`, hint }
+    }
+    return { name, state: 'ok', message }
+  } catch (error) {
+    const cause = (error as { cause?: Error }).cause
+    const hint = 'Check REDIS_URL and that the server is up and takes connections from here.'
+    return { name, state: 'fail', message: `does not answer: ${words(cause ?? error)}`, hint }
+  }
+}
+
+const SKEW_WARN_MS = 2_000
+const SKEW_FAIL_MS = 60_000
+
+/** Our clock against the database's: tokens and codes live by ours, a second machine's by its own. */
+export async function checkClock(): Promise<Check> {
+  const name = 'clock'
+  try {
+    const before = Date.now()
+    const { now } = await store.databaseFacts()
+    const skew = now.getTime() - (before + Date.now()) / 2
+    const message = `${Math.abs(Math.round(skew))} ms ${skew < 0 ? 'ahead of' : 'behind'} the database`
+    const hint = 'Let both machines take their time from NTP (timedatectl set-ntp true).'
+    if (Math.abs(skew) > SKEW_FAIL_MS) return { name, state: 'fail', message, hint }
+    return { name, state: Math.abs(skew) > SKEW_WARN_MS ? 'warn' : 'ok', message, hint }
+  } catch {
+    return { name, state: 'warn', message: 'not compared: the database does not answer' }
+  }
+}
+
+const LATE_MS = 600_000
+
+export async function checkDeliveries(): Promise<Check> {
+  const name = 'deliveries'
+  try {
+    const { count, oldest, lastError } = await store.owedFacts()
+    if (!count || !oldest) return { name, state: 'ok', message: 'nothing is waiting to be sent' }
+    const message = `${count} waiting, the oldest since ${oldest.toISOString()}${lastError ? ` (${lastError})` : ''}`
+    const late = Date.now() - oldest.getTime() > LATE_MS
+    return {
+      name,
+      state: late ? 'warn' : 'ok',
+      message,
+      hint: 'See mail below; they are sent by the running portal.',
+    }
+  } catch {
+    return { name, state: 'warn', message: 'not counted: the database does not answer' }
+  }
+}

@@ -1,0 +1,364 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { bundle } from '../testing/bundle'
+
+// Each command is a process of its own: on a busy machine a handful of them takes a while.
+vi.setConfig({ testTimeout: 180_000 })
+
+const ADMIN_URL = process.env.TEST_DATABASE_URL ?? 'postgresql://postgres:secretpw@127.0.0.1:55432/postgres'
+const REDIS_URL = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
+const DATABASE = `gatehouse_cli_${randomBytes(5).toString('hex')}`
+const databaseUrl = Object.assign(new URL(ADMIN_URL), { pathname: `/${DATABASE}` }).href
+const data = mkdtempSync(path.join(tmpdir(), 'gatehouse-cli-'))
+
+let program = ''
+let db: pg.Pool
+
+async function admin(statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: ADMIN_URL })
+  await client.connect()
+  await client.query(statement)
+  await client.end()
+}
+
+beforeAll(async () => {
+  program = await bundle('lib/cli/main.ts')
+  await admin(`CREATE DATABASE ${DATABASE}`)
+  db = new pg.Pool({ connectionString: databaseUrl, max: 2 })
+  db.on('error', () => {})
+})
+
+afterAll(async () => {
+  await db.end()
+  await admin(`DROP DATABASE ${DATABASE} WITH (FORCE)`)
+  rmSync(data, { recursive: true, force: true })
+})
+
+interface Outcome {
+  code: number | null
+  out: string
+  err: string
+}
+
+/** Runs the real entry in a process of its own. */
+async function gatehouse(
+  args: string[],
+  options: { stdin?: string; env?: Record<string, string> } = {},
+): Promise<Outcome> {
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd: tmpdir(),
+    env: {
+      PATH: process.env.PATH,
+      NODE_ENV: 'production',
+      GATEHOUSE_DATA: data,
+      DATABASE_URL: databaseUrl,
+      REDIS_URL,
+      PORT: '1',
+      ...options.env,
+    },
+  })
+  let [out, err] = ['', '']
+  child.stdout.on('data', (chunk) => {
+    out += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    err += chunk
+  })
+  child.stdin.on('error', () => {})
+  child.stdin.end(options.stdin ?? '')
+  const [code] = await once(child, 'close')
+  return { code: code as number | null, out, err }
+}
+
+async function ok<T>(args: string[], options?: Parameters<typeof gatehouse>[1]): Promise<T> {
+  const { code, out, err } = await gatehouse([...args, '--json'], options)
+  expect(err).toBe('')
+  expect(code).toBe(0)
+  return JSON.parse(out) as T
+}
+
+describe('help', () => {
+  test('names every command, and each command its options', async () => {
+    const { out, code } = await gatehouse(['--help'])
+    expect(code).toBe(0)
+    for (const name of ['client', 'user', 'session', 'key', 'doctor']) expect(out).toContain(name)
+    const add = await gatehouse(['client', 'add', '--help'])
+    for (const option of [
+      '--name',
+      '--redirect-uri',
+      '--post-logout-redirect-uri',
+      '--backchannel-logout-uri',
+      '--auth-method',
+      '--grant',
+      '--first-party',
+      '--no-pkce',
+      '--json',
+    ]) {
+      expect(add.out).toContain(option)
+    }
+  })
+
+  test('a slip of the hand is told with the way out, exit code 1 and no stack', async () => {
+    for (const args of [
+      ['clinet', 'list'],
+      ['client', 'add', '--name', 'x'],
+      ['client', 'add', '--name', 'x', '--redirect-uri', 'https://x.example', '--auth-method', 'magic'],
+      ['user', 'show', 'nobody@example.com'],
+      ['session', 'revoke'],
+    ]) {
+      const { code, err, out } = await gatehouse(args)
+      expect([args, code]).toEqual([args, 1])
+      expect(err).not.toBe('')
+      expect(err + out).not.toMatch(/\n\s+at /)
+    }
+    expect((await gatehouse(['clinet', 'list'])).err).toContain('Did you mean client?')
+  })
+})
+
+describe('client', () => {
+  type Added = { client_id: string; client_secret?: string; issuer: string }
+  const uri = 'https://app.example.com/callback'
+
+  test('add shows the secret once; list, show and the database never have it', async () => {
+    const added = await ok<Added>([
+      ...['client', 'add', '--name', 'Shop', '--redirect-uri', uri, '--redirect-uri', `${uri}/two`],
+      ...['--post-logout-redirect-uri', 'https://app.example.com/', '--first-party'],
+      ...[
+        '--backchannel-logout-uri',
+        'https://app.example.com/logout',
+        '--auth-method',
+        'client_secret_post',
+      ],
+    ])
+    expect(added.client_secret?.length).toBeGreaterThan(40)
+    expect(added.issuer).toBe('http://localhost:1/oidc')
+    const shown = await gatehouse(['client', 'show', added.client_id, '--json'])
+    expect(JSON.parse(shown.out)).toMatchObject({
+      client_id: added.client_id,
+      name: 'Shop',
+      redirect_uris: [uri, `${uri}/two`],
+      first_party: true,
+      pkce: true,
+      auth_method: 'client_secret_post',
+      backchannel_logout_uri: 'https://app.example.com/logout',
+    })
+    const listed = await gatehouse(['client', 'list'])
+    expect(listed.out).toContain('Shop')
+    const { rows } = await db.query(
+      'SELECT c::text, s::text FROM clients c JOIN client_secrets s ON s.client_id = c.id',
+    )
+    for (const text of [shown.out, listed.out, JSON.stringify(rows)]) {
+      expect(text).not.toContain(added.client_secret)
+    }
+  })
+
+  test('an app without a server gets no secret; a wrong address is refused with the reason', async () => {
+    const added = await ok<Added>([
+      ...[
+        'client',
+        'add',
+        '--name',
+        'SPA',
+        '--redirect-uri',
+        'http://localhost:8080/cb',
+        '--auth-method',
+        'none',
+      ],
+    ])
+    expect(added.client_secret).toBeUndefined()
+    for (const wrong of [
+      'http://app.example.com/cb',
+      'https://app.example.com/#x',
+      'javascript:alert(1)',
+      '/cb',
+    ]) {
+      const { code, err } = await gatehouse(['client', 'add', '--name', 'x', '--redirect-uri', wrong])
+      expect([wrong, code]).toEqual([wrong, 1])
+      expect(err).toContain('must')
+    }
+    const noPkce = [
+      'client',
+      'add',
+      '--name',
+      'x',
+      '--redirect-uri',
+      uri,
+      '--auth-method',
+      'none',
+      '--no-pkce',
+    ]
+    expect((await gatehouse(noPkce)).code).toBe(1)
+  })
+
+  test('remove takes it away, once', async () => {
+    const { client_id } = await ok<Added>(['client', 'add', '--name', 'Gone', '--redirect-uri', uri])
+    expect((await gatehouse(['client', 'remove', client_id])).code).toBe(0)
+    const again = await gatehouse(['client', 'remove', client_id])
+    expect([again.code, again.err]).toEqual([1, 'There is no such client.\n'])
+  })
+})
+
+describe('user', () => {
+  type User = { id: string; email: string; status: string; email_verified: boolean }
+  const password = 'a quiet harbour at dawn'
+
+  test('add takes the password from standard input, so that no list of processes shows it', async () => {
+    const made = await ok<User>(['user', 'add', '--email', 'Ada@Example.com', '--verified'], {
+      stdin: `${password}\n`,
+    })
+    expect(made).toMatchObject({ status: 'active', email_verified: true })
+    const { rows } = await db.query('SELECT hash FROM passwords WHERE user_id = $1', [made.id])
+    expect(rows[0].hash).toMatch(/^\$argon2id\$/)
+    const pending = await ok<User>(['user', 'add', '--email', 'bob@example.com', '--password', password])
+    expect(pending).toMatchObject({ status: 'pending', email_verified: false })
+  })
+
+  test('add refuses a taken address, a weak password, a missing one and a list of addresses', async () => {
+    for (const [args, stdin] of [
+      [['--email', 'ada@example.com', '--verified'], password],
+      [['--email', 'eve@example.com'], 'password1'],
+      [['--email', 'eve@example.com'], ''],
+      [['--email', 'eve@example.com,bob@example.com'], password],
+    ] as const) {
+      const { code, err } = await gatehouse(['user', 'add', ...args], { stdin })
+      expect([args, code]).toEqual([args, 1])
+      expect(err.trim().split('\n').length).toBeLessThanOrEqual(2)
+    }
+    expect((await gatehouse(['user', 'show', 'eve@example.com'])).code).toBe(1)
+  })
+
+  test('list, show, disable and enable', async () => {
+    const { items } = await ok<{ items: User[] }>(['user', 'list', '--query', 'ada'])
+    expect(items.map((u) => u.email)).toEqual(['Ada@example.com'])
+    const id = items[0]?.id ?? ''
+    await db.query(
+      `INSERT INTO sessions (user_id, session_version, method, amr, acr, auth_at, expires_at, idle_seconds)
+       VALUES ($1, 1, 'password', '{pwd}', '1', now(), now() + interval '1 day', 3600)`,
+      [id],
+    )
+    expect((await gatehouse(['user', 'show', id])).out).toMatch(/live sessions\s+1/)
+    const off = await ok<{ sessions_revoked: number }>([
+      'user',
+      'disable',
+      'ada@example.com',
+      '--reason',
+      'left',
+    ])
+    expect(off).toMatchObject({ status: 'disabled', sessions_revoked: 1 })
+    expect((await gatehouse(['user', 'show', id])).out).toContain('disabled (left)')
+    expect(await ok(['user', 'enable', id])).toMatchObject({ status: 'active' })
+  })
+
+  test('terminal_escapes_in_names_stay_text', async () => {
+    await ok(['user', 'add', '--email', 'esc@example.com', '--no-password', '--verified'])
+    await db.query(
+      `UPDATE profiles SET display_name = E'\\x1b[2J\\x1b]0;owned\\x07evil' WHERE user_id =
+         (SELECT user_id FROM emails WHERE address = 'esc@example.com')`,
+    )
+    const { out } = await gatehouse(['user', 'list'])
+    expect(out).toContain('evil')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    expect(out).not.toMatch(/[\u001b\u0007]/)
+  })
+})
+
+describe('session', () => {
+  test('list and revoke, one and all', async () => {
+    const { id } = await ok<{ id: string }>([
+      'user',
+      'add',
+      '--email',
+      'cy@example.com',
+      '--no-password',
+      '--verified',
+    ])
+    await db.query(
+      `INSERT INTO sessions (user_id, session_version, method, amr, acr, auth_at, expires_at, idle_seconds)
+       SELECT $1, 1, 'password', '{pwd}', '1', now(), now() + interval '1 day', 3600 FROM generate_series(1, 3)`,
+      [id],
+    )
+    const rows = await ok<{ sid: string }[]>(['session', 'list', 'cy@example.com'])
+    expect(rows).toHaveLength(3)
+    const sid = rows[0]?.sid ?? ''
+    expect(await ok(['session', 'revoke', sid])).toEqual({ revoked: [sid], unknown: [] })
+    expect((await gatehouse(['session', 'revoke', sid])).code).toBe(1)
+    expect((await ok<{ revoked: string[] }>(['session', 'revoke', '--user', id])).revoked).toHaveLength(2)
+    expect(await ok(['session', 'list', id])).toEqual([])
+    const { rows: events } = await db.query(
+      `SELECT actor, data->>'reason' AS reason FROM events WHERE type = 'session.revoked' AND user_id = $1`,
+      [id],
+    )
+    expect(events).toEqual(Array.from({ length: 3 }, () => ({ actor: 'operator', reason: 'operator' })))
+  })
+})
+
+describe('key', () => {
+  test('rotate makes the next key the active one and keeps the old published', async () => {
+    type Key = { kid: string; algorithm: string; status: string }
+    const es256 = (keys: Key[], status: string) =>
+      keys.find((k) => k.algorithm === 'ES256' && k.status === status)?.kid
+    const first = await ok<Key[]>(['key', 'rotate'])
+    const second = await ok<Key[]>(['key', 'rotate', '--algorithm', 'ES256'])
+    expect(es256(second, 'active')).toBe(es256(first, 'next'))
+    expect(es256(await ok<Key[]>(['key', 'list']), 'retired')).toBeDefined()
+    expect(second.filter((k) => k.algorithm === 'RS256')).toEqual(
+      first.filter((k) => k.algorithm === 'RS256'),
+    )
+    expect((await gatehouse(['key', 'rotate', '--algorithm', 'none'])).code).toBe(1)
+    expect(JSON.stringify(second)).not.toMatch(/private|sealed/)
+  })
+})
+
+describe('doctor', () => {
+  type Report = { ok: boolean; checks: { name: string; state: string; message: string; hint?: string }[] }
+  const states = (report: Report) => Object.fromEntries(report.checks.map((c) => [c.name, c.state]))
+
+  test('finds nothing but that the portal does not run', async () => {
+    expect(states(await ok<Report>(['doctor']))).toEqual({
+      config: 'ok',
+      safety: 'ok',
+      database: 'ok',
+      migrations: 'ok',
+      redis: 'ok',
+      clock: 'ok',
+      deliveries: 'ok',
+      sms: 'ok',
+      mail: 'ok',
+      issuer: 'warn',
+    })
+  })
+
+  test('says what is wrong and how to mend it, and exits with 1', async () => {
+    for (const [env, name, says] of [
+      [{ PORT: 'x' }, 'config', 'PORT'],
+      [{ DATABASE_URL: 'postgresql://x:y@127.0.0.1:1/z' }, 'stores', '127.0.0.1:1'],
+      [{ REDIS_URL: 'redis://127.0.0.1:1' }, 'stores', '127.0.0.1:1'],
+      [{ SMTP_URL: 'smtp://127.0.0.1:1' }, 'mail', 'ECONNREFUSED'],
+      [{ GATEHOUSE_URL: 'https://id.example.invalid' }, 'safety', 'GATEHOUSE_SECRET'],
+    ] as const) {
+      const { code, out } = await gatehouse(['doctor', '--json'], { env })
+      const report = JSON.parse(out) as Report
+      const check = report.checks.find((c) => c.name === name)
+      expect([env, code, check?.state]).toEqual([env, 1, 'fail'])
+      expect(check?.message).toContain(says)
+      expect(check?.hint).toBeTruthy()
+    }
+    const { out } = await gatehouse(['doctor'], { env: { SMTP_URL: 'smtp://127.0.0.1:1' } })
+    expect(out).toMatch(/✗ mail/)
+    expect(out).toContain('→ Check host, port')
+  })
+
+  test('any other command says in one sentence that a store is away', async () => {
+    const { code, err } = await gatehouse(['user', 'list'], {
+      env: { DATABASE_URL: 'postgresql://x:y@127.0.0.1:1/z' },
+    })
+    expect([code, err.trim().split('\n').length]).toEqual([1, 1])
+    expect(err).toContain('127.0.0.1:1')
+  })
+})

@@ -1,0 +1,181 @@
+/** gatehouse client …: the apps that people sign in to. */
+import { type Command, Option } from 'commander'
+import { env } from '../base/env'
+import { CliError, facts, json, refused, say, table } from './output'
+import { withStores } from './session-of-work'
+
+const many = (value: string, before: string[] = []): string[] => [...before, value]
+
+interface AddOptions {
+  id?: string
+  name: string
+  redirectUri: string[]
+  postLogoutRedirectUri?: string[]
+  backchannelLogoutUri?: string
+  authMethod: 'client_secret_basic' | 'client_secret_post' | 'none'
+  grant?: string[]
+  firstParty?: boolean
+  pkce: boolean
+  native?: boolean
+  idTokenAlg?: string
+  claimsInIdToken?: boolean
+  logoUri?: string
+  json?: boolean
+}
+
+async function add(options: AddOptions): Promise<void> {
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const input = {
+      clientId: options.id,
+      name: options.name,
+      redirectUris: options.redirectUri,
+      postLogoutRedirectUris: options.postLogoutRedirectUri,
+      backchannelLogoutUri: options.backchannelLogoutUri,
+      authMethod: options.authMethod,
+      grants: options.grant,
+      firstParty: options.firstParty,
+      pkce: options.pkce,
+      native: options.native,
+      idTokenAlg: options.idTokenAlg,
+      claimsInIdToken: options.claimsInIdToken,
+      logoUri: options.logoUri,
+    }
+    const added = await clients.add(input as Parameters<typeof clients.add>[0], { actor: 'operator' })
+    if (!added.ok) throw refused(added.refusal, 'client')
+    const { clientId, clientSecret } = added.value
+    const { issuer } = env()
+    if (options.json)
+      return json({ clientId, ...(clientSecret && { clientSecret }), issuer, name: options.name })
+    say(`Registered ${options.name}.\n`)
+    facts([
+      ['client_id', clientId],
+      ...(clientSecret ? ([['client_secret', clientSecret]] as [string, unknown][]) : []),
+      ['issuer', issuer],
+    ])
+    if (clientSecret)
+      say('\nThe secret is shown this once: only its hash is kept. Put it into the app’s configuration.')
+  })
+}
+
+async function list(options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const all = []
+    for (let after: string | undefined; ; ) {
+      const page = await clients.list(after ? { after, limit: 200 } : { limit: 200 })
+      all.push(...page)
+      if (page.length < 200) break
+      after = page.at(-1)?.clientId
+    }
+    if (options.json) return json(all)
+    table(
+      ['client_id', 'name', 'redirect URIs', 'authenticates by', 'PKCE', 'first party', 'since'],
+      all.map((c) => [c.clientId, c.name, c.redirectUris, c.authMethod, c.pkce, c.firstParty, c.createdAt]),
+      'No clients yet. Add one with: gatehouse client add --name … --redirect-uri …',
+    )
+  })
+}
+
+async function show(id: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const client = await clients.get(id)
+    if (!client) throw new CliError(`There is no client ${id}.`, 'gatehouse client list names them all.')
+    if (options.json) return json(client)
+    facts([
+      ['client_id', client.clientId],
+      ['name', client.name],
+      ['redirect URIs', client.redirectUris],
+      ['after sign-out', client.postLogoutRedirectUris],
+      ['back-channel logout', client.backchannelLogoutUri],
+      ['authenticates by', client.authMethod],
+      ['grants', client.grants],
+      ['PKCE required', client.pkce],
+      ['first party', client.firstParty],
+      ['since', client.createdAt],
+      ['switched off', client.disabledAt],
+      [
+        'secrets',
+        client.secrets.map((s) => `…${s.hint}${s.expiresAt ? ` until ${s.expiresAt.toISOString()}` : ''}`),
+      ],
+    ])
+  })
+}
+
+async function remove(id: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const removed = await clients.remove(id, { actor: 'operator' })
+    if (!removed.ok) throw refused(removed.refusal, 'client')
+    if (options.json) return json({ clientId: id, removed: true })
+    say(`Removed ${id}, its consents and its tokens.`)
+  })
+}
+
+async function rotateSecret(id: string, options: { overlapHours: string; json?: boolean }): Promise<void> {
+  const hours = Number(options.overlapHours)
+  if (!(hours >= 0 && hours <= 8760)) throw new CliError('--overlap-hours must be a number from 0 to 8760.')
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const rotated = await clients.rotateSecret(id, { actor: 'operator', overlapSeconds: hours * 3600 })
+    if (!rotated.ok) throw refused(rotated.refusal, 'client')
+    const { clientSecret } = rotated.value
+    if (options.json) return json({ clientId: id, clientSecret })
+    facts([
+      ['client_id', id],
+      ['client_secret', clientSecret],
+    ])
+    say(`\nShown this once. Older secrets work for ${hours} more hours.`)
+  })
+}
+
+export function clientCommands(program: Command): void {
+  const client = program.command('client').description('register the apps that people sign in to')
+  client
+    .command('add')
+    .description('register an app; prints its client_id and, this once, its client_secret')
+    .requiredOption('--name <name>', 'what people read on the consent page')
+    .requiredOption('--redirect-uri <uri>', 'where sign-in returns to, compared exactly (repeatable)', many)
+    .option('--post-logout-redirect-uri <uri>', 'where sign-out may return to (repeatable)', many)
+    .option('--backchannel-logout-uri <uri>', 'kept with the client; logout tokens are not sent yet')
+    .addOption(
+      new Option('--auth-method <method>', 'how the app proves itself; none for apps without a server')
+        .choices(['client_secret_basic', 'client_secret_post', 'none'])
+        .default('client_secret_basic'),
+    )
+    .option('--grant <grant>', 'authorization_code, refresh_token (repeatable; default both)', many)
+    .option('--first-party', 'one of yours: no consent page')
+    .option('--no-pkce', 'do not require PKCE (only for apps with a secret that cannot do it)')
+    .option('--native', 'an installed app: private-use redirect schemes are allowed')
+    .option('--id-token-alg <alg>', 'ES256, RS256 or EdDSA (default ES256)')
+    .option('--claims-in-id-token', 'put profile claims into the ID token (for apps that skip userinfo)')
+    .option('--logo-uri <uri>', 'a picture for the consent page')
+    .option('--id <client_id>', 'choose the client_id (default: random)')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ gatehouse client add --name "My app" --redirect-uri http://localhost:8080/callback',
+    )
+    .action(add)
+  client.command('list').description('all clients').option('--json', 'print JSON').action(list)
+  client
+    .command('show')
+    .argument('<client_id>')
+    .description('one client, without its secrets')
+    .option('--json', 'print JSON')
+    .action(show)
+  client
+    .command('remove')
+    .argument('<client_id>')
+    .description('remove a client with its consents and tokens')
+    .option('--json', 'print JSON')
+    .action(remove)
+  client
+    .command('rotate-secret')
+    .argument('<client_id>')
+    .description('print a new secret; the older ones end after a while')
+    .option('--overlap-hours <hours>', 'how long older secrets still work', '24')
+    .option('--json', 'print JSON')
+    .action(rotateSecret)
+}

@@ -1,0 +1,42 @@
+/** Reads a password so that it is seen neither on the screen nor in the list of processes. */
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
+import { CliError } from './output'
+
+/** The first line of standard input, when it is no terminal: `pass show x | gatehouse user add …`. */
+async function firstLine(): Promise<string> {
+  for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+    return line
+  }
+  return ''
+}
+
+function ask(question: string): Promise<string> {
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const prompt = createInterface({ input: process.stdin, output: silent, terminal: true })
+  process.stderr.write(question)
+  return new Promise((resolve, reject) => {
+    prompt.question('', (answer) => {
+      prompt.close()
+      process.stderr.write('\n')
+      resolve(answer)
+    })
+    prompt.on('SIGINT', () => {
+      prompt.close()
+      process.stderr.write('\n')
+      reject(new CliError('Canceled.'))
+    })
+  })
+}
+
+/** A new password: typed twice at a terminal, else one line of standard input. */
+export async function newPassword(): Promise<string> {
+  if (!process.stdin.isTTY) {
+    const line = await firstLine()
+    if (!line) throw new CliError('No password given.', 'Pass --password, or write it to standard input.')
+    return line
+  }
+  const password = await ask('Password: ')
+  if ((await ask('Once more: ')) !== password) throw new CliError('The two passwords differ.')
+  return password
+}

@@ -1,0 +1,237 @@
+/** gatehouse user …: people and their accounts. */
+import type { Command } from 'commander'
+import { inTx } from '../base/db'
+import { uuid } from '../base/ids'
+import type { UserSummary } from '../users'
+import { CliError, facts, json, refused, say, table } from './output'
+import { newPassword } from './secret-input'
+import { withStores } from './session-of-work'
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/** The user that an id or an address names. */
+export async function userNamed(name: string): Promise<UserSummary> {
+  const users = await import('../users')
+  const found = UUID.test(name) ? await users.get(name.toLowerCase()) : await users.find({ email: name })
+  if (!found)
+    throw new CliError(
+      `There is no user ${name}.`,
+      'gatehouse user list --query … searches by name or address.',
+    )
+  return found
+}
+
+interface AddOptions {
+  email: string
+  password?: string | false
+  verified?: boolean
+  firstName?: string
+  lastName?: string
+  displayName?: string
+  role?: string[]
+  json?: boolean
+}
+
+async function add(options: AddOptions): Promise<void> {
+  const plain =
+    options.password === false
+      ? null
+      : typeof options.password === 'string'
+        ? options.password
+        : await newPassword()
+  await withStores(async () => {
+    const users = await import('../users')
+    const { password } = await import('../factors')
+    const address = users.normalizeEmail(options.email)
+    if (!address.ok) throw refused(address.refusal)
+    const { firstName, lastName, displayName } = options
+    let hash: string | null = null
+    if (plain !== null) {
+      const names = [firstName, lastName, displayName].filter((name) => name !== undefined)
+      const allowed = await password.rules(plain, { email: address.value, names })
+      if (!allowed.ok) throw refused(allowed.refusal)
+      const hashed = await password.hash(plain)
+      if (!hashed.ok) throw refused(hashed.refusal)
+      hash = hashed.value
+    }
+    const id = uuid()
+    await inTx(async (tx) => {
+      const made = await users.register(tx, {
+        id,
+        email: address.value,
+        verified: options.verified === true,
+        locale: 'en',
+        actor: 'operator',
+        ...(firstName !== undefined && { firstName }),
+        ...(lastName !== undefined && { lastName }),
+        ...(displayName !== undefined && { displayName }),
+        ...(options.role && { roles: options.role }),
+      })
+      if (!made.ok) throw refused(made.refusal, 'role')
+      if (hash) await password.set(tx, id, hash)
+    })
+    const user = await users.get(id)
+    if (options.json) return json(user)
+    say(
+      `Added ${address.value} (${id}).${options.verified ? '' : '\nThe address is not confirmed: the person confirms it at the first sign-in.'}`,
+    )
+  })
+}
+
+async function list(options: {
+  query?: string
+  limit: string
+  after?: string
+  json?: boolean
+}): Promise<void> {
+  const limit = Number(options.limit)
+  if (!Number.isInteger(limit) || limit < 1) throw new CliError('--limit must be a whole number above 0.')
+  await withStores(async () => {
+    const users = await import('../users')
+    const items: UserSummary[] = []
+    let next: string | null = options.after ?? null
+    do {
+      const page = await users.list({
+        limit: Math.min(limit - items.length, 100),
+        ...(options.query && { query: options.query }),
+        ...(next && { after: next }),
+      })
+      items.push(...page.items)
+      next = page.next
+    } while (next && items.length < limit)
+    if (options.json) return json({ items, next })
+    table(
+      ['id', 'e-mail', 'confirmed', 'name', 'status', 'roles', 'since', 'last sign-in'],
+      items.map((u) => [
+        u.id,
+        u.email,
+        u.emailVerified,
+        u.name,
+        u.status,
+        u.roles.join(', '),
+        u.createdAt,
+        u.lastLoginAt,
+      ]),
+      'No users found.',
+    )
+    if (next) say(`\nThere are more: --after ${next}`)
+  })
+}
+
+async function show(name: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const user = await userNamed(name)
+    const users = await import('../users')
+    const { enrolled } = await import('../factors')
+    const sessions = await import('../sessions')
+    const emails = await users.emails.list(user.id)
+    const factors = await enrolled(user.id)
+    const live = await sessions.list(user.id, { limit: 100 })
+    if (options.json) return json({ ...user, emails, factors, sessions: live })
+    facts([
+      ['id', user.id],
+      [
+        'e-mail',
+        emails.map(
+          (e) => `${e.address}${e.verifiedAt ? '' : ' (not confirmed)'}${e.isPrimary ? ' (primary)' : ''}`,
+        ),
+      ],
+      ['name', user.name],
+      ['status', user.disabledReason ? `${user.status} (${user.disabledReason})` : user.status],
+      ['roles', user.roles.join(', ')],
+      ['locale', user.locale],
+      ['since', user.createdAt],
+      ['last sign-in', user.lastLoginAt],
+      ['password', factors.password],
+      ['other factors', factorWords(factors)],
+      ['live sessions', live.length === 100 ? '100 or more' : live.length],
+    ])
+  })
+}
+
+function factorWords(factors: object): string[] {
+  return Object.entries(factors).flatMap(([name, count]) =>
+    typeof count === 'number' && count > 0 ? [`${name}: ${count}`] : [],
+  )
+}
+
+async function disable(name: string, options: { reason?: string; json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const user = await userNamed(name)
+    const users = await import('../users')
+    const sessions = await import('../sessions')
+    const why = { actor: 'operator', ...(options.reason && { reason: options.reason }) }
+    const done = await users.disable(user.id, why)
+    if (!done.ok) throw refused(done.refusal, 'user')
+    const { sids } = await sessions.revoke(
+      { userId: user.id, all: true },
+      { reason: 'disabled', actor: 'operator' },
+    )
+    if (options.json) return json({ id: user.id, status: 'disabled', sessionsRevoked: sids.length })
+    say(
+      `Disabled ${user.email ?? user.id}; ${sids.length} ${sids.length === 1 ? 'session' : 'sessions'} ended.`,
+    )
+  })
+}
+
+async function enable(name: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const user = await userNamed(name)
+    const users = await import('../users')
+    const done = await users.enable(user.id, { actor: 'operator' })
+    if (!done.ok) throw refused(done.refusal, 'user')
+    const now = await users.get(user.id)
+    if (options.json) return json({ id: user.id, status: now?.status })
+    say(`Enabled ${user.email ?? user.id}.`)
+  })
+}
+
+const many = (value: string, before: string[] = []): string[] => [...before, value]
+
+export function userCommands(program: Command): void {
+  const user = program.command('user').description('people and their accounts')
+  user
+    .command('add')
+    .description('add a person; without --password it is asked for, or read from standard input')
+    .requiredOption('--email <address>')
+    .option('--password <password>', 'others on this machine can see it while the command runs')
+    .option('--no-password', 'add the person without a password')
+    .option('--verified', 'you know that the person reads this mailbox')
+    .option('--first-name <name>')
+    .option('--last-name <name>')
+    .option('--display-name <name>')
+    .option('--role <role>', 'a role beside "user", such as admin (repeatable)', many)
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ gatehouse user add --email ada@example.com --verified < password.txt',
+    )
+    .action(add)
+  user
+    .command('list')
+    .description('people, newest first')
+    .option('--query <text>', 'whose address or name begins with it')
+    .option('--limit <count>', 'at most so many', '50')
+    .option('--after <cursor>', 'go on after the end of an earlier list')
+    .option('--json', 'print JSON')
+    .action(list)
+  user
+    .command('show')
+    .argument('<user>', 'id or e-mail')
+    .description('one person: addresses, factors, sessions')
+    .option('--json', 'print JSON')
+    .action(show)
+  user
+    .command('disable')
+    .argument('<user>', 'id or e-mail')
+    .description('no way in any more, and every session ends now')
+    .option('--reason <text>', 'kept with the account')
+    .option('--json', 'print JSON')
+    .action(disable)
+  user
+    .command('enable')
+    .argument('<user>', 'id or e-mail')
+    .description('let a disabled person in again')
+    .option('--json', 'print JSON')
+    .action(enable)
+}

@@ -1,0 +1,209 @@
+/** What the documents promise, compared with what the code does: names, defaults, keys, links, commands. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseEnv } from 'node:util'
+import { Command } from 'commander'
+import { describe, expect, test } from 'vitest'
+import { ENV_DEFAULTS, ENV_NAMES, readEnv } from './base/env'
+import { CHANNELS, KEYS } from './base/keys'
+import { clientCommands } from './cli/client'
+import { doctorCommand } from './cli/doctor'
+import { keyCommands } from './cli/key'
+import { sessionCommands } from './cli/session'
+import { userCommands } from './cli/user'
+
+const ROOT = path.resolve(import.meta.dirname, '..')
+const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8')
+
+/** The documents: those at the root, and all below docs/. */
+const DOCUMENTS = [
+  ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
+  ...readdirSync(path.join(ROOT, 'docs'), { recursive: true })
+    .map((name) => `docs/${String(name).split(path.sep).join('/')}`)
+    .filter((name) => name.endsWith('.md')),
+]
+
+/** From a heading to the next one of its level or above. */
+function section(text: string, heading: string): string {
+  const lines = text.split('\n')
+  const from = lines.indexOf(heading)
+  expect(from, heading).toBeGreaterThanOrEqual(0)
+  const level = heading.indexOf(' ')
+  const length = lines.slice(from + 1).findIndex((line) => /^#+ /.test(line) && line.indexOf(' ') <= level)
+  return lines.slice(from + 1, length < 0 ? undefined : from + 1 + length).join('\n')
+}
+
+/** The cells of each row of a table, without its head. */
+const rows = (text: string): string[][] =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .slice(2)
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
+
+const code = (cell = ''): string | null => /^`([^`]*)`$/.exec(cell)?.[1] ?? null
+
+describe('configuration', () => {
+  const table = rows(section(read('README.md'), '## Configuration'))
+
+  test('README names exactly the variables there are', () => {
+    expect(table.map(([name]) => code(name)).sort()).toEqual([...ENV_NAMES].sort())
+  })
+
+  test.each(table)('README knows the default of %s', (name, shown) => {
+    const value = ENV_DEFAULTS[code(name) as keyof typeof ENV_DEFAULTS]
+    const asTyped = typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value ?? '')
+    expect(shown === '–' ? '' : code(shown)).toBe(asTyped)
+  })
+
+  test('.env.example has every variable once, with a value that may stand there', () => {
+    const lines = read('.env.example').match(/^# [A-Z][A-Z0-9_]+=.*$/gm) ?? []
+    const names = lines.map((line) => line.slice(2, line.indexOf('=')))
+    expect(names.sort()).toEqual([...ENV_NAMES].sort())
+    const values = parseEnv(lines.map((line) => line.slice(2)).join('\n')) as Record<string, string>
+    expect(() => readEnv(values)).not.toThrow()
+    for (const [name, value] of Object.entries(ENV_DEFAULTS)) {
+      if (value === undefined || value === '') continue
+      expect(values[name], name).toBe(typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value))
+    }
+  })
+})
+
+describe('docs/redis-keys.md', () => {
+  const text = read('docs/redis-keys.md')
+  const keys = rows(section(text, '## Keys'))
+
+  test('lists exactly the keys there are, with their types', () => {
+    const documented = keys.map(([pattern, type]) => `${code(pattern)} ${type}`)
+    expect(documented).toEqual(Object.values(KEYS).map(({ pattern, type }) => `${pattern} ${type}`))
+  })
+
+  test.each(Object.values(KEYS).map((spec) => [spec.pattern, spec.ttlSeconds] as const))(
+    'says how long %s lives, where that is fixed',
+    (pattern, seconds) => {
+      const life = keys.find(([name]) => code(name) === pattern)?.[2]
+      const known = { 300: '5 min', 600: '10 min', 604800: '7 days' } as Record<number, string>
+      if (seconds !== null) expect(life).toBe(known[seconds])
+      else expect(life).toBeTruthy()
+    },
+  )
+
+  test('lists exactly the channels there are', () => {
+    const documented = rows(section(text, '## Channels')).map(([name]) => code(name))
+    expect(documented.sort()).toEqual(Object.values(CHANNELS).sort())
+  })
+})
+
+/** As GitHub makes them. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[`*]/g, '')
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replace(/ /g, '-')
+
+const withoutBlocks = (text: string): string => text.replace(/^```[\s\S]*?^```/gm, '')
+
+const anchors = (text: string): string[] =>
+  [...withoutBlocks(text).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading))
+
+describe('links', () => {
+  test('lead somewhere', () => {
+    const broken = DOCUMENTS.flatMap((file) =>
+      [...withoutBlocks(read(file)).matchAll(/\]\(([^)\s]+)\)/g)]
+        .map(([, to = '']) => to)
+        .filter((to) => !/^(https?|mailto):/.test(to))
+        .filter((to) => {
+          const [place = '', anchor] = to.split('#')
+          const target = place ? path.join(path.dirname(file), place) : file
+          if (!existsSync(path.join(ROOT, target))) return true
+          return anchor !== undefined && !anchors(read(target)).includes(anchor)
+        })
+        .map((to) => `${file}: ${to}`),
+    )
+    expect(broken).toEqual([])
+  })
+
+  test('name pictures that a reader does not have to wait for', () => {
+    for (const name of readdirSync(path.join(ROOT, 'docs/images'))) {
+      expect(readFileSync(path.join(ROOT, 'docs/images', name)).byteLength, name).toBeLessThan(150_000)
+    }
+  })
+})
+
+describe('the command line', () => {
+  const program = new Command('gatehouse')
+  for (const add of [clientCommands, userCommands, sessionCommands, keyCommands, doctorCommand]) add(program)
+
+  /** Why a typed command does not exist; null when it does. */
+  function wrong(typed: string): string | null {
+    let at: Command = program
+    const words = typed.split(/\s+/).filter(Boolean)
+    while (words[0] && /^[a-z][a-z-]*$/.test(words[0])) {
+      const next = at.commands.find((command) => command.name() === words[0])
+      if (!next) break
+      at = next
+      words.shift()
+    }
+    if (at === program) return typed
+    if (at.commands.length > 0 && words[0] && !/^[-<…]/.test(words[0])) return typed
+    const known = ['--help', '--debug', ...at.options.flatMap(({ long, short }) => [long, short])]
+    const options = words.filter((word) => /^--?[a-z]/.test(word)).map((word) => word.split('=')[0])
+    const unknown = options.find((option) => !known.includes(option))
+    return unknown ? `${typed}: ${unknown}` : null
+  }
+
+  test('knows every command that a document names', () => {
+    const typed = DOCUMENTS.flatMap((file) =>
+      [
+        ...read(file)
+          .replace(/\\\n\s*/g, ' ')
+          .matchAll(/npx gatehouse ([^\n`|#<]*)/g),
+      ].map(([, rest = '']) =>
+        // What stands in quotes is a value.
+        rest.replace(/"[^"]*"/g, 'value').trim(),
+      ),
+    ).filter((line) => line && line !== '…')
+    expect(typed.length).toBeGreaterThan(10)
+    expect(typed.flatMap((line) => wrong(line) ?? [])).toEqual([])
+    expect(['user ad', 'user add --mail', 'sesion list', 'client --name'].map(wrong)).not.toContain(null)
+  })
+
+  test('is described whole in docs/operations.md', () => {
+    const text = section(read('docs/operations.md'), '## The command line')
+    const leaves = program.commands.flatMap((group) =>
+      group.commands.length ? group.commands.map((c) => `${group.name()} ${c.name()}`) : [group.name()],
+    )
+    const table = rows(text)
+      .map(([first = '']) => first)
+      .join('\n')
+    expect(leaves.filter((name) => !table.includes(`\`${name}`))).toEqual([])
+    const options = program.commands
+      .find((group) => group.name() === 'client')
+      ?.commands.find((command) => command.name() === 'add')
+      ?.options.flatMap(({ long }) => long ?? [])
+    expect(options?.filter((option) => option !== '--json' && !text.includes(option))).toEqual([])
+  })
+})
+
+test('docs/decisions are numbered once each', () => {
+  const numbers = readdirSync(path.join(ROOT, 'docs/decisions')).map((name) => name.slice(0, 3))
+  expect(new Set(numbers).size).toBe(numbers.length)
+})
+
+test('docs/openapi.yaml describes the JSON endpoints of the portal', () => {
+  const paths = [...read('docs/openapi.yaml').matchAll(/^ {2}(\/\S*):$/gm)].map(([, name]) => name)
+  expect(paths).toEqual([
+    '/api/session',
+    '/healthz',
+    '/readyz',
+    '/dev/mailbox.json',
+    '/oidc/.well-known/openid-configuration',
+  ])
+})

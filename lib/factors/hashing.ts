@@ -1,0 +1,126 @@
+/**
+ * Argon2id in a bounded queue. At most cores − 1 hashes run at a time, first come first served, so a
+ * storm of sign-ins slows sign-ins and nothing else (PW4); who would wait too long is told so at once.
+ */
+import { availableParallelism } from 'node:os'
+import { hash as argon2hash, verify as argon2verify, type Options, parseOptions } from '@node-rs/argon2'
+import { env } from '../base/env'
+import { ok, type Result, refuse } from '../base/refusals'
+
+export interface QueueLimits {
+  /** How many run at a time. */
+  concurrency: number
+  /** Who would wait longer is refused. */
+  maxWaitMs: number
+  /** How many may wait at all: a bound on memory. */
+  maxWaiting: number
+}
+
+/** Weight of the newest duration in the running mean. */
+const NEWEST = 0.2
+const FIRST_GUESS_MS = 50
+
+/** First in, first out; refuses (`busy`, honest `retryAfterSeconds`) instead of growing. */
+export class WorkQueue {
+  #running = 0
+  #waiting: { since: number; start: (admitted: boolean) => void }[] = []
+  #meanMs = FIRST_GUESS_MS
+
+  constructor(private readonly limits: () => QueueLimits) {}
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /** Runs `work` when its turn comes. */
+  async run<T>(work: () => Promise<T>): Promise<Result<T>> {
+    const { concurrency, maxWaitMs, maxWaiting } = this.limits()
+    if (this.#running >= concurrency) {
+      const wait = this.#expectedWaitMs(concurrency)
+      if (this.#waiting.length >= maxWaiting || wait > maxWaitMs) return this.#busy(wait)
+      const admitted = await new Promise<boolean>((start) => {
+        this.#waiting.push({ since: performance.now(), start })
+      })
+      if (!admitted) return this.#busy(maxWaitMs)
+    } else this.#running++
+
+    const began = performance.now()
+    try {
+      return ok(await work())
+    } finally {
+      this.#meanMs += NEWEST * (performance.now() - began - this.#meanMs)
+      this.#next(maxWaitMs)
+    }
+  }
+
+  #expectedWaitMs(concurrency: number): number {
+    return ((this.#waiting.length + 1) * this.#meanMs) / concurrency
+  }
+
+  /** Hands the freed place on; who waited too long has most likely gone and is not worth a hash. */
+  #next(maxWaitMs: number): void {
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      const admitted = performance.now() - next.since <= maxWaitMs
+      next.start(admitted)
+      if (admitted) return
+    }
+    this.#running--
+  }
+
+  #busy(waitMs: number) {
+    return refuse('busy', { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) })
+  }
+}
+
+const queue = new WorkQueue(() => ({
+  concurrency: Math.max(1, availableParallelism() - 1),
+  maxWaitMs: env().passwordQueueSeconds * 1000,
+  maxWaiting: 1000,
+}))
+
+const SALT_BYTES = 16
+const TAG_BYTES = 32
+
+/** OWASP: argon2id, at least 19 MiB, two passes, one lane; the environment may only raise it. */
+const parameters = (): Options => ({
+  memoryCost: env().argon2.memoryKib,
+  timeCost: env().argon2.passes,
+  parallelism: 1,
+  outputLen: TAG_BYTES,
+})
+
+/** @returns the PHC string with a fresh salt; refusal `busy` */
+export const hashPassword = (plain: string): Promise<Result<string>> =>
+  queue.run(() => argon2hash(plain, parameters()))
+
+/** @returns whether the password is the hashed one; refusal `busy` */
+export const matches = (hash: string, plain: string): Promise<Result<boolean>> =>
+  queue.run(() => argon2verify(hash, plain))
+
+/** True when a hash is weaker in anything than what is configured now (PW3). */
+export function isOutdated(hash: string): boolean {
+  const { memoryKib, passes } = env().argon2
+  const made = parseOptions(hash)
+  return (
+    !hash.startsWith('$argon2id$v=19$') ||
+    made.memoryCost < memoryKib ||
+    made.timeCost < passes ||
+    made.outputLen < TAG_BYTES ||
+    made.saltLen < SALT_BYTES
+  )
+}
+
+let decoy: { parameters: string; hash: Promise<string> } | null = null
+
+/**
+ * A hash that no password has (a hash of random bytes), with today's parameters: what an unknown user
+ * is compared with, so that it costs the same (ENU2). Made once, outside the queue.
+ */
+export function decoyHash(): Promise<string> {
+  const wanted = JSON.stringify(parameters())
+  if (decoy?.parameters !== wanted) {
+    const random = crypto.getRandomValues(new Uint8Array(32))
+    decoy = { parameters: wanted, hash: argon2hash(random, parameters()) }
+  }
+  return decoy.hash
+}

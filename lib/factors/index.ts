@@ -1,0 +1,34 @@
+/**
+ * Room: factors.
+ * Owns: passwords, one-time codes, and what a user has enrolled (later TOTP, passkeys, backup codes).
+ * Hands off: who is signed in (sessions), what a proof leads to (signin), how a message travels (notify).
+ * Invariants: budget before secret; nothing at rest can be used as it is; an unknown name costs and
+ *   answers like a known one; single use is one atomic statement.
+ */
+import 'server-only'
+import type { Tx } from '../base/db'
+import * as store from './store'
+
+/** One-time links: issue, peek, use, voidAll. */
+export type { Link, LinkPurpose, NewLink } from './links'
+export * as links from './links'
+export type { Sent } from './otp'
+/** begin, verify, pending, drop. */
+export * as otp from './otp'
+/** rules, hash, verify, set, has, warm. */
+export * as password from './password'
+export type { PurposeName } from './purposes'
+export type { Enrolled } from './store'
+/** spend, giveBack. */
+export * as tries from './tries'
+
+/** What a user could prove themselves with. */
+export const enrolled = (userId: string): Promise<store.Enrolled> => store.readEnrolled(userId)
+
+/**
+ * Removes every second factor of a user in `tx`: authenticator apps, passkeys, security keys, backup codes.
+ * For a person who lost them and proved otherwise who they are; who calls says so to them first.
+ * @returns what was removed
+ */
+export const removeSecondFactors = (tx: Tx, userId: string): Promise<Omit<store.Enrolled, 'password'>> =>
+  store.deleteSecondFactors(tx, userId)

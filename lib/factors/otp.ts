@@ -1,0 +1,185 @@
+/**
+ * One-time codes. A code is bound to its purpose, its key (whose), its destination and the browser's
+ * attempt that asked for it (OTP2); at rest there is an HMAC of all five, never the code (OTP3). The
+ * newest code counts; five tries, ten minutes, once (OTP1). Tries are counted twice: in Redis with the
+ * code, and in Postgres, so that no flush or rollback of Redis buys another guess (RL6).
+ */
+import { record } from '../audit'
+import type { Caller } from '../base/caller'
+import { nowMs } from '../base/clock'
+import { inTx } from '../base/db'
+import { randomDigits, randomToken } from '../base/ids'
+import { key as redisKeyOf } from '../base/keys'
+import { budget, refund } from '../base/limits'
+import { ok, type Result, refuse } from '../base/refusals'
+import { hmac } from '../base/secrets'
+import { PURPOSES, type Purpose, type PurposeName } from './purposes'
+import { answered, mailbox, RESEND_SECONDS, spendSending } from './sending'
+import * as store from './store'
+
+/** Guesses for one key in an hour, over all its codes: two codes' worth. */
+const GUESSES_PER_KEY_HOUR = 10
+/** Guesses at codes for one recipient in a day: a sign-up begun anew is a new key, but not a new mailbox. */
+const GUESSES_PER_RECIPIENT_DAY = 30
+const HOUR = 3600
+
+export interface Begin {
+  purpose: PurposeName
+  /** Whose code it is: the user's id (for a sign-up, the id it will have). */
+  key: string
+  /** Normalized destination. */
+  to: string
+  locale: string
+  /** The flow that asked; the code is of no use in any other. */
+  binding: string
+  caller: Caller
+  /** The destination is somebody else's already: its owner is told, and no code will ever match. */
+  decoy?: boolean
+  link: (code: string) => string
+  /** The user whose history it belongs to, where there is one. */
+  userId?: string | null
+}
+
+export interface Sent {
+  resendInSeconds: number
+  expiresInSeconds: number
+}
+
+export interface Guess {
+  purpose: PurposeName
+  key: string
+  to: string
+  binding: string
+  code: string
+  caller?: Caller
+  userId?: string | null
+}
+
+type Bound = Pick<Guess, 'purpose' | 'key' | 'to' | 'binding'>
+
+/** JSON keeps the parts apart, whatever they contain. */
+const sealed = ({ purpose, key, to, binding }: Bound, code: string): string =>
+  hmac('otp', JSON.stringify([purpose, key, to.toLowerCase(), binding, code]))
+
+const redisKey = (purpose: Purpose, key: string): string => redisKeyOf(purpose.redisKey, key)
+
+/** What guesses are counted by: whose code it is, and whose mailbox. */
+const triesOf = ({ purpose, key, to }: Bound): [string, string] => [
+  `otp-tries:${purpose}:${key}`,
+  `otp-tries-to:${purpose}:${mailbox(to)}`,
+]
+
+/**
+ * Makes a code, voids the older one and owes the message that brings it. Decoy and real take the same
+ * steps, spend the same limits and give the same answer (ENU1 to ENU3).
+ * @returns refusal `rate_limited` with `retryAfterSeconds`: sooner than 30 s after the last, or too many
+ *   for this recipient, key, client network or all together (RL7); for text messages also `sms_spent`
+ *   (the day's total), `phone_country` and `sms_off`
+ * @throws StoresDown
+ */
+export async function begin(asked: Begin): Promise<Result<Sent>> {
+  const purpose: Purpose = PURPOSES[asked.purpose]
+  const allowed = await spendSending(asked, purpose.channel ?? 'mail')
+  if (!allowed.ok) return allowed
+
+  const code = randomDigits(purpose.digits)
+  const lifeMs = purpose.lifeSeconds * 1000
+  const endMs = nowMs() + lifeMs
+  await store.putCode(redisKey(purpose, asked.key), {
+    hmac: sealed(asked, asked.decoy ? randomToken() : code),
+    boundTo: sealed(asked, ''),
+    endMs,
+    lifeMs,
+  })
+  const { to, locale, caller } = asked
+  const message = { to, locale, caller, lifeSeconds: purpose.lifeSeconds, notAfter: new Date(endMs) }
+  const link = asked.link(code)
+  await inTx(async (tx) => {
+    if (asked.decoy) await purpose.tellOwner(tx, message)
+    else await purpose.tell(tx, { ...message, code, link })
+    await record(tx, {
+      type: 'otp.sent',
+      userId: asked.userId ?? null,
+      caller,
+      data: { purpose: asked.purpose },
+    })
+  })
+  return ok({ resendInSeconds: RESEND_SECONDS, expiresInSeconds: purpose.lifeSeconds })
+}
+
+/**
+ * Tries a code. Spent before it is compared; good once; after five wrong tries, or ten minutes, or a
+ * newer code, never. Purpose, key, destination and binding must be those it was made for.
+ * @returns refusal `code_wrong`, `code_expired`, `code_exhausted`, or `rate_limited` when the key has
+ *   had ten guesses within the hour, or the recipient thirty within the day
+ * @throws StoresDown: without both stores nothing is compared
+ */
+export async function verify(guess: Guess): Promise<Result> {
+  const field = 'code'
+  const purpose: Purpose = PURPOSES[guess.purpose]
+  if (
+    typeof guess.code !== 'string' ||
+    !/^[0-9]+$/.test(guess.code) ||
+    guess.code.length !== purpose.digits
+  ) {
+    return refuse('code_wrong', { field })
+  }
+  const [ofKey, ofRecipient] = triesOf(guess)
+  const allowed = await budget(ofKey, { max: GUESSES_PER_KEY_HOUR, windowSeconds: HOUR })
+  if (!allowed.ok) return allowed
+  const day = await budget(ofRecipient, { max: GUESSES_PER_RECIPIENT_DAY, windowSeconds: 24 * HOUR })
+  if (!day.ok) return day
+  const outcome = await store.tryCode(redisKey(purpose, guess.key), {
+    hmac: sealed(guess, guess.code),
+    nowMs: nowMs(),
+    maxTries: purpose.maxTries,
+  })
+  switch (outcome) {
+    case 'right':
+      await refund(ofKey, ofRecipient)
+      await answered(guess, purpose.channel ?? 'mail')
+      return ok()
+    case 'wrong':
+      return refuse('code_wrong', { field })
+    case 'gone':
+      return refuse('code_expired', { field })
+    case 'exhausted':
+      return refuse('code_exhausted', { field })
+    case 'last': {
+      const { userId = null, caller } = guess
+      const data = { purpose: guess.purpose }
+      await record(null, { type: 'otp.exhausted', outcome: 'failure', userId, caller, data })
+      return refuse('code_exhausted', { field })
+    }
+  }
+}
+
+export interface Pending {
+  /** Milliseconds since the epoch: when another code may be asked for, and when this one ends. */
+  resendAt: number
+  expiresAt: number
+}
+
+/**
+ * Whether the newest code of a key is for this destination and was asked for by this binding, and how long
+ * it lasts; null for any other, used or expired. A decoy looks the same. Changes nothing.
+ * @throws StoresDown
+ */
+export async function pending(bound: Bound): Promise<Pending | null> {
+  const purpose: Purpose = PURPOSES[bound.purpose]
+  const found = await store.readCode(redisKey(purpose, bound.key))
+  if (!found || found.boundTo !== sealed(bound, '') || found.endMs <= nowMs()) return null
+  const sentAt = found.endMs - purpose.lifeSeconds * 1000
+  return { resendAt: sentAt + RESEND_SECONDS * 1000, expiresAt: found.endMs }
+}
+
+/** Whether any code of a key is alive, whoever asked for it. Changes nothing. */
+export async function underWay(name: PurposeName, key: string): Promise<boolean> {
+  const found = await store.readCode(redisKey(PURPOSES[name], key))
+  return found !== null && found.endMs > nowMs()
+}
+
+/** Voids the code of a key (its destination changed, its flow was cancelled). */
+export async function drop({ purpose, key }: Pick<Guess, 'purpose' | 'key'>): Promise<void> {
+  await store.dropCode(redisKey(PURPOSES[purpose], key))
+}

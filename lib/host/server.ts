@@ -1,0 +1,288 @@
+/**
+ * The HTTP server: judges each request, answers the hot and simple ones itself, hands /oidc to the
+ * OpenID Provider and the rest to Next. Every answer, errors included, leaves with the same headers.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Caller } from '../base/caller'
+import { env } from '../base/env'
+import { log, logRequest, type RequestContext, withRequest } from '../base/log'
+import { StoresDown } from '../base/refusals'
+import { isMalformedCall } from '../base/requests'
+import type { HandleOptions, Problem } from '../oidc'
+import type { SessionFacts } from '../sessions'
+import { STORES_DOWN, watchAnswer } from './answer'
+import { Crowd } from './crowd'
+import {
+  bodyTrouble,
+  fromOurPages,
+  hasBody,
+  identify,
+  isLong,
+  judge,
+  methodsOf,
+  rewriteHeaders,
+} from './guard'
+import { type HeaderSettings, inertHeaders, pagePolicy, setSecurityHeaders } from './headers'
+import type { Health } from './health'
+import { type HostRefusal, refuseRequest } from './plain-pages'
+import { answerSessionCheck } from './session-check'
+
+type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>
+
+export interface HostParts {
+  /** Next's request handler. */
+  pages: Handler
+  /** The OpenID Provider: /oidc/* and the well-known documents. */
+  oidc(req: IncomingMessage, res: ServerResponse, options: HandleOptions): Promise<void>
+  /** Answers what the provider publishes for everybody (discovery, keys); false: it is something else. */
+  documents(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
+  checkSession(cookies: Record<string, string>): Promise<SessionFacts | null>
+  avatar(key: string): Promise<{ bytes: Uint8Array; mimeType: string } | null>
+  statics(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
+  health: Health
+}
+
+export interface Host {
+  server: Server
+  /** Stops accepting and waits until what is in flight is done, at most `ms`; then cuts what is left. */
+  drain(ms: number): Promise<void>
+}
+
+const REFUSALS = {
+  405: { status: 405, code: 'method_not_allowed', text: 'method' },
+  400: { status: 400, code: 'malformed', text: 'malformed' },
+  421: { status: 421, code: 'misdirected', text: 'misdirected' },
+  411: { status: 411, code: 'length_required', text: 'lengthRequired' },
+  413: { status: 413, code: 'too_large', text: 'tooLarge' },
+} as const satisfies Record<number, HostRefusal>
+
+const CROSS_SITE: HostRefusal = { status: 403, code: 'csrf', text: 'crossSite' }
+const SIGNED_OUT: HostRefusal = { status: 401, code: 'session_required', text: 'signedOut' }
+const NOT_FOUND: HostRefusal = { status: 404, code: 'not_found', text: 'notFound' }
+const NO_UPGRADE: HostRefusal = { status: 400, code: 'no_upgrade', text: 'upgrade' }
+const ERROR: HostRefusal = { status: 500, code: 'server_error', title: 'errorTitle', text: 'error' }
+const CROWDED: HostRefusal = {
+  status: 503,
+  code: 'busy',
+  title: 'crowdedTitle',
+  text: 'crowded',
+  retryAfterSeconds: 2,
+}
+const STOPPING: HostRefusal = {
+  status: 503,
+  code: 'stopping',
+  title: 'stoppingTitle',
+  text: 'stopping',
+  retryAfterSeconds: 5,
+}
+
+const OIDC = /^\/(oidc(\/|$)|\.well-known\/(openid-configuration|oauth-authorization-server)(\/|$))/
+/** What the provider answers from memory, also while the database is away. */
+const OIDC_STATIC = /^\/(oidc\/(jwks|\.well-known\/)|\.well-known\/)/
+/** Where a person's browser may get a page or a redirect from the provider. */
+const OIDC_PAGE = /^\/oidc\/(auth|session|device)(\/|$)/
+const PROBLEM_PAGE = '/problem'
+const AVATAR = /^\/avatars\/([\w-]{16,128})$/
+
+export function createHost(parts: HostParts): Host {
+  const { url, https, logoUrl } = env()
+  const settings: HeaderSettings = { https, logoUrl }
+  const inert = inertHeaders(settings)
+  let draining = false
+  let inFlight = 0
+  const crowd = new Crowd()
+  let idle: (() => void) | null = null
+
+  const refuse = (req: IncomingMessage, res: ServerResponse, refusal: HostRefusal, requestId = '') => {
+    setSecurityHeaders(res, settings, null)
+    refuseRequest(req, res, refusal, { requestId })
+  }
+
+  const json = (req: IncomingMessage, res: ServerResponse, status: number, body: unknown) => {
+    const text = JSON.stringify(body)
+    res.writeHead(status, {
+      ...inert,
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(text),
+    })
+    res.end(req.method === 'HEAD' ? undefined : text)
+  }
+
+  async function route(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const judgement = judge(req)
+    if (!judgement.ok) return refuse(req, res, REFUSALS[judgement.status])
+    const { pathname } = judgement.target
+    req.url = judgement.target.url
+    if (req.headers.upgrade?.toLowerCase() === 'websocket') return refuse(req, res, NO_UPGRADE)
+    if (pathname === '/healthz') return json(req, res, 200, { status: 'ok' })
+    if (pathname === '/readyz') {
+      if (draining) return json(req, res, 503, { ready: false, stopping: true })
+      const state = await parts.health.readiness()
+      return json(req, res, state.ready ? 200 : 503, state)
+    }
+    if (pathname === '/api/session' && (req.method === 'GET' || req.method === 'HEAD')) {
+      return answerSessionCheck(req, res, inert, parts.checkSession)
+    }
+    if (pathname.startsWith('/_next/static/')) {
+      setSecurityHeaders(res, settings, null)
+      if (!parts.statics(req, res, pathname)) refuseRequest(req, res, NOT_FOUND)
+      return
+    }
+    if (OIDC_STATIC.test(pathname)) {
+      setSecurityHeaders(res, settings, null)
+      if (parts.documents(req, res, pathname)) return
+    }
+    const avatar = AVATAR.exec(pathname)
+    if (avatar?.[1]) return sendAvatar(req, res, avatar[1])
+    const caller = identify(req)
+    res.setHeader('X-Request-Id', caller.requestId)
+    const context: RequestContext = { requestId: caller.requestId }
+    await withRequest(context, () => serve(req, res, pathname, caller, context))
+  }
+
+  /** Pages and the provider: what a person's browser or a relying app asks for. */
+  async function serve(
+    req: IncomingMessage,
+    res: ServerResponse,
+    pathname: string,
+    caller: Caller,
+    context: RequestContext,
+  ): Promise<void> {
+    const began = performance.now()
+    const failuresBefore = parts.health.failures()
+    const oidc = OIDC.test(pathname)
+    if (!oidc) {
+      const methods = methodsOf(pathname)
+      if (methods && !methods.includes(req.method ?? '')) {
+        res.setHeader('Allow', methods.join(', '))
+        return refuse(req, res, REFUSALS[405])
+      }
+      const trouble = bodyTrouble(req, pathname)
+      if (trouble) return refuse(req, res, REFUSALS[trouble])
+      if (!fromOurPages(req)) return refuse(req, res, CROSS_SITE)
+    }
+    if (parts.health.databaseDown() && !OIDC_STATIC.test(pathname)) return refuse(req, res, STORES_DOWN)
+    // Pictures come from people who are signed in; nobody else has anything that long to say.
+    if (!oidc && isLong(req) && !(await parts.checkSession(caller.cookies))) {
+      return refuse(req, res, SIGNED_OUT)
+    }
+    if (crowd.full && !oidc) return refuse(req, res, CROWDED)
+    if (hasBody(req) && crowd.owes(caller.ipPrefix)) return refuse(req, res, CROWDED)
+    // What the provider answers to programs is no page and needs neither a nonce nor a watch.
+    const page = !oidc || OIDC_PAGE.test(pathname)
+    const storesFailed = () => parts.health.failures() !== failuresBefore
+    const policy = page ? pagePolicy(pathname, settings) : null
+    setSecurityHeaders(res, settings, policy)
+    rewriteHeaders(req, caller, oidc ? null : (policy?.csp ?? null))
+    if (page) {
+      const { method, headers } = req
+      const call = { 'next-action': headers['next-action'], 'content-type': headers['content-type'] }
+      const malformed = () => isMalformedCall(method, call, context)
+      watchAnswer(req, res, { pathname, origin: url, storesFailed, malformed })
+    }
+    crowd.enter(req, caller.ipPrefix)
+    res.once('close', () => {
+      crowd.leave(req)
+      logRequest({
+        method: req.method ?? '',
+        path: pathname,
+        status: res.statusCode,
+        ms: Math.round(performance.now() - began),
+        requestId: caller.requestId,
+      })
+    })
+    try {
+      if (!oidc) await parts.pages(req, res)
+      else await parts.oidc(req, res, { caller, renderProblem: showProblem })
+    } catch (error) {
+      fail(req, res, error, caller.requestId)
+    }
+  }
+
+  /** What the provider cannot tell to the app, told to the person on a page of the house. */
+  async function showProblem(req: IncomingMessage, res: ServerResponse, problem: Problem): Promise<void> {
+    const policy = pagePolicy(PROBLEM_PAGE, settings)
+    setSecurityHeaders(res, settings, policy)
+    watchAnswer(req, res, {
+      pathname: PROBLEM_PAGE,
+      origin: url,
+      storesFailed: () => false,
+      malformed: () => false,
+      status: problem.status,
+    })
+    // Read once by the provider, there is no body left for anyone.
+    for (const name of ['content-length', 'content-type', 'transfer-encoding']) delete req.headers[name]
+    req.method = 'GET'
+    req.url = PROBLEM_PAGE
+    req.headers['content-security-policy'] = policy.csp
+    req.headers['x-gatehouse-problem'] = problem.error
+    if (problem.client) req.headers['x-gatehouse-problem-app'] = encodeURIComponent(problem.client.name)
+    await parts.pages(req, res)
+  }
+
+  async function sendAvatar(req: IncomingMessage, res: ServerResponse, key: string): Promise<void> {
+    if (req.method !== 'GET' && req.method !== 'HEAD') return refuse(req, res, REFUSALS[405])
+    const picture = await parts.avatar(key)
+    if (!picture) return refuse(req, res, NOT_FOUND)
+    res.writeHead(200, {
+      ...inert,
+      // The key is made of the bytes: what it names never changes. Relying apps show it on their pages.
+      'Cache-Control': 'public, max-age=31536000, immutable',
+      'Cross-Origin-Resource-Policy': 'cross-origin',
+      'Content-Type': picture.mimeType,
+      'Content-Length': picture.bytes.byteLength,
+    })
+    res.end(req.method === 'HEAD' ? undefined : picture.bytes)
+  }
+
+  function fail(req: IncomingMessage, res: ServerResponse, error: unknown, requestId: string): void {
+    const down = error instanceof StoresDown
+    if (!down) log().error({ err: error, requestId }, 'request failed')
+    if (res.headersSent) res.destroy()
+    else refuse(req, res, down ? STORES_DOWN : ERROR, requestId)
+  }
+
+  const server = createServer({ requestTimeout: 60_000, headersTimeout: 15_000 }, (req, res) => {
+    inFlight++
+    // What nobody read of a body would keep the next request of this connection waiting, and behind a
+    // proxy that may be somebody else's.
+    res.once('finish', () => {
+      if (!req.complete) req.resume()
+    })
+    res.once('close', () => {
+      inFlight--
+      if (inFlight === 0) idle?.()
+    })
+    if (draining) {
+      res.setHeader('Connection', 'close')
+      if (req.url !== '/healthz' && req.url !== '/readyz') return refuse(req, res, STOPPING)
+    }
+    route(req, res).catch((error) => fail(req, res, error, ''))
+  })
+  server.keepAliveTimeout = 65_000
+  server.on('clientError', (_error, socket: Socket) => {
+    if (socket.writable) socket.end(BAD_REQUEST)
+    else socket.destroy()
+  })
+
+  return {
+    server,
+    drain: async (ms) => {
+      draining = true
+      server.close()
+      server.closeIdleConnections()
+      if (inFlight > 0) {
+        await new Promise<void>((resolve) => {
+          idle = resolve
+          setTimeout(resolve, ms).unref()
+        })
+      }
+      server.closeAllConnections()
+    },
+  }
+}
+
+/** What is no HTTP gets this much and no more. */
+const BAD_REQUEST =
+  "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"

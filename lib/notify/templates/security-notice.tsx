@@ -1,0 +1,99 @@
+import { inert, mailbox, ours } from '../safe'
+import { Asked, type Asker, askedText, Button, type Draft, type Look, Paragraph } from './parts'
+
+/** Every change of which all proven addresses of a person are told; each has its words in mail.json. */
+export const SECURITY_NEWS = [
+  'email_added',
+  'email_primary_changed',
+  'email_removed',
+  'email_change_undone',
+  'phone_added',
+  'phone_primary_changed',
+  'phone_removed',
+  'password_changed',
+  'password_reset',
+  'password_set',
+  'factor_added',
+  'factor_removed',
+  'backup_codes_renewed',
+  'account_linked',
+  'account_unlinked',
+  'contact_added',
+  'contact_removed',
+  'recovery_requested',
+  'recovery_hastened',
+  'recovery_vetoed',
+  'recovery_completed',
+  'new_device',
+  'locked_down',
+] as const
+
+export type SecurityNewsName = (typeof SECURITY_NEWS)[number]
+
+export interface SecurityNoticeProps extends Asker {
+  what: SecurityNewsName
+  /** The address it is about. */
+  address?: string | null
+  /** The number, factor or person it is about: inert text or nothing. */
+  name?: string | null
+  /** To the page that locks the account down; null where there is nothing left to lock. */
+  lockdownUrl: string | null
+  /** To the page that takes the change back, and for how long it works. */
+  undo?: { url: string; hours: number } | null
+}
+
+/** Tells a person what changed about the ways into their account, and what to do if it was not them. */
+export function securityNotice(props: SecurityNoticeProps, look: Look): Draft {
+  const { words, product } = look
+  const about = {
+    product,
+    address: props.address ? mailbox(props.address) : '',
+    name: inert(props.name) ?? '',
+  }
+  const lockdown = props.lockdownUrl && ours(props.lockdownUrl)
+  const undo = props.undo && {
+    url: ours(props.undo.url),
+    text: words('security_notice.undo', { hours: props.undo.hours }),
+  }
+  const title = words(`security_notice.${props.what}.title`, about)
+  const text = words(`security_notice.${props.what}.text`, about)
+  const facts = words('security_notice.facts')
+  const wasYou = words('security_notice.was_you')
+  const notYou = words('security_notice.not_you')
+  return {
+    subject: words('security_notice.subject', { title, product }),
+    preview: text,
+    title,
+    body: (
+      <>
+        <Paragraph>{text}</Paragraph>
+        <Asked title={facts} asker={props} look={look} />
+        <Paragraph>{wasYou}</Paragraph>
+        {undo ? (
+          <>
+            <Paragraph>{undo.text}</Paragraph>
+            <Button href={undo.url} look={look}>
+              {words('security_notice.undo_button')}
+            </Button>
+          </>
+        ) : null}
+        {lockdown ? (
+          <>
+            <Paragraph>{notYou}</Paragraph>
+            <Button href={lockdown} look={look}>
+              {words('security_notice.button')}
+            </Button>
+          </>
+        ) : null}
+      </>
+    ),
+    text: [
+      title,
+      text,
+      askedText(facts, props, look),
+      wasYou,
+      ...(undo ? [`${undo.text}\n${undo.url}`] : []),
+      ...(lockdown ? [`${notYou}\n${lockdown}`] : []),
+    ],
+  }
+}

@@ -1,0 +1,32 @@
+/** The words of mails, and the few things that are written differently from place to place. */
+import { createTranslator } from 'use-intl/core'
+import { type Language, language, messages } from '../texts'
+
+/** The language a mail is written in: the person's where we have it, else English. */
+export const spoken = (locale: string): Language => language(locale)
+
+/** Translates keys of mail.json; a missing key or value throws, so that no half mail is sent. */
+export function translator(locale: string) {
+  return createTranslator({
+    locale: spoken(locale),
+    messages: messages(locale),
+    namespace: 'mail',
+    timeZone: 'UTC',
+    onError: (error) => {
+      throw error
+    },
+  })
+}
+
+export type Words = ReturnType<typeof translator>
+
+/** A moment in words, always with its zone, since a mail does not know where it is read. */
+export function moment(at: Date, locale: string): string {
+  const tag = spoken(locale)
+  const format = new Intl.DateTimeFormat(tag === 'en' ? 'en-GB' : tag, {
+    dateStyle: 'long',
+    timeStyle: 'short',
+    timeZone: 'UTC',
+  })
+  return `${format.format(at)} UTC`
+}

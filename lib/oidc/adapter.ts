@@ -1,0 +1,262 @@
+/**
+ * How the library reads and writes. Everything that acts for a person passes the gate in `find`; single
+ * use is decided by the store, whatever the library checked before; bearer values are kept as hashes.
+ */
+import { nowMs } from '../base/clock'
+import { env } from '../base/env'
+import { bucket } from '../base/limits'
+import { sha256 } from '../base/secrets'
+import * as sessions from '../sessions'
+import { current, type Granted, splitGrantId } from './context'
+import { may } from './gate'
+import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
+import * as revocations from './revocations'
+import * as store from './store'
+
+const GATED = new Set(['AccessToken', 'AuthorizationCode'])
+
+/** Access tokens and codes carry the consent as it was when they were issued. */
+interface Kept {
+  payload: AdapterPayload
+  grant?: store.GrantRow
+}
+
+/** The library puts the bearer value itself into the payload; it is kept only as a hash. */
+function withoutValue(payload: AdapterPayload): AdapterPayload {
+  const { jti: _, ...rest } = payload
+  return rest
+}
+
+const unsupported = (what: string) => async (): Promise<never> => {
+  throw new Error(`the library asked for ${what}, which nothing of ours needs`)
+}
+
+const nothing = { findByUid: unsupported('findByUid'), findByUserCode: unsupported('findByUserCode') }
+
+/** Longest life of an access token or code: how long a revocation must be remembered in Redis. */
+const tombstoneSeconds = (): number => Math.max(env().accessTokenSeconds, CODE_SECONDS) + 60
+
+/** OP2: codes live for at most a minute. */
+export const CODE_SECONDS = 60
+
+/**
+ * Bearer values differ in length by kind, so that a token shown without saying what it is (introspection,
+ * revocation) is looked for in one place only. Both are beyond guessing.
+ */
+export const TOKEN_BITS = 256
+export const REFRESH_TOKEN_BITS = 264
+const isRefreshToken = (id: string): boolean => id.length === REFRESH_TOKEN_BITS / 6
+
+/** Ends one token family: its refresh tokens in Postgres, its codes and access tokens in Redis. */
+export async function revokeFamily(id: string): Promise<void> {
+  const { consent, family } = splitGrantId(id)
+  // First the mark, then the rows: a sign-in being stored at this moment sees the one or leaves the other.
+  await revocations.revoke(consent, family, tombstoneSeconds())
+  await store.deleteFamily(family)
+}
+
+/** Ends every token of consents that were taken back. */
+export async function buryGrants(ids: string[]): Promise<void> {
+  await Promise.all(ids.map((id) => revocations.revoke(id, null, tombstoneSeconds())))
+}
+
+/** What anybody may make us keep, without having signed in. */
+const FOR_ANYBODY = new Set(['Interaction', 'PushedAuthorizationRequest'])
+
+/**
+ * A request that waits stays for an hour: one network may begin twice as many as it may take steps of the
+ * login, since each sign-in waits once for the person and once for the consent.
+ * @throws an error that is told to the app
+ */
+async function spendRequest(): Promise<void> {
+  const caller = current()?.caller
+  if (!caller) return
+  const { requestsBurst, requestsPerMinute } = env().limits
+  const limit = { capacity: 2 * requestsBurst, perMinute: 2 * requestsPerMinute }
+  const allowed = await bucket(caller.ipPrefix, limit, 'oidc-request')
+  if (allowed.ok) return
+  throw new errors.CustomOIDCProviderError(
+    'temporarily_unavailable',
+    `too many requests from this address, try again in ${allowed.refusal.retryAfterSeconds ?? 1} seconds`,
+  )
+}
+
+/** Codes, access tokens, interactions, pushed requests: what may vanish with Redis. */
+function redisAdapter(model: string): Adapter {
+  return {
+    ...nothing,
+    async upsert(id, payload, expiresIn) {
+      if (FOR_ANYBODY.has(model)) await spendRequest()
+      const kept: Kept = { payload: withoutValue(payload) }
+      if (GATED.has(model)) {
+        const granted = grantOf(payload)
+        if (granted) kept.grant = granted
+      }
+      await store.putArtifact(model, id, kept, expiresIn ?? 60)
+      if (model === 'AccessToken' && payload.gty === 'authorization_code') await noteSignIn(payload, null)
+    },
+    async find(id) {
+      if (GATED.has(model) && isRefreshToken(id)) return undefined
+      const found = await store.getArtifact<Kept>(model, id)
+      if (!found) return undefined
+      const { payload, grant } = found.payload
+      if (GATED.has(model) && !(await admit(payload))) return undefined
+      if (grant) remember(payload, grant)
+      return { ...payload, jti: id, ...(found.consumed && { consumed: true }) }
+    },
+    async consume(id) {
+      if ((await store.consumeArtifact(model, id)) === 'won') return
+      // The library looked before someone else used it up: that is a replay all the same.
+      if (model !== 'AuthorizationCode') throw new errors.InvalidRequestUri('request_uri was already used')
+      const found = await store.getArtifact<Kept>(model, id)
+      if (found?.payload.payload.grantId) await revokeFamily(found.payload.payload.grantId)
+      throw new errors.InvalidGrant('authorization code already consumed')
+    },
+    destroy: (id) => store.dropArtifact(model, id),
+    async revokeByGrantId(id) {
+      // One mark covers codes and access tokens alike.
+      if (model === 'AccessToken') {
+        const { consent, family } = splitGrantId(id)
+        await revocations.revoke(consent, family, tombstoneSeconds())
+      }
+    },
+  }
+}
+
+/** Lets this request find the consent again that was read with a token; the gate has been passed. */
+function remember({ grantId: id, accountId, clientId }: AdapterPayload, grant: store.GrantRow): void {
+  if (id && accountId && clientId) current()?.granted.set(id, { ...grant, userId: accountId, clientId })
+}
+
+async function admit(payload: AdapterPayload): Promise<boolean> {
+  const { accountId, clientId, sessionUid, grantId: id } = payload
+  if (!accountId || !clientId || !sessionUid || !id) return false
+  const [over, allowed] = await Promise.all([
+    revocations.revoked(id),
+    may({ userId: accountId, clientId, sid: sessionUid }),
+  ])
+  return allowed && !over
+}
+
+/** The consent behind what is being issued: read earlier in this request, or judged in the flow itself. */
+function grantOf(payload: AdapterPayload): store.GrantRow | undefined {
+  const id = payload.grantId
+  if (!id) return undefined
+  const known = current()?.granted.get(id)
+  if (known) return { id: known.id, scopes: known.scopes, claims: known.claims }
+  const grant = (Provider.ctx as KoaContextWithOIDC | undefined)?.oidc.grant
+  if (grant?.jti !== id) return undefined
+  return {
+    id: splitGrantId(id).consent,
+    scopes: (grant.openid?.scope ?? '').split(' ').filter(Boolean),
+    claims: grant.openid?.claims ?? [],
+  }
+}
+
+/** Notes which app the session is signed in to. Apps that get a refresh token are noted with it, in one statement. */
+async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | null): Promise<void> {
+  const ctx = Provider.ctx as KoaContextWithOIDC | undefined
+  if (!first && ctx?.oidc.client?.grantTypeAllowed('refresh_token')) return
+  const { accountId, clientId, sessionUid, sid, grantId: id, scope } = payload
+  if (!accountId || !clientId || !sessionUid || !sid || !id) throw new Error('tokens without their bearer')
+  const { consent, family } = splitGrantId(id)
+  await store.saveSignIn(
+    { sessionId: sessionUid, clientId, sid, grantId: consent },
+    {
+      type: 'token.issued',
+      userId: accountId,
+      sessionId: sessionUid,
+      clientId,
+      caller: current()?.caller,
+      data: { scope: scope ?? '' },
+    },
+    first,
+  )
+  // Its code may have been replayed while this was being stored (see revokeFamily).
+  if (first && (await store.buried(consent, family))) await store.deleteFamily(family)
+}
+
+const iso = (seconds: number): Date => new Date(seconds * 1000)
+
+/** Refresh tokens: one row each, a family for each sign-in, rotated in one statement. */
+const refreshTokens: Adapter = {
+  ...nothing,
+  async upsert(id, payload, expiresIn) {
+    const { accountId, clientId, sessionUid, grantId: grant, exp } = payload
+    if (!accountId || !clientId || !sessionUid || !grant)
+      throw new Error('a refresh token without its bearer')
+    const { consent, family } = splitGrantId(grant)
+    const row: store.RefreshRow = {
+      hash: sha256(id),
+      familyId: family,
+      userId: accountId,
+      clientId,
+      grantId: consent,
+      sessionId: sessionUid,
+      payload: withoutValue(payload),
+      expiresAt: exp ? iso(exp) : new Date(nowMs() + (expiresIn ?? 0) * 1000),
+    }
+    const state = current()
+    const old = state?.rotating
+    if (!old) return noteSignIn(payload, row)
+    state.rotating = undefined
+    if (await store.rotateRefresh(old, row)) return sessions.noteUse(sessionUid)
+    await revokeFamily(grant)
+    throw new errors.InvalidGrant('refresh token already used')
+  },
+  async find(id) {
+    if (!isRefreshToken(id)) return undefined
+    const found = await store.findRefresh(sha256(id))
+    if (!found) return undefined
+    const payload = found.payload as AdapterPayload
+    if (!(await admit(payload))) return undefined
+    remember(payload, found.grant)
+    return { ...payload, jti: id, ...(found.consumedAt && { consumed: true }) }
+  },
+  async consume(id) {
+    // Not yet: it is consumed by the statement that stores its successor (REL3, REL6), which the library
+    // always asks for next.
+    const state = current()
+    if (!state) throw new Error('a refresh token can only be rotated within a request')
+    state.rotating = sha256(id)
+  },
+  async destroy() {
+    // Whoever destroys one revokes its family next, which deletes the row.
+  },
+  revokeByGrantId: revokeFamily,
+}
+
+/** Consents as the library sees them; written by grants.ts alone. */
+const grants: Adapter = {
+  ...nothing,
+  upsert: unsupported('a consent to be saved'),
+  consume: unsupported('a consent to be consumed'),
+  revokeByGrantId: unsupported('consents to be revoked by grant'),
+  destroy: revokeFamily,
+  async find(id) {
+    const { consent, family } = splitGrantId(id)
+    const grant = current()?.granted.get(id) ?? (family ? await store.grantById(consent) : null)
+    return grant ? grantPayload(id, grant) : undefined
+  },
+}
+
+/** A consent as a payload of the library's Grant model. */
+export function grantPayload(id: string, grant: Granted): AdapterPayload {
+  return {
+    jti: id,
+    kind: 'Grant',
+    accountId: grant.userId,
+    clientId: grant.clientId,
+    openid: {
+      ...(grant.scopes.length > 0 && { scope: grant.scopes.join(' ') }),
+      ...(grant.claims.length > 0 && { claims: grant.claims }),
+    },
+  }
+}
+
+/** Gives the library one adapter for each model. */
+export function adapterFor(model: string): Adapter {
+  if (model === 'RefreshToken') return refreshTokens
+  if (model === 'Grant') return grants
+  return redisAdapter(model)
+}

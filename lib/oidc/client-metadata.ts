@@ -1,0 +1,130 @@
+/** What an operator may register for an app, judged with sentences that say how to mend it. Pure. */
+import { z } from 'zod'
+import { isLoopbackHost } from '../base/env'
+import { ALGORITHMS } from './keys'
+import type { ClientMetadata, ClientSettings } from './store-registry'
+
+export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const
+export const GRANTS = ['authorization_code', 'refresh_token'] as const
+
+/** Schemes a browser runs or reads locally: never an app's address. */
+const FORBIDDEN = new Set([
+  'javascript:',
+  'vbscript:',
+  'data:',
+  'blob:',
+  'file:',
+  'about:',
+  'view-source:',
+  'ws:',
+  'wss:',
+])
+
+/**
+ * Why this is no redirect URI for such a client, or null when it is one. Compared later character by
+ * character (RFC 9700 section 2.1), so nothing is corrected here.
+ */
+export function redirectUriProblem(uri: string, native = false): string | null {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  if (/[\s\u0000-\u001f\u007f\\]/.test(uri))
+    return 'must not contain spaces, backslashes or control characters'
+  const url = URL.canParse(uri) ? new URL(uri) : null
+  if (!url) return 'must be an absolute URL, such as https://app.example.com/callback'
+  if (uri.includes('#')) return 'must not have a fragment (#…)'
+  if (uri.includes('*')) return 'must not have a wildcard: register each address'
+  if (url.username || url.password) return 'must not carry a user name or password'
+  if (FORBIDDEN.has(url.protocol)) return `must not use the ${url.protocol} scheme`
+  if (url.protocol === 'https:') return null
+  if (url.protocol === 'http:') {
+    return isLoopbackHost(url.hostname)
+      ? null
+      : 'must be https; http is for this machine only (localhost, 127.0.0.1, [::1])'
+  }
+  if (!native) return 'must be an https address'
+  // RFC 8252 section 7.1: private-use schemes are reverse domain names, so that two apps do not share one.
+  return url.protocol.slice(0, -1).includes('.')
+    ? null
+    : 'must use a reverse domain name as its scheme, such as com.example.app:/callback'
+}
+
+/** Addresses of pages and pictures shown to people. */
+function webUriProblem(uri: string): string | null {
+  const url = URL.canParse(uri) ? new URL(uri) : null
+  if (!url) return 'must be an absolute URL'
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))) return null
+  return 'must be https'
+}
+
+const redirect = z.string().max(2000)
+const web = z
+  .string()
+  .max(2000)
+  .superRefine((uri, ctx) => {
+    const message = webUriProblem(uri)
+    if (message) ctx.addIssue({ code: 'custom', message })
+  })
+
+export const newClientSchema = z
+  .object({
+    /** Chosen by the operator; random when left out. */
+    clientId: z
+      .string()
+      .regex(
+        /^[A-Za-z0-9][A-Za-z0-9._-]{2,99}$/,
+        'must be 3 to 100 letters, digits, dots, dashes or underscores',
+      )
+      .optional(),
+    name: z.string().trim().min(1, 'must not be empty').max(80, 'must have at most 80 characters'),
+    redirectUris: z.array(redirect).min(1, 'must name at least one address').max(50),
+    postLogoutRedirectUris: z.array(redirect).max(50).default([]),
+    backchannelLogoutUri: web.optional(),
+    authMethod: z
+      .enum(AUTH_METHODS, `must be one of ${AUTH_METHODS.join(', ')}`)
+      .default('client_secret_basic'),
+    grants: z.array(z.enum(GRANTS, `must be one of ${GRANTS.join(', ')}`)).default([...GRANTS]),
+    firstParty: z.boolean().default(false),
+    pkce: z.boolean().default(true),
+    native: z.boolean().default(false),
+    idTokenAlg: z.enum(ALGORITHMS, `must be one of ${ALGORITHMS.join(', ')}`).default('ES256'),
+    claimsInIdToken: z.boolean().default(false),
+    logoUri: web.optional(),
+    clientUri: web.optional(),
+    policyUri: web.optional(),
+    tosUri: web.optional(),
+  })
+  .superRefine((client, ctx) => {
+    for (const field of ['redirectUris', 'postLogoutRedirectUris'] as const) {
+      for (const uri of client[field]) {
+        const message = redirectUriProblem(uri, client.native)
+        if (message) ctx.addIssue({ code: 'custom', path: [field], message: `${uri} ${message}` })
+      }
+    }
+    if (!client.pkce && client.authMethod === 'none') {
+      ctx.addIssue({ code: 'custom', path: ['pkce'], message: 'can only be off for a client with a secret' })
+    }
+    if (!client.grants.includes('authorization_code')) {
+      ctx.addIssue({ code: 'custom', path: ['grants'], message: 'must include authorization_code' })
+    }
+  })
+
+export type NewClient = z.input<typeof newClientSchema>
+type Checked = z.output<typeof newClientSchema>
+
+/** The registration as it is kept (RFC 7591 names). */
+export function toMetadata(client: Checked): { metadata: ClientMetadata; settings: ClientSettings } {
+  const metadata: ClientMetadata = {
+    redirect_uris: [...new Set(client.redirectUris)],
+    post_logout_redirect_uris: [...new Set(client.postLogoutRedirectUris)],
+    grant_types: [...new Set(client.grants)],
+    response_types: ['code'],
+    token_endpoint_auth_method: client.authMethod,
+    application_type: client.native ? 'native' : 'web',
+    id_token_signed_response_alg: client.idTokenAlg,
+  }
+  if (client.backchannelLogoutUri) metadata.backchannel_logout_uri = client.backchannelLogoutUri
+  if (client.logoUri) metadata.logo_uri = client.logoUri
+  if (client.clientUri) metadata.client_uri = client.clientUri
+  if (client.policyUri) metadata.policy_uri = client.policyUri
+  if (client.tosUri) metadata.tos_uri = client.tosUri
+  return { metadata, settings: client.claimsInIdToken ? { claimsInIdToken: true } : {} }
+}

@@ -1,0 +1,283 @@
+/**
+ * Relying apps: registered here, cached in this process, dropped from the cache by a message when they
+ * change. A secret is shown once; only its SHA-256 is kept (it has 256 random bits).
+ */
+import { LRUCache } from 'lru-cache'
+import { record } from '../audit'
+import type { Caller } from '../base/caller'
+import { nowMs } from '../base/clock'
+import { onCommit } from '../base/db'
+import { randomToken } from '../base/ids'
+import { CHANNELS } from '../base/keys'
+import { bucket } from '../base/limits'
+import { log } from '../base/log'
+import { publish } from '../base/redis'
+import { ok, type Result, refuse } from '../base/refusals'
+import { equal, sha256 } from '../base/secrets'
+import { type NewClient, newClientSchema, toMetadata } from './client-metadata'
+import { inTx } from './store'
+import * as store from './store-registry'
+
+export type { NewClient } from './client-metadata'
+
+// ── the cache ────────────────────────────────────────────────────────────────
+
+/** How long an answer is believed when the message that drops it is lost. */
+const BELIEVED_MS = 5000
+
+/** RFC 6749 appendix A.1, without spaces and bounded: nothing else is worth a query. */
+const PLAUSIBLE_ID = /^[\x21-\x7e]{1,200}$/
+
+interface Entry {
+  /** null: there is no such client (remembered too, so that guesses cost no query each). */
+  row: store.ClientRow | null
+  until: number
+}
+
+const entries = new LRUCache<string, Entry>({ max: 2000 })
+let drops = 0
+
+/** An app that may take part in flows; null when there is none or it is switched off. */
+export async function active(clientId: string): Promise<store.ClientRow | null> {
+  if (!PLAUSIBLE_ID.test(clientId)) return null
+  const entry = entries.get(clientId)
+  if (entry && nowMs() < entry.until) return entry.row
+  const since = drops
+  const found = await store.findClient(clientId)
+  const row = found && !found.disabledAt ? found : null
+  if (since === drops) entries.set(clientId, { row, until: nowMs() + BELIEVED_MS })
+  return row
+}
+
+/** Forgets one client, or all. */
+export function drop(clientId?: string): void {
+  drops++
+  if (clientId) entries.delete(clientId)
+  else entries.clear()
+}
+
+const announce = async (clientId: string): Promise<void> => {
+  drop(clientId)
+  await publish(CHANNELS.cacheDrop, { kind: 'client', id: clientId })
+}
+
+// ── secrets ──────────────────────────────────────────────────────────────────
+
+const usable = (secret: store.SecretRow): boolean =>
+  !secret.expiresAt || Date.parse(secret.expiresAt) > nowMs()
+
+/** Wrong secrets one address may try at one app before it has to wait. */
+const WRONG_SECRETS = { capacity: 10, perMinute: 6 }
+const blocked = new LRUCache<string, number>({ max: 10_000 })
+const used = new LRUCache<string, number>({ max: 2000 })
+
+/**
+ * Compares a client's secret. Wrong ones cost from a small bucket for each app and address; once it is
+ * empty nothing from there is compared until it refills.
+ * @returns ok(true/false), or refusal `rate_limited`
+ */
+export async function checkSecret(
+  clientId: string,
+  candidate: string,
+  caller: Caller,
+): Promise<Result<boolean>> {
+  const who = `${clientId}:${caller.ipPrefix}`
+  const until = blocked.get(who) ?? 0
+  if (nowMs() < until)
+    return refuse('rate_limited', { retryAfterSeconds: Math.ceil((until - nowMs()) / 1000) })
+  const row = await active(clientId)
+  const hash = sha256(candidate)
+  const match = row?.secrets.filter(usable).find((secret) => equal(secret.hash, hash))
+  if (match) {
+    if (nowMs() - (used.get(match.id) ?? 0) > 3_600_000) {
+      used.set(match.id, nowMs())
+      store
+        .noteSecretUse(match.id)
+        .catch((error: Error) => log().warn({ err: error.message }, 'secret use not noted'))
+    }
+    return ok(true)
+  }
+  const left = await bucket(sha256(who), WRONG_SECRETS, 'client-secret')
+  if (left.ok) return ok(false)
+  blocked.set(who, nowMs() + (left.refusal.retryAfterSeconds ?? 1) * 1000)
+  return left
+}
+
+const newSecret = (): { plain: string; hash: string; hint: string } => {
+  const plain = `gts_${randomToken()}`
+  return { plain, hash: sha256(plain), hint: plain.slice(-4) }
+}
+
+// ── for operators ────────────────────────────────────────────────────────────
+
+export interface ClientView {
+  clientId: string
+  name: string
+  redirectUris: string[]
+  postLogoutRedirectUris: string[]
+  backchannelLogoutUri: string | null
+  authMethod: string
+  grants: string[]
+  firstParty: boolean
+  pkce: boolean
+  native: boolean
+  idTokenAlg: string
+  claimsInIdToken: boolean
+  logoUri: string | null
+  clientUri: string | null
+  policyUri: string | null
+  tosUri: string | null
+  createdAt: Date
+  disabledAt: Date | null
+  /** Never the secrets themselves: how each ends, and its last four characters. */
+  secrets: { id: string; hint: string; createdAt: Date; expiresAt: Date | null; lastUsedAt: Date | null }[]
+}
+
+const date = (text: string | null): Date | null => (text ? new Date(text) : null)
+
+export function view(row: store.ClientRow): ClientView {
+  const m = row.metadata
+  return {
+    clientId: row.id,
+    name: row.name,
+    redirectUris: m.redirect_uris,
+    postLogoutRedirectUris: m.post_logout_redirect_uris,
+    backchannelLogoutUri: m.backchannel_logout_uri ?? null,
+    authMethod: m.token_endpoint_auth_method,
+    grants: m.grant_types,
+    firstParty: row.firstParty,
+    pkce: row.requirePkce,
+    native: m.application_type === 'native',
+    idTokenAlg: m.id_token_signed_response_alg,
+    claimsInIdToken: row.settings.claimsInIdToken === true,
+    logoUri: m.logo_uri ?? null,
+    clientUri: m.client_uri ?? null,
+    policyUri: m.policy_uri ?? null,
+    tosUri: m.tos_uri ?? null,
+    createdAt: row.createdAt,
+    disabledAt: row.disabledAt,
+    secrets: row.secrets.map((s) => ({
+      id: s.id,
+      hint: s.hint,
+      createdAt: new Date(s.createdAt),
+      expiresAt: date(s.expiresAt),
+      lastUsedAt: date(s.lastUsedAt),
+    })),
+  }
+}
+
+interface By {
+  actor?: string
+  caller?: Caller
+}
+
+/**
+ * Registers an app.
+ * @returns its id and, for one that proves itself by a secret, the secret: it is not shown again.
+ *   Refusals: `redirect_uri_invalid` or `invalid_input` with `field` and `values.message` (a sentence
+ *   that says what to mend), `already_exists` for a taken clientId.
+ */
+export async function add(
+  input: NewClient,
+  by: By = {},
+): Promise<Result<{ clientId: string; clientSecret?: string }>> {
+  const parsed = newClientSchema.safeParse(input)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    const field = String(issue?.path[0] ?? 'client')
+    const code = field.endsWith('edirectUris') ? 'redirect_uri_invalid' : 'invalid_input'
+    return refuse(code, { field, values: { message: `${field}: ${issue?.message ?? 'cannot be used'}` } })
+  }
+  const client = parsed.data
+  const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
+  const secret = client.authMethod === 'none' ? null : newSecret()
+  const made = await inTx(async (tx) => {
+    const row = {
+      id: clientId,
+      name: client.name,
+      firstParty: client.firstParty,
+      requirePkce: client.pkce,
+      ...toMetadata(client),
+    }
+    if (!(await store.insertClient(tx, row))) return false
+    if (secret)
+      await store.insertSecret(tx, clientId, { hash: secret.hash, hint: secret.hint, expiresAt: null })
+    await record(tx, {
+      type: 'client.added',
+      clientId,
+      actor: by.actor ?? 'operator',
+      caller: by.caller,
+      data: { name: client.name, firstParty: client.firstParty },
+    })
+    onCommit(tx, () => announce(clientId))
+    return true
+  })
+  if (!made) return refuse('already_exists', { field: 'clientId' })
+  return ok(secret ? { clientId, clientSecret: secret.plain } : { clientId })
+}
+
+/** One app as operators see it, switched off or not; null when there is none. */
+export async function get(clientId: string): Promise<ClientView | null> {
+  const row = await store.findClient(clientId)
+  return row ? view(row) : null
+}
+
+/** Apps by id; page on with `after` = the last one's clientId. At most 200. */
+export async function list(options: { after?: string; limit?: number } = {}): Promise<ClientView[]> {
+  const limit = Math.max(1, Math.min(options.limit ?? 100, 200))
+  return (await store.listClients(options.after ?? null, limit)).map(view)
+}
+
+/** Removes an app with its consents and tokens. */
+export const remove = (clientId: string, by: By = {}): Promise<Result> =>
+  change(clientId, 'client.removed', by, (tx) => store.deleteClient(tx, clientId))
+
+/** Switches an app off: every flow and token of it is refused from the next request on. */
+export const disable = (clientId: string, by: By = {}): Promise<Result> =>
+  change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, new Date(nowMs())), {
+    disabled: true,
+  })
+
+/** Switches an app on again. */
+export const enable = (clientId: string, by: By = {}): Promise<Result> =>
+  change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, null), { disabled: false })
+
+/**
+ * Adds a secret beside those there are, which end after `overlapSeconds` (default: a day).
+ * @returns the new secret, shown once; refusal `not_found`, or `invalid_input` for an app without secrets
+ */
+export async function rotateSecret(
+  clientId: string,
+  options: By & { overlapSeconds?: number } = {},
+): Promise<Result<{ clientSecret: string }>> {
+  const row = await store.findClient(clientId)
+  if (!row) return refuse('not_found')
+  if (row.metadata.token_endpoint_auth_method === 'none') {
+    return refuse('invalid_input', {
+      field: 'clientId',
+      values: { message: 'this app has no secret: it proves itself by PKCE' },
+    })
+  }
+  const secret = newSecret()
+  const changed = await change(clientId, 'client.secret_added', options, async (tx) => {
+    await store.endSecrets(tx, clientId, new Date(nowMs() + (options.overlapSeconds ?? 86_400) * 1000))
+    await store.insertSecret(tx, clientId, { hash: secret.hash, hint: secret.hint, expiresAt: null })
+    return true
+  })
+  return changed.ok ? ok({ clientSecret: secret.plain }) : changed
+}
+
+async function change(
+  clientId: string,
+  type: 'client.removed' | 'client.updated' | 'client.secret_added',
+  by: By,
+  fn: (tx: Parameters<Parameters<typeof inTx>[0]>[0]) => Promise<boolean>,
+  data?: Record<string, unknown>,
+): Promise<Result> {
+  return inTx(async (tx) => {
+    if (!(await fn(tx))) return refuse('not_found')
+    await record(tx, { type, clientId, actor: by.actor ?? 'operator', caller: by.caller, data })
+    onCommit(tx, () => announce(clientId))
+    return ok()
+  })
+}

@@ -1,0 +1,71 @@
+/** What we know of one HTTP request to the provider while the library works on it. */
+import type { IncomingMessage } from 'node:http'
+import type { Caller } from '../base/caller'
+import type { SessionFacts } from '../sessions'
+import { Provider } from './library'
+import type { GrantRow } from './store'
+
+/** Something the person or the app's developer is told; `handle` shows it. */
+export interface Problem {
+  /** HTTP status of the answer. */
+  status: number
+  /** OAuth error code. */
+  error: string
+  description?: string
+  requestId: string
+  /** Honest: when asking again may help. */
+  retryAfterSeconds?: number
+  /** The app that sent the person here, when it is known. */
+  client?: { id: string; name: string }
+}
+
+/** A consent and whose it is. */
+export interface Granted extends GrantRow {
+  userId: string
+  clientId: string
+}
+
+export interface RequestState {
+  caller: Caller
+  /** Who is signed in in this browser; null: nobody. Only asked where it matters. */
+  facts: SessionFacts | null
+  /** Consents read along with a token of this request, by the grant id inside the token. */
+  granted: Map<string, Granted>
+  /** Hash of the refresh token that was consumed and whose successor is about to be stored. */
+  rotating?: string
+  problem?: Problem
+  /** Set-Cookie lines of ours, beside anything the library wants. */
+  setCookies: string[]
+  /** When the sign-in that this request asks for began to be asked for. */
+  demandsSince?: number
+}
+
+const states = new WeakMap<IncomingMessage, RequestState>()
+
+export const begin = (req: IncomingMessage, state: RequestState): void => {
+  states.set(req, state)
+}
+
+export const stateOf = (req: IncomingMessage): RequestState => {
+  const state = states.get(req)
+  if (!state) throw new Error('a request reached the provider past handle()')
+  return state
+}
+
+/** The state of the request being served on this asynchronous path; undefined outside of one. */
+export function current(): RequestState | undefined {
+  const ctx = Provider.ctx
+  return ctx ? states.get(ctx.req) : undefined
+}
+
+/**
+ * Grant ids inside tokens name the consent and the token family: `<consent>.<family>`. The library
+ * revokes by this id when a code or refresh token is used twice, and so hits one family (one sign-in of
+ * one browser), not the user's other browsers or the consent itself.
+ */
+export const grantId = (consent: string, family: string): string => `${consent}.${family}`
+
+export function splitGrantId(id: string): { consent: string; family: string } {
+  const [consent = '', family = ''] = id.split('.')
+  return { consent, family }
+}

@@ -1,0 +1,23 @@
+/**
+ * The one gate every grant, token and code passes at every use. The adapter asks it before it hands
+ * anything to the library, so no endpoint can forget to.
+ */
+import * as sessions from '../sessions'
+import * as clients from './clients'
+
+/** Codes and tokens that act for a person name the session they came from. */
+export interface Bearer {
+  userId: string
+  clientId: string
+  sid: string
+}
+
+/**
+ * True while the app is switched on, the session is alive (not revoked, ended or replaced) and belongs
+ * to this user, who may be signed in: a session of a disabled user is not alive.
+ * @throws StoresDown
+ */
+export async function may({ userId, clientId, sid }: Bearer): Promise<boolean> {
+  const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid)])
+  return client !== null && facts !== null && facts.userId === userId
+}

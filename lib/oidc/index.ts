@@ -1,0 +1,163 @@
+/**
+ * Room: oidc.
+ * Owns: the OpenID Provider (issuer `${GATEHOUSE_URL}/oidc`), relying apps and their secrets, consents,
+ *   refresh tokens, signing keys, requests that wait for a person.
+ * Hands off: who is signed in (sessions), who that is (users), pages and proofs (the app, signin).
+ * Invariants: one truth about who is signed in, and every code and token asks it at every use; what may
+ *   be used once is decided in one statement; a replay ends its family; addresses come from the
+ *   configured origin alone.
+ */
+import 'server-only'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { now, nowMs } from '../base/clock'
+import { CHANNELS } from '../base/keys'
+import { log } from '../base/log'
+import { onSubscription, subscribe } from '../base/redis'
+import * as claims from './claims'
+import * as registry from './clients'
+import * as consents from './grants'
+import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
+import * as signingKeys from './keys'
+import * as revocations from './revocations'
+import * as store from './store'
+
+export type { ClientView, NewClient } from './clients'
+export type { Problem } from './context'
+export type { GrantView } from './grants'
+export type { HandleOptions } from './handle'
+export {
+  approve,
+  deny,
+  finishLogin,
+  type InteractionView,
+  lacks,
+  loginSatisfied,
+  request,
+} from './interactions'
+export type { KeyView } from './keys'
+export { finishLogout, type LogoutView, logoutRequest } from './logout'
+export type { LoginDemands, Unmet } from './policy'
+
+/** Relying apps: add, get, list, remove, disable, enable, rotateSecret. */
+export const clients = {
+  add: registry.add,
+  get: registry.get,
+  list: registry.list,
+  remove: registry.remove,
+  disable: registry.disable,
+  enable: registry.enable,
+  rotateSecret: registry.rotateSecret,
+}
+
+/** Consents of a user: list, revoke, revokeAll. */
+export const grants = { list: consents.list, revoke: consents.revoke, revokeAll: consents.revokeAll }
+
+/** Signing keys: list, rotate. */
+export const keys = { list: signingKeys.list, rotate: signingKeys.rotate }
+
+// ── the process ──────────────────────────────────────────────────────────────
+
+const KEY_CHECK_MS = 60_000
+const SWEEP_MS = 3_600_000
+
+let instance: Instance | null = null
+let loading: Promise<Instance> | null = null
+let stops: (() => void)[] = []
+
+/** The provider of the newest keys this process knows. */
+async function theInstance(): Promise<Instance> {
+  return instance ?? (await reload())
+}
+
+/** Reads the keys and, if they changed, replaces the provider; requests in flight end on the old one. */
+function reload(): Promise<Instance> {
+  loading ??= (async () => {
+    try {
+      const set = await signingKeys.load()
+      if (instance?.version !== set.version) instance = await makeInstance(set)
+      return instance
+    } finally {
+      loading = null
+    }
+  })()
+  return loading
+}
+
+const refresh = (): void => {
+  // A message may come while keys are being read: what was read then may be old, so read once more after.
+  const again = loading ? loading.then(reload, reload) : reload()
+  again.catch((error: Error) =>
+    log().warn({ err: error.message }, 'signing keys not read; tried again in a minute'),
+  )
+}
+
+/**
+ * Serves `/oidc/*` and the well-known documents: a Node request handler.
+ * @throws StoresDown only before anything was answered and no keys could ever be read
+ */
+export async function handle(
+  req: IncomingMessage,
+  res: ServerResponse,
+  options: HandleOptions = {},
+): Promise<void> {
+  await serve(await theInstance(), req, res, options)
+}
+
+/**
+ * Answers discovery and keys from memory, whoever asks. False when `pathname` is neither, or the keys were
+ * not read yet: then it is for `handle`.
+ */
+export const serveDocument = (req: IncomingMessage, res: ServerResponse, pathname: string): boolean =>
+  instance !== null && sendPublished(instance, req, res, pathname)
+
+/** Makes the keys at the first start, and listens for changes made by other processes. */
+export async function start(): Promise<void> {
+  stops.push(
+    await subscribe(CHANNELS.cacheDrop, (payload) => {
+      const { kind, id } = payload as { kind: string; id: string }
+      if (kind === 'client') registry.drop(id)
+      if (kind === 'signing-keys') refresh()
+      if (kind === 'oidc-revoked') revocations.heard(id)
+    }),
+    await subscribe(CHANNELS.userUpdated, (payload) => claims.drop((payload as { userId: string }).userId)),
+    // What changed while messages were lost is unknown.
+    onSubscription(() => {
+      registry.drop()
+      claims.drop()
+      revocations.forget()
+      if (instance) refresh()
+    }),
+  )
+  await reload()
+  const check = setInterval(refresh, KEY_CHECK_MS)
+  const clean = setInterval(() => void sweep(), SWEEP_MS)
+  check.unref()
+  clean.unref()
+  stops.push(
+    () => clearInterval(check),
+    () => clearInterval(clean),
+  )
+}
+
+/** Deletes what is over: expired refresh tokens, keys nothing needs. Also runs by itself every hour. */
+export async function sweep(): Promise<void> {
+  try {
+    while ((await store.sweepRefresh(now(), 1000)) === 1000);
+    await signingKeys.sweep()
+  } catch (error) {
+    log().warn(
+      { err: (error as Error).message, at: nowMs() },
+      'oidc clean-up failed; it is tried again in an hour',
+    )
+  }
+}
+
+/** Stops listening; the next request would start anew. */
+export async function stop(): Promise<void> {
+  for (const end of stops) end()
+  stops = []
+  await loading?.catch(() => {})
+  instance = null
+  registry.drop()
+  claims.drop()
+}

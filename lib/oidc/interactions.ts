@@ -1,0 +1,256 @@
+/**
+ * A request that waits for a person. The provider sends the browser to our pages with the request's id;
+ * the pages ask here what it wants and hand back what was decided. Everything is judged again from the
+ * store and the session's facts at each step, so stale tabs, Back and two tabs end in the right place.
+ *
+ * A request belongs to the browser that began it: one cookie for each request, whose value only we can
+ * make. Another browser that is lured to its pages finds no such request (login CSRF, session fixation).
+ */
+import { record } from '../audit'
+import type { Caller } from '../base/caller'
+import { nowMs, nowSeconds } from '../base/clock'
+import { env } from '../base/env'
+import { equal, hmac } from '../base/secrets'
+import type { SessionFacts } from '../sessions'
+import * as clients from './clients'
+import { stateOf } from './context'
+import * as grants from './grants'
+import type { AdapterPayload, Interaction, KoaContextWithOIDC } from './library'
+import { type LoginDemands, type Unmet, unmet } from './policy'
+import { SCOPE_OF_CLAIM } from './scopes'
+import * as store from './store'
+
+const MODEL = 'Interaction'
+
+/** Requests one browser may have open; beyond it the oldest is given up, so cookies stay small. */
+const MAX_OPEN = 8
+
+const cookiePrefix = (): string => `${env().https ? '__Host-' : ''}gatehouse.request.`
+const cookieName = (uid: string): string => cookiePrefix() + uid.slice(0, 16)
+const cookieValue = (uid: string): string => hmac('oidc-request', uid)
+
+function cookie(name: string, value: string, maxAgeSeconds: number): string {
+  const secure = env().https ? '; Secure' : ''
+  return `${name}=${value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure}`
+}
+
+/** True when this browser began the request. */
+export const isBound = (uid: string, cookies: Record<string, string>): boolean =>
+  /^[\w-]{20,64}$/.test(uid) && equal(cookies[cookieName(uid)] ?? '', cookieValue(uid))
+
+/** Called by the library when a request needs a person: binds it to the browser, says where the person goes. */
+export function interactionDestination(ctx: KoaContextWithOIDC, interaction: Interaction): string {
+  const state = stateOf(ctx.req)
+  const { uid } = interaction
+  const before = ctx.oidc.entities.Interaction?.uid
+  const open = Object.keys(state.caller.cookies).filter((name) => name.startsWith(cookiePrefix()))
+  for (const name of open.slice(0, Math.max(0, open.length - MAX_OPEN + 1)))
+    state.setCookies.push(cookie(name, '', 0))
+  if (before && before !== uid) state.setCookies.push(endCookie(before))
+  state.setCookies.push(cookie(cookieName(uid), cookieValue(uid), env().loginAttemptSeconds))
+  const page = interaction.prompt.name === 'consent' ? '/consent' : '/signin/start'
+  return `${page}?request=${uid}`
+}
+
+/** The Set-Cookie line that forgets a request. */
+export const endCookie = (uid: string): string => cookie(cookieName(uid), '', 0)
+
+/** The cookie by which the library finds a request again; made for its eyes only, never sent. */
+export const resumeCookie = (name: string, uid: string): string => `${name}=${uid}`
+
+// ── what our pages ask ───────────────────────────────────────────────────────
+
+/** A waiting request, as our pages may know it. */
+export interface InteractionView {
+  uid: string
+  prompt: 'login' | 'consent'
+  reasons: string[]
+  client: {
+    id: string
+    name: string
+    logoUri: string | null
+    clientUri: string | null
+    policyUri: string | null
+    tosUri: string | null
+    /** Where the browser will go back to; shown, so that a stranger's address is noticed. */
+    redirectOrigin: string
+    firstParty: boolean
+  }
+  params: {
+    loginHint: string | null
+    /** Seconds. */
+    maxAge: number | null
+    acrValues: string[]
+    uiLocales: string[]
+    prompt: string[]
+  }
+  demands: LoginDemands
+  /** Scopes asked for now and not granted yet. */
+  missingScopes: string[]
+  /** Every scope this request asks for. */
+  allScopes: string[]
+  /** Single claims asked for by name and not granted yet. */
+  missingClaims: string[]
+  /**
+   * What a yes would add, in the words of scopes: those missing and those that missing claims belong to.
+   * A consent page names these, or an app could ask for an address without anyone being told.
+   */
+  newScopes: string[]
+  /** Whose session the consent question is about; null while nobody is signed in. */
+  account: { id: string } | null
+  /** When the request ends by itself, milliseconds. */
+  expiresAt: number
+}
+
+const words = (value: unknown): string[] =>
+  typeof value === 'string' ? value.split(' ').filter(Boolean) : []
+const text = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null)
+const names = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((v) => typeof v === 'string') : []
+
+interface Waiting {
+  payload: AdapterPayload
+  exp: number
+}
+
+async function read(uid: string, caller: Caller): Promise<Waiting | null> {
+  if (!isBound(uid, caller.cookies)) return null
+  const found = await store.getArtifact<{ payload: AdapterPayload }>(MODEL, uid)
+  const payload = found?.payload.payload
+  return payload?.exp && payload.exp > nowSeconds() ? { payload, exp: payload.exp } : null
+}
+
+/**
+ * The waiting request of this browser.
+ * @returns null when it never was, is over, or was begun in another browser
+ * @throws StoresDown
+ */
+export async function request(uid: string, caller: Caller): Promise<InteractionView | null> {
+  const waiting = await read(uid, caller)
+  return waiting ? toView(uid, waiting) : null
+}
+
+async function toView(uid: string, { payload, exp }: Waiting): Promise<InteractionView | null> {
+  const params = payload.params ?? {}
+  const client = await clients.active(String(params.client_id ?? ''))
+  const prompt = payload.prompt
+  if (!client || !prompt || (prompt.name !== 'login' && prompt.name !== 'consent')) return null
+  const { name, logoUri, clientUri, policyUri, tosUri } = clients.view(client)
+  const redirectUri = String(params.redirect_uri ?? '')
+  const accountId = payload.session?.accountId
+  const missingScopes = names(prompt.details.missingOIDCScope)
+  const missingClaims = names(prompt.details.missingOIDCClaims)
+  return {
+    uid,
+    prompt: prompt.name,
+    reasons: prompt.reasons,
+    client: {
+      id: client.id,
+      name,
+      logoUri,
+      clientUri,
+      policyUri,
+      tosUri,
+      redirectOrigin: originOf(redirectUri),
+      firstParty: client.firstParty,
+    },
+    params: {
+      loginHint: text(params.login_hint)?.slice(0, 254) ?? null,
+      maxAge: params.max_age === undefined ? null : Number(params.max_age),
+      acrValues: words(params.acr_values),
+      uiLocales: words(params.ui_locales),
+      prompt: words(params.prompt),
+    },
+    demands: prompt.details.demands as LoginDemands,
+    missingScopes,
+    allScopes: words(params.scope),
+    missingClaims,
+    newScopes: [...new Set([...missingScopes, ...missingClaims.map((c) => SCOPE_OF_CLAIM.get(c) ?? c)])],
+    account: accountId ? { id: accountId } : null,
+    expiresAt: exp * 1000,
+  }
+}
+
+function originOf(uri: string): string {
+  const url = URL.canParse(uri) ? new URL(uri) : null
+  if (!url) return ''
+  return url.origin === 'null' ? url.protocol : url.origin
+}
+
+/** What this session lacks for the waiting request; [] when it satisfies it. */
+export const lacks = (view: InteractionView, facts: SessionFacts | null): Unmet[] =>
+  unmet(view.demands, facts, nowMs())
+
+/** True when nothing is missing: the sign-in pages need not ask anything. */
+export const loginSatisfied = (view: InteractionView, facts: SessionFacts | null): boolean =>
+  lacks(view, facts).length === 0
+
+// ── what our pages hand back ─────────────────────────────────────────────────
+
+/** Stores what was decided and gives the address that resumes the request, on this origin. */
+async function decide(
+  uid: string,
+  { payload, exp }: Waiting,
+  result?: AdapterPayload['result'],
+): Promise<string> {
+  const next: AdapterPayload = {
+    ...payload,
+    ...(result && { result: { ...payload.lastSubmission, ...result } }),
+  }
+  // The library would refuse to go on under another session than the request began with. Who is signed in
+  // is judged anew from the facts when the browser comes back, so the memory of the old session goes.
+  delete next.session
+  await store.putArtifact(MODEL, uid, { payload: next }, exp - nowSeconds())
+  return `${env().issuer}/auth/${uid}`
+}
+
+/**
+ * Sends the browser on after a sign-in (or when the session satisfied the request already). Whether it
+ * is enough is judged again there.
+ * @returns the URL to redirect to; null when the request is over or another browser's
+ */
+export async function finishLogin(uid: string, caller: Caller, _facts: SessionFacts): Promise<string | null> {
+  const waiting = await read(uid, caller)
+  return waiting ? decide(uid, waiting) : null
+}
+
+/**
+ * The person allows what the waiting request asks. What that is comes from the store alone (CON2).
+ * Remembered for the user and the app. A question put to another user than the one signed in now is
+ * not answered by this: the request is resumed and judged again.
+ * @returns the URL to redirect to; null when the request is over or another browser's
+ */
+export async function approve(uid: string, caller: Caller, facts: SessionFacts): Promise<string | null> {
+  const waiting = await read(uid, caller)
+  const view = waiting && (await toView(uid, waiting))
+  if (!waiting || !view) return null
+  if (view.prompt !== 'consent' || view.account?.id !== facts.userId) return decide(uid, waiting)
+  await grants.save({
+    userId: facts.userId,
+    clientId: view.client.id,
+    scopes: view.missingScopes,
+    claims: view.missingClaims,
+    caller,
+    sessionId: facts.sid,
+  })
+  return decide(uid, waiting, { consent: { accountId: facts.userId } })
+}
+
+/**
+ * The person declines (the consent, or the sign-in itself): the app is told `access_denied`.
+ * @returns the URL to redirect to; null when the request is over or another browser's
+ */
+export async function deny(uid: string, caller: Caller, facts?: SessionFacts | null): Promise<string | null> {
+  const waiting = await read(uid, caller)
+  if (!waiting) return null
+  const clientId = text(waiting.payload.params?.client_id)
+  await record(null, {
+    type: 'consent.declined',
+    userId: facts?.userId,
+    sessionId: facts?.sid,
+    clientId,
+    caller,
+    data: { prompt: waiting.payload.prompt?.name ?? '' },
+  })
+  return decide(uid, waiting, { error: 'access_denied', error_description: 'the person declined' })
+}

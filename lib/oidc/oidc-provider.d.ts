@@ -1,0 +1,26 @@
+// The package has no exports map, and @types cover only its front door; library.ts says why we go past it.
+declare module 'oidc-provider/lib/provider.js' {
+  export { default as Provider } from 'oidc-provider'
+}
+declare module 'oidc-provider/lib/helpers/errors.js' {
+  import { errors } from 'oidc-provider'
+  export import AccessDenied = errors.AccessDenied
+  export import CustomOIDCProviderError = errors.CustomOIDCProviderError
+  export import InvalidClientAuth = errors.InvalidClientAuth
+  export import InvalidGrant = errors.InvalidGrant
+  export import InvalidRequest = errors.InvalidRequest
+  export import InvalidRequestUri = errors.InvalidRequestUri
+  export import LoginRequired = errors.LoginRequired
+  export import OIDCProviderError = errors.OIDCProviderError
+  export import SessionNotFound = errors.SessionNotFound
+  export import UnmetAuthenticationRequirements = errors.UnmetAuthenticationRequirements
+}
+declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {
+  import { interactionPolicy } from 'oidc-provider'
+  export import Check = interactionPolicy.Check
+  export import Prompt = interactionPolicy.Prompt
+  export const base: typeof interactionPolicy.base
+}
+declare module 'oidc-provider/lib/helpers/keystore.js' {
+  export { ExternalSigningKey } from 'oidc-provider'
+}

@@ -1,0 +1,269 @@
+/**
+ * Builds the certified library's Provider with our storage, policy, clients and keys. Built again when
+ * the signing keys change: it holds no state that is not in a store.
+ */
+import { SPOKEN } from '../base/caller'
+import { nowMs } from '../base/clock'
+import { env } from '../base/env'
+import { StoresDown } from '../base/refusals'
+import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, TOKEN_BITS } from './adapter'
+import { claimsOf } from './claims'
+import * as clients from './clients'
+import { stateOf } from './context'
+import * as grants from './grants'
+import { interactionDestination } from './interactions'
+import type { KeySet } from './keys'
+import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
+import { listen } from './listen'
+import { interactionPolicy } from './policy'
+import { CLAIMS, SCOPE_OF_CLAIM } from './scopes'
+import { sessionModel } from './session'
+import type { ClientRow } from './store-registry'
+
+/** Names of the library's cookies: none of them ever leaves or enters (see handle.ts). */
+export const LIBRARY_COOKIES = {
+  session: '_op_session',
+  interaction: '_op_interaction',
+  resume: '_op_resume',
+} as const
+
+export const ROUTES = {
+  authorization: '/auth',
+  end_session: '/logout',
+  introspection: '/introspection',
+  jwks: '/jwks',
+  pushed_authorization_request: '/par',
+  revocation: '/revocation',
+  token: '/token',
+  userinfo: '/userinfo',
+} as const
+
+const confidential = (client: { clientAuthMethod?: string | undefined }): boolean =>
+  client.clientAuthMethod !== 'none'
+
+function configuration(keys: KeySet): Configuration {
+  const { accessTokenSeconds, idTokenSeconds, refreshTokenSeconds, loginAttemptSeconds, sessionMaxSeconds } =
+    env()
+  const secretMethods = ['client_secret_basic', 'client_secret_post']
+  return {
+    adapter: (name) => adapterFor(name),
+    jwks: { keys: keys.signing },
+    routes: ROUTES,
+    scopes: ['openid', 'offline_access'],
+    claims: CLAIMS,
+    acrValues: ['aal1', 'aal2'],
+    responseTypes: ['code'],
+    subjectTypes: ['public'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    enabledJWA: { idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'] },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    clockTolerance: 5,
+    formats: {
+      bitsOfOpaqueRandomness: (_ctx, token) =>
+        token.kind === 'RefreshToken' ? REFRESH_TOKEN_BITS : TOKEN_BITS,
+    },
+    // Which claims an ID token holds is the client's setting; see `account`.
+    conformIdTokenClaims: false,
+    cookies: {
+      names: LIBRARY_COOKIES,
+      long: { httpOnly: true, sameSite: 'lax' },
+      short: { httpOnly: true, sameSite: 'lax' },
+    },
+    pkce: { required: (_ctx, client) => !confidential(client) || rows.get(client)?.requirePkce !== false },
+    ttl: {
+      AccessToken: accessTokenSeconds,
+      AuthorizationCode: CODE_SECONDS,
+      IdToken: idTokenSeconds,
+      Interaction: loginAttemptSeconds,
+      Session: sessionMaxSeconds,
+      Grant: sessionMaxSeconds,
+      // The end of a family is set when it begins; rotation never moves it (RFC 9700 section 4.14.2).
+      RefreshToken: (_ctx, token) => {
+        const began = token.iiat ?? Math.floor(nowMs() / 1000)
+        return Math.max(1, began + refreshTokenSeconds - Math.floor(nowMs() / 1000))
+      },
+    },
+    features: {
+      devInteractions: { enabled: false },
+      dPoP: { enabled: false },
+      resourceIndicators: { enabled: false },
+      claimsParameter: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true },
+      rpInitiatedLogout: { enabled: true },
+      externalSigningSupport: { enabled: true, ack: 'experimental-01' },
+      introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      revocation: { enabled: true, allowedPolicy: mayRevoke },
+    },
+    discovery: {
+      ui_locales_supported: [...SPOKEN],
+      prompt_values_supported: ['none', 'login', 'consent', 'create'],
+      introspection_endpoint_auth_methods_supported: secretMethods,
+      revocation_endpoint_auth_methods_supported: [...secretMethods, 'none'],
+    },
+    interactions: { policy: interactionPolicy(), url: interactionDestination },
+    findAccount: (ctx, sub) => account(ctx, sub),
+    loadExistingGrant: async (ctx) => {
+      const payload = await grants.existing(ctx)
+      return payload ? new ctx.oidc.provider.Grant(payload) : undefined
+    },
+    // The gate asks for the session at every use of every token; see adapter.ts.
+    expiresWithSession: () => false,
+    issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: true,
+    // A replay ends its family; the consent and the user's other browsers are not touched.
+    revokeGrantPolicy: () => false,
+    clientBasedCORS: mayCallFromBrowser,
+    renderError: (ctx, out, error) => tellProblem(ctx, out, error),
+  }
+}
+
+/** Introspection (RFC 7662) is for apps that prove who they are, about tokens of their own. */
+function mayIntrospect(
+  _ctx: KoaContextWithOIDC,
+  client: { clientId: string; clientAuthMethod?: string | undefined },
+  token: { clientId?: string | undefined },
+): boolean {
+  if (!confidential(client)) throw new errors.InvalidClientAuth('public clients cannot introspect')
+  return token.clientId === client.clientId
+}
+
+/** RFC 7009 section 2.1: the token must be the app's own; a public client learns nothing either way. */
+function mayRevoke(
+  _ctx: KoaContextWithOIDC,
+  client: { clientId: string; clientAuthMethod?: string | undefined },
+  token: { clientId?: string | undefined },
+): boolean {
+  if (token.clientId === client.clientId) return true
+  if (confidential(client))
+    throw new errors.InvalidRequest('client is not authorized to revoke the presented token')
+  return false
+}
+
+/** Browser apps call from the origins they are registered with; confidential apps have no business in a browser. */
+function mayCallFromBrowser(
+  ctx: KoaContextWithOIDC,
+  origin: string,
+  client: { clientAuthMethod?: string | undefined; redirectUris?: readonly string[] | undefined },
+): boolean {
+  if (origin === 'null') return false
+  if (confidential(client) && ctx.oidc.route !== 'userinfo') return false
+  return client.redirectUris?.some((uri) => URL.canParse(uri) && new URL(uri).origin === origin) ?? false
+}
+
+/**
+ * The user as the library sees one. That the user may be here was asked by the gate (a session of a
+ * disabled user is not alive); claims are read only where something will show them.
+ */
+function account(ctx: KoaContextWithOIDC, userId: string) {
+  return {
+    accountId: userId,
+    claims: async (use: string, scope: string, requested: object) => {
+      const single = Object.keys(requested).filter((claim) => SCOPE_OF_CLAIM.has(claim))
+      const row = ctx.oidc.client && rows.get(ctx.oidc.client)
+      const byScope = use !== 'id_token' || row?.settings.claimsInIdToken === true
+      const scopes = new Set<string>(single.map((claim) => SCOPE_OF_CLAIM.get(claim) ?? ''))
+      if (byScope) for (const name of scope.split(' ')) scopes.add(name)
+      scopes.delete('openid')
+      scopes.delete('offline_access')
+      if (scopes.size === 0) return { sub: userId }
+      const found = await claimsOf(userId, scopes)
+      // Core section 5.4: by default an ID token has only what was asked for by name.
+      return byScope
+        ? { ...found, sub: userId }
+        : { ...Object.fromEntries(single.filter((c) => c in found).map((c) => [c, found[c]])), sub: userId }
+    },
+  }
+}
+
+/** Leaves the problem to `handle`, which knows how to show one. */
+export function tellProblem(
+  ctx: KoaContextWithOIDC,
+  out: { error: string; error_description?: string | undefined },
+  error: Error,
+): void {
+  const state = stateOf(ctx.req)
+  const client = ctx.oidc?.client
+  const named = client ? { client: { id: client.clientId, name: client.clientName ?? client.clientId } } : {}
+  state.problem =
+    error instanceof StoresDown
+      ? {
+          status: 503,
+          error: 'temporarily_unavailable',
+          requestId: state.caller.requestId,
+          retryAfterSeconds: 2,
+          ...named,
+        }
+      : {
+          status: ctx.status,
+          error: error instanceof errors.SessionNotFound ? 'request_expired' : out.error,
+          ...(out.error_description && { description: out.error_description }),
+          requestId: state.caller.requestId,
+          ...named,
+        }
+  ctx.respond = false
+}
+
+/** One instance for a set of keys. */
+export function buildProvider(keys: KeySet): Provider {
+  const provider = new Provider(env().issuer, configuration(keys))
+  // Cookies and addresses follow the configured origin; handle.ts writes this header itself.
+  provider.proxy = true
+  const Session = sessionModel(provider)
+  const Context = pinned(provider)
+  Object.defineProperties(provider, { Session: { value: Session }, OIDCContext: { value: Context } })
+  useOurClients(provider)
+  listen(provider)
+  return provider
+}
+
+/** HST1: every address is made from the configured issuer, never from a Host header. */
+function pinned(provider: Provider): Provider['OIDCContext'] {
+  return class OIDCContext extends provider.OIDCContext {
+    override urlFor(name: string, options?: Record<string, unknown>): string {
+      return provider.urlFor(name, options)
+    }
+  }
+}
+
+type LibraryClient = InstanceType<Provider['Client']>
+
+/** The row behind each client the library works with: what is not OpenID metadata stands there. */
+const rows = new WeakMap<object, ClientRow>()
+
+function useOurClients(provider: Provider): void {
+  const instances = new WeakMap<ClientRow, LibraryClient>()
+  const make = provider.Client as unknown as new (metadata: object) => LibraryClient
+  const find = async (id: unknown): Promise<LibraryClient | undefined> => {
+    const row = typeof id === 'string' ? await clients.active(id) : null
+    if (!row) return undefined
+    const known = instances.get(row)
+    if (known) return known
+    const { name, metadata } = row
+    const secretive = metadata.token_endpoint_auth_method !== 'none'
+    // The library insists on a secret for such a client; the true ones are hashes that only clients.ts compares.
+    const client = new make({
+      ...metadata,
+      client_id: row.id,
+      client_name: name,
+      ...(secretive && { client_secret: 'kept-as-a-hash' }),
+    })
+    instances.set(row, client)
+    rows.set(client, row)
+    return client
+  }
+  Object.assign(provider.Client, { find })
+  Object.assign(provider.Client.prototype, {
+    // Every ID token names the app's session: sign-out hints and back-channel logout need it.
+    includeSid: () => true,
+    async compareClientSecret(this: LibraryClient, candidate: string): Promise<boolean> {
+      const ctx = Provider.ctx
+      if (!ctx) return false
+      const checked = await clients.checkSecret(this.clientId, candidate, stateOf(ctx.req).caller)
+      if (checked.ok) return checked.value
+      ctx.set('Retry-After', String(checked.refusal.retryAfterSeconds ?? 1))
+      const error = new errors.InvalidClientAuth('too many wrong client secrets from this address')
+      throw Object.assign(error, { status: 429, statusCode: 429 })
+    },
+  })
+}

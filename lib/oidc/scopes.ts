@@ -1,0 +1,20 @@
+/** What each scope holds (OpenID Connect Core sections 5.1 and 5.4), for the library and for our consent page. */
+export const CLAIMS = {
+  openid: ['sub', 'acr', 'amr', 'auth_time'],
+  profile: ['name', 'given_name', 'family_name', 'picture', 'locale', 'zoneinfo', 'updated_at'],
+  email: ['email', 'email_verified'],
+  phone: ['phone_number', 'phone_number_verified'],
+  roles: ['roles'],
+  acr: null,
+  amr: null,
+  auth_time: null,
+  sid: null,
+  iss: null,
+}
+
+/** Scopes under which each single claim is known, for the claims parameter (Core section 5.5). */
+export const SCOPE_OF_CLAIM: ReadonlyMap<string, string> = new Map(
+  (['profile', 'email', 'phone', 'roles'] as const).flatMap((scope) =>
+    CLAIMS[scope].map((claim) => [claim, scope] as const),
+  ),
+)

@@ -1,0 +1,165 @@
+/**
+ * SQL of what operators keep: clients, their secrets, signing keys. Atomic: `inKeyTurn` holds an advisory
+ * lock, so two processes never make or rotate keys at once.
+ */
+import { now } from '../base/clock'
+import { inTx, sql, type Tx } from '../base/db'
+
+// ── clients ──────────────────────────────────────────────────────────────────
+
+/** OpenID registration metadata (RFC 7591 names), never a secret. */
+export interface ClientMetadata {
+  redirect_uris: string[]
+  post_logout_redirect_uris: string[]
+  grant_types: string[]
+  response_types: string[]
+  token_endpoint_auth_method: string
+  application_type: 'web' | 'native'
+  id_token_signed_response_alg: string
+  logo_uri?: string
+  client_uri?: string
+  policy_uri?: string
+  tos_uri?: string
+  backchannel_logout_uri?: string
+  [name: string]: unknown
+}
+
+export interface ClientSettings {
+  /** Put the claims of the granted scopes into the ID token too (for apps that never ask userinfo). */
+  claimsInIdToken?: boolean
+}
+
+export interface SecretRow {
+  id: string
+  hash: string
+  hint: string
+  createdAt: string
+  expiresAt: string | null
+  lastUsedAt: string | null
+}
+
+export interface ClientRow {
+  id: string
+  name: string
+  metadata: ClientMetadata
+  firstParty: boolean
+  requirePkce: boolean
+  settings: ClientSettings
+  createdAt: Date
+  disabledAt: Date | null
+  secrets: SecretRow[]
+}
+
+const CLIENT = `SELECT c.id, c.name, c.metadata, c.first_party AS "firstParty", c.require_pkce AS "requirePkce", c.settings,
+    c.created_at AS "createdAt", c.disabled_at AS "disabledAt",
+    COALESCE((SELECT jsonb_agg(jsonb_build_object('id', s.id, 'hash', s.hash, 'hint', s.hint, 'createdAt', s.created_at,
+      'expiresAt', s.expires_at, 'lastUsedAt', s.last_used_at) ORDER BY s.created_at DESC)
+      FROM client_secrets s WHERE s.client_id = c.id), '[]') AS secrets
+  FROM clients c`
+
+export async function findClient(id: string): Promise<ClientRow | null> {
+  const [row] = await sql<ClientRow>({ name: 'oidc-client', text: `${CLIENT} WHERE c.id = $1`, values: [id] })
+  return row ?? null
+}
+
+export async function listClients(after: string | null, limit: number): Promise<ClientRow[]> {
+  return sql<ClientRow>({
+    name: 'oidc-clients',
+    text: `${CLIENT} WHERE ($1::text IS NULL OR c.id > $1) ORDER BY c.id LIMIT $2`,
+    values: [after, limit],
+  })
+}
+
+/** False when the id is taken. */
+export async function insertClient(
+  tx: Tx,
+  client: Omit<ClientRow, 'secrets' | 'createdAt' | 'disabledAt'>,
+): Promise<boolean> {
+  const made = await tx.$executeRaw`
+    INSERT INTO clients (id, name, metadata, first_party, require_pkce, settings, created_at, updated_at)
+    VALUES (${client.id}, ${client.name}, ${JSON.stringify(client.metadata)}::jsonb, ${client.firstParty},
+      ${client.requirePkce}, ${JSON.stringify(client.settings)}::jsonb, ${now()}, ${now()})
+    ON CONFLICT (id) DO NOTHING`
+  return made === 1
+}
+
+export async function insertSecret(
+  tx: Tx,
+  clientId: string,
+  secret: { hash: string; hint: string; expiresAt: Date | null },
+): Promise<void> {
+  await tx.$executeRaw`
+    INSERT INTO client_secrets (client_id, hash, hint, created_at, expires_at)
+    VALUES (${clientId}, ${secret.hash}, ${secret.hint}, ${now()}, ${secret.expiresAt})`
+}
+
+/** Secrets that have no end yet, or a later one, end at `at`. */
+export async function endSecrets(tx: Tx, clientId: string, at: Date): Promise<void> {
+  await tx.$executeRaw`UPDATE client_secrets SET expires_at = ${at} WHERE client_id = ${clientId} AND (expires_at IS NULL OR expires_at > ${at})`
+}
+
+export async function noteSecretUse(id: string): Promise<void> {
+  await sql({
+    name: 'oidc-secret-used',
+    text: 'UPDATE client_secrets SET last_used_at = $2 WHERE id = $1',
+    values: [id, now()],
+  })
+}
+
+/** Switches a client off (a time) or on (null); false when there is none. */
+export async function setDisabled(tx: Tx, id: string, at: Date | null): Promise<boolean> {
+  return (
+    (await tx.$executeRaw`UPDATE clients SET disabled_at = ${at}, updated_at = ${now()} WHERE id = ${id}`) ===
+    1
+  )
+}
+
+/** Deletes a client with its secrets, consents and tokens (foreign keys cascade). */
+export async function deleteClient(tx: Tx, id: string): Promise<boolean> {
+  return (await tx.$executeRaw`DELETE FROM clients WHERE id = ${id}`) === 1
+}
+
+// ── signing keys ─────────────────────────────────────────────────────────────
+
+export type KeyStatus = 'next' | 'active' | 'retired' | 'revoked'
+
+export interface KeyRow {
+  kid: string
+  algorithm: string
+  status: KeyStatus
+  publicJwk: Record<string, string>
+  privateSealed: string
+  createdAt: Date
+  activeAt: Date | null
+  retiredAt: Date | null
+}
+
+const KEY = `SELECT kid, algorithm, status::text AS status, public_jwk AS "publicJwk", private_sealed AS "privateSealed",
+  created_at AS "createdAt", active_at AS "activeAt", retired_at AS "retiredAt" FROM signing_keys`
+
+export async function readKeys(): Promise<KeyRow[]> {
+  return sql<KeyRow>({ name: 'oidc-keys', text: `${KEY} ORDER BY created_at, kid` })
+}
+
+/** Runs `fn` while no other process makes or rotates keys; the keys it gets are the newest committed ones. */
+export async function inKeyTurn<T>(fn: (tx: Tx, keys: KeyRow[]) => Promise<T>): Promise<T> {
+  return inTx(async (tx) => {
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('gatehouse:signing-keys', 0))`
+    return fn(tx, await tx.$queryRawUnsafe<KeyRow[]>(`${KEY} ORDER BY created_at, kid`))
+  })
+}
+
+export async function insertKey(tx: Tx, key: Omit<KeyRow, 'retiredAt'>): Promise<void> {
+  await tx.$executeRaw`
+    INSERT INTO signing_keys (kid, algorithm, status, public_jwk, private_sealed, created_at, active_at)
+    VALUES (${key.kid}, ${key.algorithm}, ${key.status}::signing_key_status, ${JSON.stringify(key.publicJwk)}::jsonb,
+      ${key.privateSealed}, ${key.createdAt}, ${key.activeAt})`
+}
+
+export async function setKeyStatus(tx: Tx, kid: string, status: KeyStatus, at: Date): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE signing_keys SET status = ${status}::signing_key_status,
+      active_at = CASE WHEN ${status} = 'active' THEN ${at}::timestamptz ELSE active_at END,
+      retired_at = CASE WHEN ${status} IN ('retired', 'revoked') THEN COALESCE(retired_at, ${at}::timestamptz) ELSE retired_at END
+    WHERE kid = ${kid}`
+}

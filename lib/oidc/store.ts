@@ -1,0 +1,313 @@
+/**
+ * All SQL and Redis of the room. Atomic: `consumeArtifact` has one winner; `rotateRefresh` consumes the
+ * old token and stores the new one in one statement (a token is consumed exactly when it was replaced);
+ * `mergeGrant` keeps one live consent per user and app; `deleteFamily` leaves no token of a family, even
+ * one being rotated at that moment.
+ */
+import { type EventInput, eventSql } from '../audit'
+import { nowMs } from '../base/clock'
+import { sql, type Tx } from '../base/db'
+import { key } from '../base/keys'
+import { withRedis } from '../base/redis'
+import { sha256 } from '../base/secrets'
+
+export { inTx } from '../base/db'
+export { subscribe } from '../base/redis'
+
+// ── Redis: what may vanish ───────────────────────────────────────────────────
+
+const artifactKey = (model: string, id: string): string => key('oidcArtifact', model, sha256(id))
+
+/** Keeps an artefact for exactly `ttlSeconds`. The id (often a bearer secret) is kept only as its hash. */
+export async function putArtifact(
+  model: string,
+  id: string,
+  payload: object,
+  ttlSeconds: number,
+): Promise<void> {
+  await withRedis((client) =>
+    client.set(
+      artifactKey(model, id),
+      `0${JSON.stringify(payload)}`,
+      'EX',
+      Math.max(1, Math.floor(ttlSeconds)),
+    ),
+  )
+}
+
+/** The artefact and whether it has been used; null when it never was or its time is over. */
+export async function getArtifact<T extends object>(
+  model: string,
+  id: string,
+): Promise<{ payload: T; consumed: boolean } | null> {
+  const text = await withRedis((client) => client.get(artifactKey(model, id)))
+  return text ? { payload: JSON.parse(text.slice(1)) as T, consumed: text[0] === '1' } : null
+}
+
+const CONSUME = `
+local used = redis.call('GETRANGE', KEYS[1], 0, 0)
+if used == '' then return -1 end
+if used == '1' then return 0 end
+redis.call('SETRANGE', KEYS[1], 0, '1')
+return 1
+`
+
+/** Uses an artefact up: one caller wins, all others lose; it stays readable as used until it expires. */
+export async function consumeArtifact(model: string, id: string): Promise<'won' | 'lost' | 'gone'> {
+  const answer = Number(await withRedis((client) => client.eval(CONSUME, 1, artifactKey(model, id))))
+  return answer === 1 ? 'won' : answer === 0 ? 'lost' : 'gone'
+}
+
+export async function dropArtifact(model: string, id: string): Promise<void> {
+  await withRedis((client) => client.del(artifactKey(model, id)))
+}
+
+/** Marks one token family of a consent (or `*`, all) revoked for access tokens and codes that still live. */
+export async function bury(grantId: string, family: string, ttlSeconds: number): Promise<void> {
+  const name = key('oidcRevoked', grantId)
+  await withRedis(async (client) => {
+    await client.hset(name, family, '1')
+    await client.expire(name, ttlSeconds)
+  })
+}
+
+export async function buried(grantId: string, family: string): Promise<boolean> {
+  const marks = await withRedis((client) => client.hmget(key('oidcRevoked', grantId), family, '*'))
+  return marks.some((mark) => mark !== null)
+}
+
+// ── consents ─────────────────────────────────────────────────────────────────
+
+/** What a user allowed an app. */
+export interface GrantRow {
+  id: string
+  scopes: string[]
+  claims: string[]
+}
+
+interface GrantPayload {
+  scopes?: string[]
+  claims?: string[]
+}
+
+const toGrant = (row: { id: string; payload: GrantPayload }): GrantRow => ({
+  id: row.id,
+  scopes: row.payload.scopes ?? [],
+  claims: row.payload.claims ?? [],
+})
+
+export async function liveGrant(userId: string, clientId: string): Promise<GrantRow | null> {
+  const [row] = await sql<{ id: string; payload: GrantPayload }>({
+    name: 'oidc-grant-live',
+    text: 'SELECT id, payload FROM grants WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL',
+    values: [userId, clientId],
+  })
+  return row ? toGrant(row) : null
+}
+
+export async function grantById(
+  id: string,
+): Promise<(GrantRow & { userId: string; clientId: string }) | null> {
+  const [row] = await sql<{ id: string; payload: GrantPayload; user_id: string; client_id: string }>({
+    name: 'oidc-grant-by-id',
+    text: 'SELECT id, payload, user_id::text, client_id FROM grants WHERE id = $1 AND revoked_at IS NULL',
+    values: [id],
+  })
+  return row ? { ...toGrant(row), userId: row.user_id, clientId: row.client_id } : null
+}
+
+/** Adds scopes and claims to the live consent, or makes it; nothing granted before is lost. */
+export async function mergeGrant(
+  grant: GrantRow & { userId: string; clientId: string },
+  event: EventInput,
+): Promise<GrantRow> {
+  const events = eventSql(6, event)
+  const [row] = await sql<{ id: string; payload: GrantPayload }>({
+    name: 'oidc-grant-merge',
+    text: `WITH e AS (${events.text})
+      INSERT INTO grants AS g (id, user_id, client_id, payload, created_at, updated_at)
+      VALUES ($1, $2, $3, $4::jsonb, $5, $5)
+      ON CONFLICT (user_id, client_id) WHERE revoked_at IS NULL DO UPDATE SET updated_at = $5, payload = jsonb_build_object(
+        'scopes', (SELECT COALESCE(jsonb_agg(DISTINCT s), '[]') FROM jsonb_array_elements((g.payload->'scopes') || (EXCLUDED.payload->'scopes')) s),
+        'claims', (SELECT COALESCE(jsonb_agg(DISTINCT c), '[]') FROM jsonb_array_elements((g.payload->'claims') || (EXCLUDED.payload->'claims')) c))
+      RETURNING g.id, g.payload`,
+    values: [
+      grant.id,
+      grant.userId,
+      grant.clientId,
+      JSON.stringify({ scopes: grant.scopes, claims: grant.claims }),
+      new Date(nowMs()),
+      ...events.values,
+    ],
+  })
+  if (!row) throw new Error('consent was not saved')
+  return toGrant(row)
+}
+
+export interface GrantListRow {
+  id: string
+  clientId: string
+  scopes: string[]
+  claims: string[]
+  createdAt: Date
+  lastUsedAt: Date | null
+}
+
+export async function listGrants(userId: string, limit: number): Promise<GrantListRow[]> {
+  const rows = await sql<{
+    id: string
+    client_id: string
+    payload: GrantPayload
+    created_at: Date
+    last_used_at: Date | null
+  }>({
+    name: 'oidc-grants-of-user',
+    text: `SELECT id, client_id, payload, created_at, last_used_at FROM grants
+           WHERE user_id = $1 AND revoked_at IS NULL ORDER BY COALESCE(last_used_at, created_at) DESC LIMIT $2`,
+    values: [userId, limit],
+  })
+  return rows.map((row) => ({
+    ...toGrant(row),
+    clientId: row.client_id,
+    createdAt: row.created_at,
+    lastUsedAt: row.last_used_at,
+  }))
+}
+
+/** Takes consents back in `tx`, with every refresh token that hangs on them; gives their ids. */
+export async function revokeGrants(
+  tx: Tx,
+  where: { userId?: string; clientId?: string },
+): Promise<{ id: string; clientId: string }[]> {
+  const rows = await tx.$queryRaw<{ id: string; client_id: string }[]>`
+    UPDATE grants SET revoked_at = ${new Date(nowMs())}
+    WHERE revoked_at IS NULL
+      AND (${where.userId ?? null}::uuid IS NULL OR user_id = ${where.userId ?? null}::uuid)
+      AND (${where.clientId ?? null}::text IS NULL OR client_id = ${where.clientId ?? null}::text)
+      AND (${where.userId ?? null}::uuid IS NOT NULL OR ${where.clientId ?? null}::text IS NOT NULL)
+    RETURNING id, client_id`
+  return rows.map((row) => ({ id: row.id, clientId: row.client_id }))
+}
+
+// ── refresh tokens ───────────────────────────────────────────────────────────
+
+export interface RefreshRow {
+  hash: string
+  familyId: string
+  userId: string
+  clientId: string
+  grantId: string
+  sessionId: string | null
+  payload: object
+  expiresAt: Date
+}
+
+export interface FoundRefresh {
+  payload: Record<string, unknown>
+  familyId: string
+  consumedAt: Date | null
+  grant: GrantRow
+}
+
+/** A refresh token with its consent; null when either is gone or taken back. One round trip. */
+export async function findRefresh(hash: string): Promise<FoundRefresh | null> {
+  const [row] = await sql<{
+    payload: Record<string, unknown>
+    family_id: string
+    consumed_at: Date | null
+    grant_id: string
+    granted: GrantPayload
+  }>({
+    name: 'oidc-refresh-find',
+    text: `SELECT t.payload, t.family_id, t.consumed_at, t.grant_id, g.payload AS granted
+           FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id
+           WHERE t.id = $1 AND t.expires_at > $2 AND g.revoked_at IS NULL`,
+    values: [hash, new Date(nowMs())],
+  })
+  return row
+    ? {
+        payload: row.payload,
+        familyId: row.family_id,
+        consumedAt: row.consumed_at,
+        grant: toGrant({ id: row.grant_id, payload: row.granted }),
+      }
+    : null
+}
+
+const refreshValues = (t: RefreshRow): unknown[] => [
+  t.hash,
+  t.familyId,
+  t.userId,
+  t.clientId,
+  t.grantId,
+  t.sessionId,
+  JSON.stringify(t.payload),
+  t.expiresAt,
+  new Date(nowMs()),
+]
+
+/** Consumes `old` and stores its successor; false when someone else had consumed it (then nothing is stored). */
+export async function rotateRefresh(old: string, next: RefreshRow): Promise<boolean> {
+  const rows = await sql({
+    name: 'oidc-refresh-rotate',
+    text: `WITH used AS (UPDATE refresh_tokens SET consumed_at = $9 WHERE id = $10 AND consumed_at IS NULL RETURNING 1),
+        seen AS (UPDATE grants SET last_used_at = $9 WHERE id = $5 AND EXISTS (SELECT 1 FROM used)
+          AND (last_used_at IS NULL OR last_used_at < $9::timestamptz - interval '10 minutes'))
+      INSERT INTO refresh_tokens (id, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, created_at)
+      SELECT $1, $2, $3::uuid, $4, $5, $6::uuid, $7::jsonb, $8::timestamptz, $9::timestamptz FROM used RETURNING 1`,
+    values: [...refreshValues(next), old],
+  })
+  return rows.length === 1
+}
+
+/** An app's sign-in: which app the session is signed in to, the event, and its first refresh token if it gets one. */
+export async function saveSignIn(
+  app: { sessionId: string; clientId: string; sid: string; grantId: string },
+  event: EventInput,
+  first: RefreshRow | null,
+): Promise<void> {
+  const at = new Date(nowMs())
+  const events = eventSql(6, event)
+  const base = `WITH app AS (
+      INSERT INTO session_clients (session_id, client_id, sid, created_at, last_used_at) VALUES ($1, $2, $3, $5, $5)
+      ON CONFLICT (session_id, client_id) DO UPDATE SET last_used_at = $5),
+    seen AS (UPDATE grants SET last_used_at = $5 WHERE id = $4), e AS (${events.text})`
+  const values = [app.sessionId, app.clientId, app.sid, app.grantId, at, ...events.values]
+  if (!first) {
+    await sql({ name: 'oidc-sign-in', text: `${base} SELECT 1`, values })
+    return
+  }
+  const p = (offset: number) => `$${values.length + offset}`
+  await sql({
+    name: 'oidc-sign-in-refresh',
+    text: `${base}
+      INSERT INTO refresh_tokens (id, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, created_at)
+      VALUES (${p(1)}, ${p(2)}, ${p(3)}::uuid, ${p(4)}, ${p(5)}, ${p(6)}::uuid, ${p(7)}::jsonb, ${p(8)}::timestamptz, ${p(9)}::timestamptz)`,
+    values: [...values, ...refreshValues(first)],
+  })
+}
+
+/**
+ * Deletes every refresh token of a family. A rotation in flight holds a visible row of the family, so
+ * once a pass finds none, none is in flight either (its successor would have been that row).
+ */
+export async function deleteFamily(familyId: string): Promise<void> {
+  for (;;) {
+    const rows = await sql({
+      name: 'oidc-family-delete',
+      text: 'DELETE FROM refresh_tokens WHERE family_id = $1 RETURNING 1',
+      values: [familyId],
+    })
+    if (rows.length === 0) return
+  }
+}
+
+/** Deletes refresh tokens that expired before `before`, at most `batch`. Expiry itself is judged at use. */
+export async function sweepRefresh(before: Date, batch: number): Promise<number> {
+  const rows = await sql({
+    name: 'oidc-refresh-sweep',
+    text: 'DELETE FROM refresh_tokens WHERE id IN (SELECT id FROM refresh_tokens WHERE expires_at < $1 LIMIT $2) RETURNING 1',
+    values: [before, batch],
+  })
+  return rows.length
+}

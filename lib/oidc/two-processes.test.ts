@@ -1,0 +1,96 @@
+/** Two processes of one portal: OP3 across them, and what one decides the other honours (KEY1, SES4, OP7). */
+import { fork } from 'node:child_process'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import * as sessions from '../sessions'
+import { useStores } from '../testing'
+import { bundle } from '../testing/bundle'
+import * as oidc from './index'
+import { newApp, obtainCode, redeem, refresh, signInTo, userinfo } from './testing/app'
+import { Browser, type Portal, startPortal } from './testing/harness'
+import { newUser } from './testing/people'
+
+const stores = useStores()
+/** Polls until it holds; what comes by a message takes a moment. */
+const soon = (fn: () => void | Promise<void>) => vi.waitFor(fn, { timeout: 5000, interval: 20 })
+
+let portal: Portal
+/** The other process, as an address that apps call. */
+let other: Portal
+let user: string
+
+beforeAll(async () => {
+  portal = await startPortal()
+  user = await newUser(stores.sql)
+  const child = fork(await bundle('lib/oidc/testing/second.ts'), {
+    env: { ...process.env, VITEST: undefined },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('message', (message) => resolve((message as { port: number }).port))
+    child.once('exit', (code) => reject(new Error(`the second process ended with ${code}`)))
+  })
+  other = { ...portal, issuer: `http://127.0.0.1:${port}/oidc` }
+  return async () => {
+    child.removeAllListeners('exit')
+    child.kill()
+    await portal.stop()
+  }
+})
+
+const either = (i: number): Portal => (i % 2 === 0 ? portal : other)
+
+describe('two processes', () => {
+  it('one_code_redeemed_fifty_times_at_once_over_two_processes', async () => {
+    const app = await newApp()
+    const { code, verifier } = await obtainCode(new Browser(portal), app, user)
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => redeem(either(i), app, code, verifier)),
+    )
+    const won = answers.filter((a) => a.status === 200)
+    expect(won).toHaveLength(1)
+    for (const where of [portal, other]) {
+      await soon(async () => expect((await userinfo(where, won[0]?.json.access_token)).status).toBe(401))
+      expect((await refresh(where, app, won[0]?.json.refresh_token)).json.error).toBe('invalid_grant')
+    }
+  })
+
+  it('one_refresh_token_redeemed_fifty_times_at_once_over_two_processes', async () => {
+    const app = await newApp()
+    const { json } = await signInTo(new Browser(portal), app, user)
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => refresh(either(i), app, json.refresh_token)),
+    )
+    const won = answers.filter((a) => a.status === 200)
+    expect(won).toHaveLength(1)
+    for (const where of [portal, other]) {
+      expect((await refresh(where, app, won[0]?.json.refresh_token)).json.error).toBe('invalid_grant')
+    }
+  })
+
+  it('what one revokes, switches off or rotates, the other honours', async () => {
+    const app = await newApp()
+    const browser = new Browser(portal)
+    const { json } = await signInTo(browser, app, user)
+    expect((await userinfo(other, json.access_token)).status).toBe(200)
+    await oidc.grants.revoke(user, app.clientId)
+    await soon(async () => expect((await userinfo(other, json.access_token)).status).toBe(401))
+
+    const again = await signInTo(browser, app, user)
+    expect((await userinfo(other, again.json.access_token)).status).toBe(200)
+    await sessions.revoke({ userId: user, all: true }, { reason: 'test' })
+    await soon(async () => expect((await userinfo(other, again.json.access_token)).status).toBe(401))
+
+    const third = await signInTo(browser, app, user)
+    expect((await userinfo(other, third.json.access_token)).status).toBe(200)
+    await oidc.clients.disable(app.clientId)
+    await soon(async () => expect((await userinfo(other, third.json.access_token)).status).toBe(401))
+
+    const before = await (await fetch(`${other.issuer}/jwks`)).json()
+    await oidc.keys.rotate({ algorithm: 'ES256' })
+    await soon(async () => {
+      const after = await (await fetch(`${other.issuer}/jwks`)).json()
+      expect(after.keys).toHaveLength(before.keys.length + 1)
+      expect(after).toEqual(await (await fetch(`${portal.issuer}/jwks`)).json())
+    })
+  })
+})

@@ -1,0 +1,16 @@
+/** What the verbs of the room ask first: may this network ask now, and did this person prove themselves lately. */
+import type { Caller } from '../base/caller'
+import { env } from '../base/env'
+import { bucket } from '../base/limits'
+import { ok, type Result, refuse } from '../base/refusals'
+import * as sessions from '../sessions'
+
+/** Whose browser asks. */
+export type Who = sessions.SessionFacts
+
+/** One leaky bucket for every request that costs something; the login's. */
+export const spendRequest = (caller: Caller): Promise<Result> =>
+  bucket(caller.ipPrefix, { capacity: env().limits.requestsBurst, perMinute: env().limits.requestsPerMinute })
+
+/** A proof of the last ten minutes, in this browser (STP1). */
+export const fresh = (who: Who): Result => (sessions.isFresh(who) ? ok() : refuse('proof_required'))

@@ -1,0 +1,92 @@
+/** Telling a person what changed about the ways into their account, wherever they can be told. */
+import type { Caller } from '../base/caller'
+import { nowMs } from '../base/clock'
+import type { Tx } from '../base/db'
+import { env } from '../base/env'
+import { uuid } from '../base/ids'
+import * as factors from '../factors'
+import { asker, type SecurityNewsName, send } from '../notify'
+import * as users from '../users'
+
+const HOUR = 3600
+/** "This wasn't me" works for a week: people read their mail after the holidays. */
+const LOCKDOWN_SECONDS = 7 * 24 * HOUR
+/** A mail server may be down for as long without a notice being lost. */
+const NOTICE_HOURS = 72
+
+export interface SecurityNews {
+  what: SecurityNewsName
+  /** The address it is about. */
+  address?: string
+  /** The number, factor or person it is about. */
+  name?: string
+  /** Told too, though it is not (or no longer) a proven address of theirs; it gets no lockdown link. */
+  alsoTo?: string | null
+  /** The address that may take the change back, and how. */
+  undo?: { to: string; url: string; hours: number } | null
+  /** Names the event where it could be told twice. */
+  dedupeKey?: string
+}
+
+/**
+ * Tells all proven addresses of a user, in their language, what changed: with device, place, time, and a
+ * "this wasn't me" link that opens /lockdown. Owed in the transaction of the change, sent once.
+ * @param news the name of what happened, or the name with what it was about
+ * @param caller who did it; null when the portal did it as planned
+ */
+export async function tellSecurity(
+  tx: Tx,
+  userId: string,
+  news: SecurityNewsName | SecurityNews,
+  caller: Caller | null,
+): Promise<void> {
+  const { what, address, name, alsoTo, undo, dedupeKey }: SecurityNews =
+    typeof news === 'string' ? { what: news } : news
+  const reach = await users.emails.reach(tx, userId)
+  if (!reach) return
+  // Nobody can lock what is locked already.
+  const lockdownUrl =
+    what === 'locked_down' ? null : await lockdownLink(tx, userId, brought(what, address, name))
+  const told = new Set(reach.addresses.map((to) => to.toLowerCase()))
+  const others = alsoTo && !told.has(alsoTo.toLowerCase()) ? [alsoTo] : []
+  const common = { what, address, name, ...asker(caller) }
+  const event = dedupeKey ?? uuid()
+  for (const to of [...reach.addresses, ...others]) {
+    const mayUndo = undo && undo.to.toLowerCase() === to.toLowerCase()
+    await send(tx, {
+      template: 'security_notice',
+      to,
+      locale: reach.locale,
+      userId,
+      dedupeKey: `security:${userId}:${what}:${event}`,
+      notAfter: new Date(nowMs() + NOTICE_HOURS * HOUR * 1000),
+      props: {
+        ...common,
+        lockdownUrl: others.includes(to) ? null : lockdownUrl,
+        undo: mayUndo ? { url: undo.url, hours: undo.hours } : null,
+      },
+    })
+  }
+}
+
+/** A way in that came with the change: locking the account takes it away again. */
+export interface Brought {
+  address?: string
+  number?: string
+}
+
+function brought(what: SecurityNewsName, address?: string, name?: string): Brought {
+  if (what === 'email_added' || what === 'email_primary_changed') return address ? { address } : {}
+  if (what === 'phone_added' || what === 'phone_primary_changed') return name ? { number: name } : {}
+  return {}
+}
+
+async function lockdownLink(tx: Tx, userId: string, data: Brought): Promise<string> {
+  const token = await factors.links.issue(tx, {
+    purpose: 'lockdown',
+    userId,
+    data: { ...data },
+    lifeSeconds: LOCKDOWN_SECONDS,
+  })
+  return `${env().url}/lockdown?token=${token}`
+}

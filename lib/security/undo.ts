@@ -1,0 +1,85 @@
+/**
+ * Taking a change of the primary address back. Who took over an account changes its address first; so the
+ * old address can undo it for 72 hours, whatever was changed since: it is proven and primary again,
+ * addresses brought along around the change are gone, and everybody is signed out. It signs nobody in.
+ */
+import type { Caller } from '../base/caller'
+import { inTx, type Tx } from '../base/db'
+import { env } from '../base/env'
+import { ok, type Result, refuse } from '../base/refusals'
+import * as factors from '../factors'
+import * as sessions from '../sessions'
+import * as users from '../users'
+import { spendRequest } from './gate'
+import { tellSecurity } from './news'
+
+export const UNDO_HOURS = 72
+const UNDO_MS = UNDO_HOURS * 3_600_000
+
+/** A change of the primary address, as its undo link keeps it. */
+interface Change {
+  from: string
+  to: string
+  /** Milliseconds since the epoch. */
+  at: number
+}
+
+function changeOf(link: factors.Link): Change {
+  const { from, to, at } = link.data
+  if (typeof from !== 'string' || typeof to !== 'string' || typeof at !== 'number') {
+    throw new Error('an undo link without its change')
+  }
+  return { from, to, at }
+}
+
+/** The address of the page that takes a change back. */
+export async function undoLink(tx: Tx, userId: string, change: Change): Promise<string> {
+  const token = await factors.links.issue(tx, {
+    purpose: 'email_undo',
+    userId,
+    data: { ...change },
+    lifeSeconds: UNDO_HOURS * 3600,
+  })
+  return `${env().url}/undo?token=${token}`
+}
+
+/** What a live link would restore and remove; null when it no longer works. Changes nothing. */
+export async function peek(token: string): Promise<{ from: string; to: string } | null> {
+  const link = await factors.links.peek('email_undo', token)
+  return link && changeOf(link)
+}
+
+/**
+ * Takes the change back. Of two at once, one does. Later changes cannot be taken back any more by those
+ * who were made primary by them, nor can the addresses that went lock the account; earlier ones can.
+ * @returns the address that is primary again; refusals `rate_limited`, `link_over`, `email_taken` when it belongs to
+ *   somebody else by now (the link stays good)
+ */
+export async function undo(token: string, caller: Caller): Promise<Result<{ address: string }>> {
+  const allowed = await spendRequest(caller)
+  if (!allowed.ok) return allowed
+  const refused = Symbol('refused')
+  let refusal: ReturnType<typeof refuse> | null = null
+  try {
+    return await inTx(async (tx) => {
+      const link = await factors.links.use(tx, 'email_undo', token)
+      if (!link) return refuse('link_over')
+      const { from, at } = changeOf(link)
+      const { userId } = link
+      const restored = await users.emails.restorePrimary(tx, userId, from, new Date(at - UNDO_MS), caller)
+      if (!restored.ok) {
+        // Rolled back as a whole, so that the link is not spent on nothing.
+        refusal = restored
+        throw refused
+      }
+      await factors.links.voidAll(tx, userId, 'email_undo', link.issuedAt)
+      await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown'])
+      await sessions.revokeIn(tx, { userId, all: true }, { reason: 'email_change_undone', caller })
+      await tellSecurity(tx, userId, { what: 'email_change_undone', address: from }, caller)
+      return ok({ address: from })
+    })
+  } catch (error) {
+    if (error === refused && refusal) return refusal
+    throw error
+  }
+}

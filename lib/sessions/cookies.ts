@@ -1,0 +1,47 @@
+/**
+ * The three cookies of the house and nothing else about them:
+ * `gatehouse.session` names a session row and its generation, sealed; `gatehouse.device` remembers a
+ * browser between sign-ins; `gatehouse.browser` binds login attempts to the browser that began them.
+ * On https all carry `__Host-` (ASVS 3.3).
+ */
+import { env } from '../base/env'
+import { open, seal } from '../base/secrets'
+
+type CookieName = 'session' | 'device' | 'browser'
+
+export const cookieName = (name: CookieName): string => `${env().https ? '__Host-' : ''}gatehouse.${name}`
+
+/** A Set-Cookie line; `maxAgeSeconds` 0 deletes. */
+export function setCookie(name: CookieName, value: string, maxAgeSeconds: number): string {
+  const parts = [
+    `${cookieName(name)}=${value}`,
+    'Path=/',
+    'HttpOnly',
+    'SameSite=Lax',
+    `Max-Age=${maxAgeSeconds}`,
+  ]
+  if (env().https) parts.push('Secure')
+  return parts.join('; ')
+}
+
+const PURPOSE = 'session-cookie'
+
+/** What the session cookie says. Names a row; decides nothing. */
+export interface SessionTicket {
+  sid: string
+  generation: number
+}
+
+export const sealTicket = (ticket: SessionTicket): string =>
+  seal(PURPOSE, '', JSON.stringify([ticket.sid, ticket.generation]))
+
+/** The ticket inside a cookie, or null when it was not sealed by us. */
+export function openTicket(value: string): SessionTicket | null {
+  if (value.length > 300) return null
+  try {
+    const [sid, generation] = JSON.parse(open(PURPOSE, '', value)) as [unknown, unknown]
+    return typeof sid === 'string' && typeof generation === 'number' ? { sid, generation } : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,70 @@
+/** What is known of a live session, and when it stops being one. Pure. */
+
+/** The truth about one signed-in browser, as every room may read it. Times in milliseconds since the epoch. */
+export interface SessionFacts {
+  sid: string
+  /** Raised at every new proof in this browser; the cookie must carry the same. */
+  generation: number
+  userId: string
+  sessionVersion: number
+  /** How the person signed in: password, passkey, … */
+  method: string
+  /** RFC 8176 names of what was proven. */
+  amr: string[]
+  acr: string
+  authAt: number
+  createdAt: number
+  expiresAt: number
+  idleSeconds: number
+  lastActiveAt: number
+  /** Default role first. */
+  roles: string[]
+  defaultRole: string
+  deviceId: string | null
+}
+
+/** One thing that was proven in a login attempt. */
+export interface Proof {
+  /** password, email_code, passkey, … */
+  method: string
+  /** RFC 8176 names. */
+  amr: string[]
+  /** Milliseconds since the epoch. */
+  at: number
+}
+
+/** Sensitive changes ask for a proof no older than this (ASVS 7.5.1). */
+export const FRESH_MS = 10 * 60_000
+
+/** True while the last proof in this browser is recent enough for a sensitive change. */
+export const isFresh = (facts: SessionFacts, nowMs: number): boolean => nowMs - facts.authAt < FRESH_MS
+
+/** True until the absolute or the idle end (ASVS 7.3.1, 7.3.2). Judged at use, never by a clean-up. */
+export const notExpired = (facts: SessionFacts, nowMs: number): boolean =>
+  nowMs < facts.expiresAt && !idleExpired(facts, nowMs)
+
+export const idleExpired = (facts: SessionFacts, nowMs: number): boolean =>
+  nowMs >= facts.lastActiveAt + facts.idleSeconds * 1000
+
+/**
+ * The authenticator assurance level of a set of proofs (NIST SP 800-63B-4): `aal2` for two distinct
+ * kinds of factor, or one user-verified passkey; else `aal1`.
+ */
+export function acrOf(proofs: readonly Proof[]): 'aal1' | 'aal2' {
+  return amrOf(proofs).includes('mfa') ? 'aal2' : 'aal1'
+}
+
+const KNOWLEDGE = ['pwd', 'pin', 'kba']
+const POSSESSION = ['otp', 'hwk', 'swk', 'sms']
+
+/**
+ * RFC 8176 names of all proofs, `mfa` added where they are of two kinds. A code sent by mail proves an
+ * address, not a second factor, and so carries none of the possession names.
+ */
+export function amrOf(proofs: readonly Proof[]): string[] {
+  const names = new Set(proofs.flatMap((proof) => proof.amr))
+  const known = KNOWLEDGE.some((name) => names.has(name))
+  const held = POSSESSION.some((name) => names.has(name))
+  if (known && held) names.add('mfa')
+  return [...names]
+}

@@ -1,0 +1,478 @@
+/**
+ * Room: sessions.
+ * Owns: Session and Device, the session cookie, the answer to "who is signed in here?", revocation.
+ * Hands off: proofs come from signin; apps signed in to belong to oidc.
+ * Invariants: the row is the truth and the cookie only names it; a revoke is one write and everyone
+ * else asks; nothing revoked ever lives again.
+ */
+import 'server-only'
+import { type EventInput, record, recordAll } from '../audit'
+import { describeAgent } from '../base/agent'
+import type { Caller } from '../base/caller'
+import { nowMs } from '../base/clock'
+import type { Tx } from '../base/db'
+import { env } from '../base/env'
+import { randomToken, uuid } from '../base/ids'
+import { CHANNELS } from '../base/keys'
+import { log } from '../base/log'
+import { onSubscription, publish, subscribe } from '../base/redis'
+import { ok, type Result, refuse } from '../base/refusals'
+import { sha256 } from '../base/secrets'
+import * as cache from './cache'
+import { cookieName, openTicket, sealTicket, setCookie } from './cookies'
+import {
+  acrOf,
+  amrOf,
+  isFresh as freshAt,
+  idleExpired,
+  notExpired,
+  type Proof,
+  type SessionFacts,
+} from './facts'
+import * as store from './store'
+
+export { authOptions } from './auth-options'
+export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
+export type { Cursor, DeviceRow, RevokeWhere, SessionRow } from './store'
+
+const DEVICE_COOKIE_SECONDS = 400 * 86_400
+const ACTIVITY_GRAIN_MS = 60_000
+const ACTIVITY_FLUSH_MS = 10_000
+
+// ── asking ───────────────────────────────────────────────────────────────────
+
+/**
+ * Who is signed in with these cookies; also notes the activity.
+ * @returns null when nobody is
+ * @throws StoresDown when Postgres is needed for the answer and does not give one: never "nobody"
+ */
+export async function check(cookies: Record<string, string>): Promise<SessionFacts | null> {
+  const value = cookies[cookieName('session')]
+  const ticket = value ? openTicket(value) : null
+  if (!ticket) return null
+  let facts = await alive(ticket.sid)
+  // The cookie may be newer than a cached answer: it was renewed a moment ago, perhaps by another process.
+  if (facts && ticket.generation > facts.generation) facts = await load(ticket.sid, { fromRow: true })
+  if (!facts || facts.generation !== ticket.generation) return null
+  noteActivity(facts)
+  return facts
+}
+
+/**
+ * The facts of a live session; null when it ended or never was.
+ * In-process answer (5 s at most) → Redis → Postgres.
+ * @throws StoresDown
+ */
+export async function alive(sid: string): Promise<SessionFacts | null> {
+  const cached = cache.lookup(sid)
+  const facts = cached ?? (await load(sid))
+  if (!facts) return null
+  const at = nowMs()
+  if (notExpired(facts, at)) return facts
+  // Another process may know of later activity than a cached answer does; only the row ends a session.
+  if (!idleExpired(facts, at)) return null
+  const row = await load(sid, { fromRow: true })
+  return row && notExpired(row, at) ? row : null
+}
+
+let redisRestsUntil = 0
+
+/** Runs a Redis command whose failure only costs speed; after one failure Redis is left alone for a second. */
+async function tryRedis<T>(fn: () => Promise<T>): Promise<T | null> {
+  if (nowMs() < redisRestsUntil) return null
+  try {
+    return await fn()
+  } catch (error) {
+    redisRestsUntil = nowMs() + 1000
+    log().warn({ err: (error as Error).message }, 'session cache: redis does not answer')
+    return null
+  }
+}
+
+async function load(sid: string, options: { fromRow?: boolean } = {}): Promise<SessionFacts | null> {
+  if (!/^[0-9a-f-]{36}$/.test(sid)) return null
+  for (let tries = 0; tries < 3; tries++) {
+    const since = cache.mark()
+    const fromRow = options.fromRow || untold.has(sid)
+    const shared = fromRow ? null : await tryRedis(() => store.cachedFacts(sid))
+    if (shared === 'revoked') return null
+    let facts = shared
+    if (!facts) {
+      const row = await store.readFacts(sid)
+      if (!row) return null
+      const agreed = fromRow ? row : ((await tryRedis(() => store.publishFacts(row))) ?? row)
+      if (agreed === 'revoked') return null
+      facts = agreed
+    }
+    // Activity of this process that is not written yet.
+    facts.lastActiveAt = Math.max(facts.lastActiveAt, activity.get(sid) ?? 0)
+    if (cache.store(facts, since)) return facts
+  }
+  return store.readFacts(sid)
+}
+
+/** True while the person proved who they are within the last ten minutes, in this browser. */
+export const isFresh = (facts: SessionFacts): boolean => freshAt(facts, nowMs())
+
+/**
+ * Sessions whose end or renewal Redis could not be told, and how to tell it. Its copy would outlive our
+ * five seconds by far: until it knows, we go by the row, and we say it again every second.
+ */
+const untold = new Map<string, () => Promise<void>>()
+const TELL_AGAIN_MS = 1000
+
+async function tell(sid: string, say: () => Promise<void>): Promise<void> {
+  // What came up meanwhile (the end of a session just renewed) is newer and stays to be told.
+  const before = untold.get(sid)
+  const still = () => untold.get(sid) === before
+  try {
+    await say()
+    if (still()) untold.delete(sid)
+  } catch (error) {
+    if (still()) untold.set(sid, say)
+    log().warn({ err: (error as Error).message }, 'redis was not told of a session; it is told again')
+  }
+}
+
+const tellRenewed = (renewed: SessionFacts): Promise<void> =>
+  tell(renewed.sid, async () => {
+    await store.replaceFacts(renewed)
+    await publish(CHANNELS.cacheDrop, { kind: 'session', id: renewed.sid })
+  })
+
+let telling = false
+
+async function tellAgain(): Promise<void> {
+  if (telling) return
+  telling = true
+  for (const [sid, say] of untold) {
+    await tell(sid, say)
+    // It does not answer yet.
+    if (untold.get(sid) === say) break
+  }
+  telling = false
+}
+
+// ── opening ──────────────────────────────────────────────────────────────────
+
+export interface Opened {
+  facts: SessionFacts
+  newDevice: boolean
+  /** Set-Cookie lines for the browser. */
+  setCookies: string[]
+}
+
+/**
+ * Opens a session after the last proof: the only place that mints one. The same user proving again in
+ * the same browser renews the session there: new cookie, the old one dead, tokens of apps live on.
+ * Another user's session in this browser ends.
+ * @param input.previous the session this browser has now, if any
+ * @returns refusal `account_disabled` when the user may not sign in
+ */
+export async function open(input: {
+  userId: string
+  method: string
+  proofs: Proof[]
+  caller: Caller
+  previous?: SessionFacts | null
+}): Promise<Result<Opened>> {
+  const { userId, method, proofs, caller, previous } = input
+  const at = new Date(nowMs())
+  const known = deviceCookie(caller.cookies)
+  const deviceToken = known ?? randomToken()
+  const { sessionIdleSeconds, sessionMaxSeconds } = env()
+  const session: store.NewSession = {
+    sid: uuid(),
+    userId,
+    method,
+    amr: amrOf(proofs),
+    acr: acrOf(proofs),
+    proofs,
+    at,
+    expiresAt: new Date(at.getTime() + sessionMaxSeconds * 1000),
+    idleSeconds: sessionIdleSeconds,
+    deviceTokenHash: sha256(deviceToken),
+    agent: describeAgent(caller.userAgent),
+    userAgent: caller.userAgent,
+    ip: caller.ip,
+  }
+  const event = (type: 'session.opened' | 'session.renewed', sid: string) => ({
+    type,
+    userId,
+    sessionId: sid,
+    caller,
+    data: { method, amr: session.amr },
+  })
+
+  if (previous && previous.userId === userId) {
+    const renewed = await store.renewSession(
+      { ...session, sid: previous.sid },
+      event('session.renewed', previous.sid),
+    )
+    if (renewed) {
+      const since = cache.mark()
+      await tellRenewed(renewed)
+      cache.store(renewed, since)
+      return ok({ facts: renewed, newDevice: false, setCookies: cookiesFor(renewed, known) })
+    }
+  }
+  const opened = await store.insertSession(session, event('session.opened', session.sid))
+  if (!opened) return refuse('account_disabled')
+  cache.store(opened.facts, cache.mark())
+  if (previous && previous.userId !== userId)
+    await revoke({ userId: previous.userId, sid: previous.sid }, { reason: 'replaced', caller })
+  await publish(CHANNELS.sessionCreated, { userId, sessionId: session.sid, at: at.toISOString() })
+  return ok({ ...opened, setCookies: cookiesFor(opened.facts, deviceToken) })
+}
+
+/** @param deviceToken null where no device row would know it */
+function cookiesFor(facts: SessionFacts, deviceToken: string | null): string[] {
+  const lifetime = Math.max(1, Math.floor((facts.expiresAt - nowMs()) / 1000))
+  return [
+    setCookie('session', sealTicket({ sid: facts.sid, generation: facts.generation }), lifetime),
+    ...(deviceToken ? [setCookie('device', deviceToken, DEVICE_COOKIE_SECONDS)] : []),
+  ]
+}
+
+/** The Set-Cookie line that signs this browser out; the device stays known. */
+export const clearCookies = (): string[] => [setCookie('session', '', 0)]
+
+const deviceCookie = (cookies: Record<string, string>): string | null => {
+  const value = cookies[cookieName('device')]
+  return value && /^[\w-]{43}$/.test(value) ? value : null
+}
+
+/** Nobody's id: asking about it costs what asking about anybody's does. */
+const NOBODY = '00000000-0000-0000-0000-000000000000'
+
+/**
+ * The device cookie's hash when this user has signed in from this browser before, else null.
+ * Known devices have tries of their own, so a stranger cannot lock their owner out (ASVS 6.1.1).
+ * @param userId null for an unknown name, which costs the same statement (ENU2)
+ */
+export async function knownDevice(
+  userId: string | null,
+  cookies: Record<string, string>,
+): Promise<string | null> {
+  const token = deviceCookie(cookies)
+  if (!token) return null
+  const hash = sha256(token)
+  return (await store.deviceKnown(userId ?? NOBODY, hash)) ? hash : null
+}
+
+// ── the browser's own cookie ─────────────────────────────────────────────────
+
+/** The secret that binds login attempts to this browser, or null when it has none. */
+export const browserToken = (cookies: Record<string, string>): string | null => {
+  const value = cookies[cookieName('browser')]
+  return value && /^[\w-]{43}$/.test(value) ? value : null
+}
+
+/** A new browser secret and its Set-Cookie line (one day). */
+export function newBrowserToken(): { token: string; setCookie: string } {
+  const token = randomToken()
+  return { token, setCookie: setCookie('browser', token, 86_400) }
+}
+
+// ── ending ───────────────────────────────────────────────────────────────────
+
+type RevokedListener = (message: { userId: string; sids: string[]; reason: string }) => void
+const revokedListeners = new Set<RevokedListener>()
+
+/** Calls `fn` in every process when sessions end. Returns the way to stop. */
+export function onRevoked(fn: RevokedListener): () => void {
+  revokedListeners.add(fn)
+  return () => revokedListeners.delete(fn)
+}
+
+/**
+ * Ends sessions: one transaction, then everyone is told. Whatever hangs on them (cookies, refresh and
+ * access tokens, userinfo, introspection) asks `alive` and dies with them.
+ * @param where one session, one device, all but one, or all of a user
+ * @returns the ids that this call ended; those already over are not among them
+ */
+export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<{ sids: string[] }> =>
+  store.inTx((tx) => revokeIn(tx, where, why))
+
+export interface RevokeReason {
+  reason: string
+  caller?: Caller
+  /** Who did it, when not the user. */
+  actor?: string
+}
+
+/** The same as part of `tx` (from `inTx`), for changes that must not happen without it; told after the commit. */
+export async function revokeIn(
+  tx: Tx,
+  where: store.RevokeWhere,
+  why: RevokeReason,
+): Promise<{ sids: string[] }> {
+  const sids = await store.markRevoked(tx, where, why.reason)
+  const { reason, actor, caller } = why
+  const event = { type: 'session.revoked', userId: where.userId, actor, caller } as const
+  const events: EventInput[] = sids
+    .slice(0, 50)
+    .map((sid) => ({ ...event, sessionId: sid, data: { reason } }))
+  if (sids.length > 50) events.push({ ...event, data: { reason, more: sids.length - 50 } })
+  await recordAll(tx, events)
+  if (sids.length === 0) return { sids }
+  // Before the commit: should this process die in between, a session ends too early, never too late.
+  const buried = await buriedAtOnce(sids)
+  store.onCommit(tx, () => tellEnded(where.userId, sids, reason, buried))
+  return { sids }
+}
+
+async function tellEnded(userId: string, sids: string[], reason: string, buried: boolean): Promise<void> {
+  for (const sid of sids) cache.drop(sid)
+  const announce = (sessionIds: string[]) =>
+    publish(CHANNELS.sessionRevoked, { userId, sessionIds, reason, at: new Date(nowMs()).toISOString() })
+  if (buried) return announce(sids)
+  for (const sid of sids) {
+    untold.set(sid, async () => {
+      await store.bury([sid])
+      await announce([sid])
+    })
+  }
+}
+
+/**
+ * Gives a session a new cookie and makes every older one of it dead, as part of `tx` (from `inTx`): after
+ * a change of what the person signs in with (ASVS 7.2.4). What was proven and when stays as it was.
+ * @returns null when the session ended meanwhile
+ */
+export async function renewIn(
+  tx: Tx,
+  facts: SessionFacts,
+  caller: Caller,
+): Promise<{ facts: SessionFacts; setCookies: string[] } | null> {
+  const renewed = await store.raiseGeneration(tx, facts)
+  if (!renewed) return null
+  await record(tx, { type: 'session.renewed', userId: facts.userId, sessionId: facts.sid, caller })
+  store.onCommit(tx, async () => {
+    cache.drop(renewed.sid)
+    await tellRenewed(renewed)
+  })
+  const [cookie = ''] = cookiesFor(renewed, '')
+  return { facts: renewed, setCookies: [cookie] }
+}
+
+/** False when Redis did not answer and this process will tell it later; one that will not live to do so fails. */
+async function buriedAtOnce(sids: string[]): Promise<boolean> {
+  try {
+    await store.bury(sids)
+    return true
+  } catch (error) {
+    if (stops.length === 0) throw error
+    log().warn({ err: (error as Error).message }, 'redis was not told of ended sessions; it is told again')
+    return false
+  }
+}
+
+// ── listing ──────────────────────────────────────────────────────────────────
+
+/**
+ * Live sessions of a user, most recently active first.
+ * @param options.limit rows on the page, at most 100
+ */
+export async function list(
+  userId: string,
+  options: { limit?: number; before?: store.Cursor } = {},
+): Promise<store.SessionRow[]> {
+  await flushActivity()
+  return store.listLive(userId, { ...options, limit: Math.min(options.limit ?? 25, 100) })
+}
+
+/** Browsers the user has signed in from, most recently seen first; they outlive their sessions. */
+export const devices = (userId: string, limit = 50): Promise<store.DeviceRow[]> =>
+  store.listDevices(userId, limit)
+
+// ── activity ─────────────────────────────────────────────────────────────────
+
+const activity = new Map<string, number>()
+
+function noteActivity(facts: SessionFacts): void {
+  const at = nowMs()
+  if (at - facts.lastActiveAt < ACTIVITY_GRAIN_MS) return
+  facts.lastActiveAt = at
+  activity.set(facts.sid, at)
+}
+
+/** Notes that an app used the session on the person's behalf (a refresh): it is not idle while its apps are in use. */
+export function noteUse(sid: string): void {
+  const facts = cache.lookup(sid)
+  if (facts) noteActivity(facts)
+}
+
+async function flushActivity(): Promise<void> {
+  if (activity.size === 0) return
+  const batch = new Map(activity)
+  activity.clear()
+  try {
+    await store.writeActivity(batch)
+  } catch (error) {
+    for (const [sid, at] of batch) if (!activity.has(sid)) activity.set(sid, at)
+    log().warn({ err: (error as Error).message }, 'session activity not written; it is kept for the next try')
+  }
+}
+
+// ── the process ──────────────────────────────────────────────────────────────
+
+let stops: (() => void)[] = []
+
+/** Listens to other processes and writes activity in batches. */
+export async function start(): Promise<void> {
+  stops.push(
+    await subscribe(CHANNELS.sessionRevoked, (payload) => {
+      const { userId, sessionIds, reason } = payload as {
+        userId: string
+        sessionIds: string[]
+        reason: string
+      }
+      for (const sid of sessionIds) cache.drop(sid)
+      for (const listener of revokedListeners) listener({ userId, sids: sessionIds, reason })
+    }),
+    await subscribe(CHANNELS.cacheDrop, (payload) => {
+      const { kind, id } = payload as { kind: string; id: string }
+      if (kind === 'session') cache.drop(id)
+    }),
+    await subscribe(CHANNELS.userUpdated, (payload) => {
+      const { userId } = payload as { userId: string }
+      cache.dropUser(userId)
+      store.forgetFactsOf(userId).then(
+        () => cache.dropUser(userId),
+        (error: Error) => log().warn({ err: error.message }, 'could not refresh cached sessions of a user'),
+      )
+    }),
+    onSubscription(() => cache.clear()),
+  )
+  const flush = setInterval(() => void flushActivity(), ACTIVITY_FLUSH_MS)
+  const again = setInterval(() => void tellAgain(), TELL_AGAIN_MS)
+  const sweep = setInterval(() => void sweepEnded(), 3_600_000)
+  for (const timer of [flush, again, sweep]) timer.unref()
+  stops.push(
+    () => clearInterval(flush),
+    () => clearInterval(again),
+    () => clearInterval(sweep),
+  )
+}
+
+async function sweepEnded(): Promise<void> {
+  try {
+    while ((await store.sweepSessions(new Date(nowMs() - 30 * 86_400_000), 1000)) === 1000);
+  } catch (error) {
+    log().warn(
+      { err: (error as Error).message },
+      'clean-up of ended sessions failed; it is tried again in an hour',
+    )
+  }
+}
+
+/** Writes what is left and stops listening. */
+export async function stop(): Promise<void> {
+  for (const end of stops) end()
+  stops = []
+  await flushActivity()
+  await tellAgain()
+  untold.clear()
+  cache.clear()
+}

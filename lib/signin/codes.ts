@@ -1,0 +1,207 @@
+/**
+ * Codes sent by mail or text message: the one that proves an address, those that sign their reader in. Each is good
+ * only in the attempt that asked for it.
+ */
+import type { Caller } from '../base/caller'
+import { nowMs } from '../base/clock'
+import { inTx } from '../base/db'
+import { env } from '../base/env'
+import { uuid } from '../base/ids'
+import { ok, type Result, refuse } from '../base/refusals'
+import * as factors from '../factors'
+import * as users from '../users'
+import type { Attempt, Typed, Verification } from './attempt'
+import { complete } from './complete'
+import { running, spendRequest, stepOf } from './gate'
+import { type Outcome, turnDown } from './outcome'
+import * as store from './store'
+
+/**
+ * Sends a sign-in code to an address: a first proof that needs no password. An address that is nobody's
+ * walks the same way and, where sign-up is open, becomes an account once the code came back; else its
+ * reader is told that there is no account.
+ */
+export async function emailCode(
+  flow: string,
+  input: { email: string },
+  caller: Caller,
+): Promise<Result<Outcome>> {
+  const found = await running(flow, caller)
+  if (!found.ok) return found
+  const typed: Typed = { email: input.email.slice(0, 254) }
+  const limited = await spendRequest(caller)
+  if (!limited.ok) return turnDown(flow, 'identify', limited.refusal, typed)
+  const email = users.normalizeEmail(input.email)
+  if (!email.ok) return turnDown(flow, 'identify', { ...email.refusal, field: 'email' }, typed)
+  const user = await users.find({ email: email.value })
+  const key = user?.id ?? uuid()
+  const attempt = await store.update(flow, (a) => {
+    a.userId = user?.id ?? null
+    a.status = null
+    a.proofs = []
+    a.signUp = null
+    a.newcomer = user ? null : { userId: key, email: email.value }
+    a.verification = null
+    a.typed = typed
+    a.notice = null
+  })
+  if (!attempt) return refuse('flow_expired')
+  const decoy = user === null && !env().signUp
+  return sendCode(flow, { purpose: 'email_sign_in', key, to: email.value, decoy }, caller)
+}
+
+/**
+ * Sends a sign-in code by text message to a number that somebody proved. A number that is nobody's walks
+ * the same way and gets nothing: accounts are not made by phone.
+ * @returns refusals `invalid_phone`, `phone_country` at `identify`
+ */
+export async function phoneCode(
+  flow: string,
+  input: { phone: string; country?: string },
+  caller: Caller,
+): Promise<Result<Outcome>> {
+  const found = await running(flow, caller)
+  if (!found.ok) return found
+  const limited = await spendRequest(caller)
+  if (!limited.ok) return turnDown(flow, 'identify', limited.refusal)
+  const number = users.normalizePhone(input.phone, input.country)
+  if (!number.ok) return turnDown(flow, 'identify', { ...number.refusal, field: 'phone' })
+  const owner = await users.phones.ownerOf(number.value)
+  const attempt = await store.update(flow, (a) => {
+    a.userId = null
+    a.status = null
+    a.proofs = []
+    a.signUp = null
+    a.newcomer = null
+    a.verification = null
+    a.notice = null
+  })
+  if (!attempt) return refuse('flow_expired')
+  const to = {
+    purpose: 'phone_sign_in',
+    key: owner ?? uuid(),
+    to: number.value,
+    decoy: owner === null,
+  } as const
+  return sendCode(flow, to, caller)
+}
+
+/** Sends a code (or its decoy) and leads to the page that asks for it. */
+export async function sendCode(
+  flow: string,
+  to: Pick<Verification, 'purpose' | 'key' | 'to' | 'decoy'>,
+  caller: Caller,
+): Promise<Result<Outcome>> {
+  const sent = await factors.otp.begin({
+    ...to,
+    locale: caller.locale,
+    binding: flow,
+    caller,
+    link: (code) => `${env().url}/verify/link?flow=${flow}&code=${code}`,
+  })
+  const at = nowMs()
+  const attempt = await store.update(flow, (a) => {
+    const before = a.verification?.key === to.key ? a.verification : null
+    if (sent.ok) {
+      a.notice = null
+      a.verification = {
+        ...to,
+        resent: before !== null,
+        resendAt: at + sent.value.resendInSeconds * 1000,
+        expiresAt: at + sent.value.expiresInSeconds * 1000,
+      }
+    } else {
+      const retryAt = at + (sent.refusal.retryAfterSeconds ?? 60) * 1000
+      a.notice = { code: sent.refusal.code, retryAt }
+      a.verification = { ...to, resent: false, resendAt: retryAt, expiresAt: before?.expiresAt ?? retryAt }
+    }
+  })
+  if (!attempt) return refuse('flow_expired')
+  return ok(sent.ok ? { step: 'verify_email' } : { step: 'verify_email', refusal: sent.refusal })
+}
+
+/** Sends another code; the newest one counts. */
+export async function resend(flow: string, caller: Caller): Promise<Result<Outcome>> {
+  const found = await running(flow, caller)
+  if (!found.ok) return found
+  const { verification } = found.value
+  if (!verification) return refuse('flow_expired')
+  const limited = await spendRequest(caller)
+  if (!limited.ok) return turnDown(flow, 'verify_email', limited.refusal)
+  const { purpose, key, to, decoy } = verification
+  return sendCode(flow, { purpose, key, to, decoy }, caller)
+}
+
+/**
+ * Takes the code. It proves the address of a new or waiting account, or who the person is; the attempt
+ * completes when nothing else is missing.
+ */
+export async function verify(
+  flow: string,
+  input: { code: string },
+  caller: Caller,
+): Promise<Result<Outcome>> {
+  const found = await running(flow, caller)
+  if (!found.ok) return found
+  const { verification } = found.value
+  if (!verification) return refuse('flow_expired')
+  const limited = await spendRequest(caller)
+  if (!limited.ok) return turnDown(flow, 'verify_email', limited.refusal)
+
+  const code = input.code.replace(/[\s-]/g, '')
+  if (!/^\d{6}$/.test(code)) {
+    return turnDown(flow, 'verify_email', { ...refuse('code_wrong').refusal, field: 'code' })
+  }
+  const { purpose, key, to } = verification
+  const checked = await factors.otp.verify({ purpose, key, to, binding: flow, code, caller })
+  if (!checked.ok) return turnDown(flow, 'verify_email', { ...checked.refusal, field: 'code' })
+
+  // Whoever reads the mailbox is no guesser: strangers' wrong passwords no longer stand in the owner's way.
+  if (purpose === 'email_sign_in') await factors.tries.giveBack({ email: to })
+  const settled = await settle(found.value, verification, caller)
+  if (!settled.ok) return turnDown(flow, 'identify', settled.refusal)
+  const attempt = await store.update(flow, (a) => {
+    const at = nowMs()
+    if (a.signUp) a.proofs.push({ method: 'password', amr: ['pwd'], at })
+    if (purpose === 'email_sign_in') a.proofs = [{ method: 'email_code', amr: ['email'], at }]
+    else if (purpose === 'phone_sign_in') a.proofs = [{ method: 'sms_code', amr: ['sms'], at }]
+    else a.proofs.push({ method: 'address', amr: [], at })
+    a.userId = settled.value.userId
+    a.status = settled.value.userId ? 'active' : null
+    a.signUp = null
+    a.verification = null
+    a.notice = null
+  })
+  if (!attempt) return refuse('flow_expired')
+  return stepOf(attempt) === 'details' ? ok({ step: 'details' }) : complete(flow, caller)
+}
+
+/**
+ * What a right code settles in Postgres: makes the new account, or makes the waiting one active.
+ * @returns the user, or null while somebody new has yet to say their name
+ */
+async function settle(
+  attempt: Attempt,
+  { purpose, to, key }: Verification,
+  caller: Caller,
+): Promise<Result<{ userId: string | null }>> {
+  const { signUp: pending, newcomer } = attempt
+  if (purpose === 'email_sign_in' && newcomer) return ok({ userId: null })
+  if (purpose !== 'email_verification') {
+    const user = await users.get(key)
+    if (user?.status === 'active') return ok({ userId: user.id })
+    if (user?.status !== 'pending' || purpose === 'phone_sign_in') return refuse('account_disabled')
+  }
+  return inTx(async (tx) => {
+    if (!pending) {
+      const verified = await users.emails.verify(tx, key, to, caller)
+      return verified.ok ? ok({ userId: key }) : verified
+    }
+    const { passwordHash, userId: id, ...person } = pending
+    // Refused when someone proved the same address a moment earlier: it has an owner now.
+    const registered = await users.register(tx, { id, verified: true, ...person, caller })
+    if (!registered.ok) return registered
+    await factors.password.set(tx, id, passwordHash, caller)
+    return ok({ userId: id })
+  })
+}

@@ -1,0 +1,166 @@
+/**
+ * Room: signin.
+ * Owns: the running login attempt, from "who are you?" to the session it becomes.
+ * Hands off: checking a proof to factors, people to users, the session to sessions.
+ * Invariants: an attempt is not a session; it belongs to the browser that began it; only `complete`
+ * mints a session, and once; a known and an unknown name walk the same corridor.
+ */
+import 'server-only'
+import type { Caller } from '../base/caller'
+import { nowMs } from '../base/clock'
+import { env } from '../base/env'
+import { randomToken } from '../base/ids'
+import { ok, type Result } from '../base/refusals'
+import { equal, sha256 } from '../base/secrets'
+import * as sessions from '../sessions'
+import * as users from '../users'
+import type { Attempt, Typed, Verification } from './attempt'
+import { own, spendRequest, stepOf } from './gate'
+import type { Step } from './steps'
+import * as store from './store'
+
+export type { Notice, Typed } from './attempt'
+export { emailCode, phoneCode, resend, verify } from './codes'
+export { type Completed, complete } from './complete'
+export type { Outcome } from './outcome'
+export { password } from './password'
+export { details, signUp } from './sign-up'
+export { nextStep, type Step } from './steps'
+
+/**
+ * Begins an attempt in this browser.
+ * @param input.returnTo a path of ours; anything else becomes /account (RED1)
+ * @param input.request the relying app's request that is waiting
+ * @param input.loginHint fills the address field; proves nothing
+ * @param input.reauth the session's owner proves again who they are
+ * @returns the flow's id for the URL, and cookies to set; refusal `rate_limited`
+ * @throws StoresDown
+ */
+export async function begin(input: {
+  returnTo?: string
+  request?: string
+  loginHint?: string
+  reauth?: boolean
+  caller: Caller
+}): Promise<Result<{ flow: string; setCookies: string[] }>> {
+  const limited = await spendRequest(input.caller)
+  if (!limited.ok) return limited
+  const existing = sessions.browserToken(input.caller.cookies)
+  const fresh = existing ? null : sessions.newBrowserToken()
+  const flow = randomToken(16)
+  const createdAt = nowMs()
+  const facts = await sessions.check(input.caller.cookies)
+  const owner = facts && input.reauth ? await users.get(facts.userId) : null
+  await store.create(flow, {
+    browserHash: sha256(existing ?? fresh?.token ?? ''),
+    createdAt,
+    expiresAt: createdAt + env().loginAttemptSeconds * 1000,
+    returnTo: safePath(input.returnTo),
+    request: input.request ?? null,
+    session: facts?.sid ?? null,
+    reauth: owner?.email ?? null,
+    userId: null,
+    status: null,
+    proofs: [],
+    signUp: null,
+    newcomer: null,
+    verification: null,
+    typed: { email: owner?.email ?? input.loginHint?.slice(0, 254) },
+    notice: null,
+  })
+  return ok({ flow, setCookies: fresh ? [fresh.setCookie] : [] })
+}
+
+/** What the pages of the login may know of an attempt. */
+export interface View {
+  flow: string
+  step: Step
+  request: string | null
+  returnTo: string
+  reauth: string | null
+  /** The browser was signed in since, in another tab: there is nothing left to ask. */
+  signedInSince: boolean
+  /** A new account waits for its address to be proven. */
+  signingUp: boolean
+  typed: Typed
+  notice: Attempt['notice']
+  /** The code on its way: to whom, when another may be asked for, when it ends. Milliseconds since the epoch. */
+  verification: Pick<Verification, 'purpose' | 'to' | 'resendAt' | 'expiresAt' | 'resent'> | null
+  /** The proven address of somebody new. */
+  newcomer: string | null
+}
+
+/**
+ * What an attempt is waiting for; changes nothing.
+ * @returns refusals `flow_expired`, `flow_foreign_browser`, `cookies_blocked`
+ */
+export async function expect(flow: string, caller: Caller): Promise<Result<View>> {
+  const found = await own(flow, caller)
+  if (!found.ok) return found
+  const attempt = found.value
+  if ('finished' in attempt) {
+    return ok({
+      flow,
+      step: 'done',
+      request: attempt.request,
+      returnTo: attempt.returnTo,
+      reauth: null,
+      signedInSince: false,
+      signingUp: false,
+      typed: {},
+      notice: null,
+      verification: null,
+      newcomer: null,
+    })
+  }
+  const { request, returnTo, reauth, typed, notice, verification } = attempt
+  const facts = await sessions.check(caller.cookies)
+  return ok({
+    flow,
+    step: stepOf(attempt),
+    request,
+    returnTo,
+    reauth,
+    signedInSince: facts !== null && facts.sid !== attempt.session,
+    signingUp: attempt.signUp !== null,
+    typed,
+    notice,
+    newcomer: attempt.newcomer?.email ?? null,
+    verification: verification && {
+      purpose: verification.purpose,
+      to: verification.to,
+      resendAt: verification.resendAt,
+      expiresAt: verification.expiresAt,
+      resent: verification.resent,
+    },
+  })
+}
+
+/** Where a link from a mail was opened: the browser that asked for it, another one, or after the attempt ended. */
+export async function whereOpened(flow: string, caller: Caller): Promise<'here' | 'elsewhere' | 'over'> {
+  const attempt = await store.read(flow)
+  if (!attempt || 'finished' in attempt) return 'over'
+  const token = sessions.browserToken(caller.cookies)
+  return token && equal(attempt.browserHash, sha256(token)) ? 'here' : 'elsewhere'
+}
+
+/** Gives an attempt up. What it was about to make never existed. */
+export async function cancel(flow: string, caller: Caller): Promise<Result<{ request: string | null }>> {
+  const found = await own(flow, caller)
+  if (!found.ok) return found
+  if (!('finished' in found.value)) await store.remove(flow)
+  return ok({ request: found.value.request })
+}
+
+/**
+ * A path of our own origin, or /account. Judged by the URL parser, so that no spelling of another
+ * origin passes (`//e`, `/\e`, `https:e`, control characters).
+ */
+export function safePath(path: string | undefined): string {
+  const fallback = '/account'
+  if (!path?.startsWith('/') || path.length > 2000 || /[\p{Cc}\\]/u.test(path)) return fallback
+  const { url } = env()
+  const parsed = URL.canParse(path, url) ? new URL(path, url) : null
+  if (!parsed || parsed.origin !== url || parsed.pathname.startsWith('//')) return fallback
+  return parsed.pathname + parsed.search + parsed.hash
+}

@@ -1,0 +1,92 @@
+/** The password as a first proof. */
+import { record } from '../audit'
+import type { Caller } from '../base/caller'
+import { nowMs } from '../base/clock'
+import { bucket } from '../base/limits'
+import { log } from '../base/log'
+import { type Result, refuse } from '../base/refusals'
+import * as factors from '../factors'
+import * as sessions from '../sessions'
+import * as users from '../users'
+import type { Typed } from './attempt'
+import { sendCode } from './codes'
+import { complete } from './complete'
+import { running, spendRequest, stepOf } from './gate'
+import { type Outcome, turnDown } from './outcome'
+import * as store from './store'
+
+const ONE_A_WINDOW = { capacity: 1, perMinute: 1 / 15 }
+
+/**
+ * Takes an address and a password. Unknown names cost and answer the same as known ones (ENU1-3).
+ * Tries are spent before anything is compared: per client network, per account, and for a browser
+ * that the account knows, per that browser, so that a stranger cannot lock the owner out.
+ * @returns refusal only when the attempt itself is gone; a wrong password is an outcome with its refusal
+ * @throws StoresDown
+ */
+export async function password(
+  flow: string,
+  input: { email: string; password: string },
+  caller: Caller,
+): Promise<Result<Outcome>> {
+  const found = await running(flow, caller)
+  if (!found.ok) return found
+  const typed: Typed = { email: input.email.slice(0, 254) }
+
+  const limited = await spendRequest(caller)
+  if (!limited.ok) return turnDown(flow, 'identify', limited.refusal, typed)
+  const email = users.normalizeEmail(input.email)
+  if (!email.ok) return turnDown(flow, 'identify', { ...email.refusal, field: 'email' }, typed)
+
+  const user = await users.find({ email: email.value })
+  const device = await sessions.knownDevice(user?.id ?? null, caller.cookies)
+  const whose = device && user ? { userId: user.id, device } : { email: email.value }
+  const allowed = await factors.tries.spend(whose)
+  if (!allowed.ok) {
+    if (user) note('signin.limited', user.id, caller)
+    return turnDown(flow, 'identify', allowed.refusal, typed)
+  }
+
+  const verified = await factors.password.verify(user?.id ?? null, input.password)
+  if (!verified.ok) return turnDown(flow, 'identify', verified.refusal, typed)
+  // An account that its owner locked takes no password until a new one is chosen; nobody is told which it was.
+  if (!verified.value.match || !user || user.lockedDownAt) {
+    if (user) note('signin.failed', user.id, caller)
+    return turnDown(flow, 'identify', refuse('wrong_credentials').refusal, typed)
+  }
+  await factors.tries.giveBack(whose)
+  if (user.status !== 'active' && user.status !== 'pending') {
+    return turnDown(flow, 'identify', refuse('account_disabled').refusal, typed)
+  }
+
+  const { status } = user
+  const attempt = await store.update(flow, (a) => {
+    a.userId = user.id
+    a.status = status
+    a.signUp = null
+    a.newcomer = null
+    a.verification = null
+    a.proofs = [{ method: 'password', amr: ['pwd'], at: nowMs() }]
+    a.typed = typed
+    a.notice = null
+  })
+  if (!attempt) return refuse('flow_expired')
+  if (stepOf(attempt) === 'verify_email') {
+    return sendCode(
+      flow,
+      { purpose: 'email_verification', key: user.id, to: email.value, decoy: false },
+      caller,
+    )
+  }
+  return complete(flow, caller)
+}
+
+/** Writes an event without making the answer wait: a known name must not answer later than an unknown one. */
+function note(type: 'signin.failed' | 'signin.limited', userId: string, caller: Caller): void {
+  const write = async () => {
+    // Refused tries are without number, and nothing is ever deleted from a history: one line for each window.
+    if (type === 'signin.limited' && !(await bucket(userId, ONE_A_WINDOW, type)).ok) return
+    await record(null, { type, outcome: 'failure', userId, caller, data: { method: 'password' } })
+  }
+  write().catch((error: Error) => log().warn({ err: error.message, type }, 'event not written'))
+}

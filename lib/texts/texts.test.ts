@@ -1,0 +1,100 @@
+import { createTranslator } from 'use-intl/core'
+import { describe, expect, it } from 'vitest'
+import { SPOKEN } from '../base/caller'
+import { REFUSALS } from '../base/refusals'
+import { LANGUAGES, language, messages } from './index'
+
+const flat = (tree: object, path = ''): [key: string, text: unknown][] =>
+  Object.entries(tree).flatMap(([name, value]) =>
+    typeof value === 'object' && value !== null ? flat(value, `${path}${name}.`) : [[path + name, value]],
+  )
+
+/** The arguments of an ICU message with their kinds, and its tags: `count:plural`, `name:text`, `<b>`. */
+function shapeOf(message: string): string[] {
+  const found = new Set<string>([...message.matchAll(/<(\w+)>/g)].map(([tag]) => tag))
+  const walk = (text: string) => {
+    for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at)) {
+      let depth = 1
+      let end = at + 1
+      for (; depth > 0; end++) {
+        if (end >= text.length) throw new Error(`unbalanced: ${message}`)
+        if (text[end] === '{') depth++
+        else if (text[end] === '}') depth--
+      }
+      const [name = '', kind = 'text', ...rest] = text.slice(at + 1, end - 1).split(',')
+      found.add(`${name.trim()}:${kind.trim()}`)
+      const branches = rest.join(',')
+      if (branches) {
+        if (!/\bother\s*\{/.test(branches)) throw new Error(`no branch "other": ${message}`)
+        for (const [, branch = ''] of branches.matchAll(/(?:=\d+|\w+)\s*\{((?:[^{}]|\{[^{}]*\})*)\}/g))
+          walk(branch)
+      }
+      at = end
+    }
+  }
+  walk(message)
+  return [...found].sort()
+}
+
+/** Nothing to translate: no lower-case letters, or one argument alone. */
+const SAME_IN_GERMAN = /^[^\p{Ll}]*$|^\{\w+\}$/u
+
+describe('texts', () => {
+  it.each(LANGUAGES)('%s has the keys of English, none empty', (tag) => {
+    const entries = flat(messages(tag))
+    expect(entries.map(([key]) => key).sort()).toEqual(
+      flat(messages('en'))
+        .map(([key]) => key)
+        .sort(),
+    )
+    for (const [key, text] of entries) expect(text, key).toMatch(/\S/)
+  })
+
+  it.each(LANGUAGES)('%s takes the same arguments as English, and has the same tags', (tag) => {
+    const english = new Map(flat(messages('en')))
+    for (const [key, text] of flat(messages(tag))) {
+      expect({ key, shape: shapeOf(String(text)) }).toEqual({ key, shape: shapeOf(String(english.get(key))) })
+    }
+  })
+
+  it('German is translated, not copied', () => {
+    const english = new Map(flat(messages('en')))
+    const copied = flat(messages('de')).filter(
+      ([key, text]) =>
+        text === english.get(key) && String(text).split(' ').length > 2 && !SAME_IN_GERMAN.test(String(text)),
+    )
+    expect(copied).toEqual([])
+  })
+
+  it('German is formal: nobody is "du" here', () => {
+    const familiar = flat(messages('de')).filter(([, text]) =>
+      /(?<!\p{L})(du|dir|dich|dein\w*|euch|euer\w*)(?!\p{L})/iu.test(String(text)),
+    )
+    expect(familiar).toEqual([])
+  })
+
+  it('the languages that requests are matched with are those there are words for', () => {
+    expect([...SPOKEN]).toEqual(LANGUAGES)
+  })
+
+  it.each(LANGUAGES)('%s has words for every refusal', (locale) => {
+    const failed: string[] = []
+    const t = createTranslator({
+      locale,
+      messages: messages(locale),
+      namespace: 'refusals',
+      onError: (error) => failed.push(error.message),
+    })
+    for (const code of Object.keys(REFUSALS) as (keyof typeof REFUSALS)[]) {
+      expect(t(code, { min: 10, max: 128, when: 'in 3 minutes' }).length).toBeGreaterThan(20)
+    }
+    expect(failed).toEqual([])
+  })
+
+  it('falls back from a region to its language, and to English', () => {
+    expect(language('en-AU')).toBe('en')
+    expect(language('de-AT')).toBe('de')
+    expect(language('xx')).toBe('en')
+    expect(language('constructor')).toBe('en')
+  })
+})

@@ -1,0 +1,89 @@
+/**
+ * Room: users.
+ * Owns: users, profiles, avatars, emails, phones, roles, and which address is whose.
+ * Hands off: proofs (factors), sessions (a disabled user's are revoked by the caller), mail.
+ * Invariants: what is validated is what is stored and mailed; only a proven address belongs to anyone;
+ *   verified flags, ids, status and roles never come from a patch; `user:created` and `user:updated`
+ *   are published after the commit, with { userId, at }.
+ */
+import 'server-only'
+import { normalizeEmail } from './address'
+import * as directory from './directory'
+import * as emailsOf from './emails'
+import { isId } from './id'
+import { toSummary, type UserSummary } from './person'
+import * as phonesOf from './phones'
+import * as profileOf from './profile'
+import * as store from './store'
+
+export { normalizeEmail } from './address'
+export { MAX_UPLOAD_BYTES as MAX_AVATAR_BYTES } from './avatar'
+export { claims } from './claims'
+export type { Page } from './directory'
+export { type EmailView, MAX_ADDRESSES } from './emails'
+export { lockDown, unlock } from './lockdown'
+export { avatarPath, type UserSummary } from './person'
+export { countryOf, normalizePhone, readable as readablePhone } from './phone-number'
+export { MAX_PHONES, type PhoneClaim, type PhoneView } from './phones'
+export type { ProfilePatch, ProfileView } from './profile'
+export { type Registration, register } from './register'
+export { type Decision, disable, enable } from './standing'
+export { MAX_NAME, plainLine } from './text'
+export { keepsWayBack, type WaysBack, waysBack } from './ways-back'
+
+export const { list } = directory
+
+/** get, update, setAvatar, removeAvatar. */
+export const profile = {
+  get: profileOf.get,
+  update: profileOf.update,
+  setAvatar: profileOf.setAvatar,
+  removeAvatar: profileOf.removeAvatar,
+}
+
+/** list, get, claim, verify, makePrimary, remove, restorePrimary, expel, reach. */
+export const emails = {
+  list: emailsOf.list,
+  get: emailsOf.get,
+  claim: emailsOf.claim,
+  verify: emailsOf.verify,
+  makePrimary: emailsOf.makePrimary,
+  remove: emailsOf.remove,
+  restorePrimary: emailsOf.restorePrimary,
+  expel: emailsOf.expel,
+  reach: emailsOf.reach,
+}
+
+/** list, claim, ownerOf, add, verify, makePrimary, remove. */
+export const phones = {
+  list: phonesOf.list,
+  claim: phonesOf.claim,
+  ownerOf: phonesOf.ownerOf,
+  add: phonesOf.add,
+  verify: phonesOf.verify,
+  makePrimary: phonesOf.makePrimary,
+  remove: phonesOf.remove,
+}
+
+/** @returns null when there is no such user; deleted ones are shown as such */
+export async function get(id: string): Promise<UserSummary | null> {
+  const row = isId(id) ? await store.readUser(id) : null
+  return row && toSummary(row)
+}
+
+/**
+ * The user an address leads to: whose verified address it is, else the pending user whose primary it
+ * is. Anything that is not one plain mailbox leads to nobody, after the same work.
+ */
+export async function find({ email }: { email: string }): Promise<UserSummary | null> {
+  const address = normalizeEmail(email)
+  const row = await store.readUserByAddress(address.ok ? address.value : '')
+  return row && toSummary(row)
+}
+
+/** A picture by its key, for the route that serves it. */
+export async function avatar(key: string): Promise<{ bytes: Buffer; mimeType: string } | null> {
+  if (typeof key !== 'string' || !/^[\w-]{43}$/.test(key)) return null
+  const row = await store.readAvatar(key)
+  return row && { bytes: row.bytes, mimeType: row.mime_type }
+}

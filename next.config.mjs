@@ -1,0 +1,30 @@
+/** @type {import('next').NextConfig} */
+const config = {
+  poweredByHeader: false,
+  reactStrictMode: true,
+  productionBrowserSourceMaps: false,
+  // Packages of the rooms, should a page ever reach one: one copy, from node_modules, never bundled.
+  serverExternalPackages: [
+    '@node-rs/argon2',
+    '@prisma/adapter-pg',
+    '@prisma/client',
+    'graphile-worker',
+    'ioredis',
+    'nodemailer',
+    'oidc-provider',
+    'pg',
+    'pino',
+    'sharp',
+  ],
+  // No page uses it, and left on it scales pictures for anybody and keeps every spelling of an address on disk.
+  images: { unoptimized: true },
+  experimental: {
+    serverActions: { bodySizeLimit: '6mb' },
+  },
+  // What next-intl's own plugin does; it looks for a variable that this Next no longer sets.
+  turbopack: { resolveAlias: { 'next-intl/config': './app/_lib/intl.ts' } },
+  // `npm test` checks all types; a first start has no development packages to check the tests' types with.
+  typescript: { ignoreBuildErrors: true },
+}
+
+export default config
