@@ -1,10 +1,10 @@
 /** The processes of a run, all of them ours: started, asked, and ended whatever happens. */
 import { fork, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Redis } from 'ioredis'
+import { freePort } from '../scripts/free-port.mjs'
 import { removeData } from '../scripts/remove-data.mjs'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
@@ -49,16 +49,6 @@ export function newFolder() {
   folders.add(folder)
   return folder
 }
-
-const freePort = () =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
 
 /** Starts one of bench/'s own programs; they end with the channel to this process. */
 export function start(file, env = {}) {

@@ -5,9 +5,10 @@
  */
 import { expect, test } from '@playwright/test'
 import pg from 'pg'
+import { freePort } from '../scripts/free-port.mjs'
 import { latestMail } from './mailbox'
 import { newPerson } from './people'
-import { freePort, launchPortal, type Portal } from './portal'
+import { launchPortal, type Portal } from './portal'
 import { postgresProcesses, RedisProcess } from './processes'
 import { askToken, type Tokens, tokensFor } from './tokens'
 import { type Answer, Visitor } from './visitor'

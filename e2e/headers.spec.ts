@@ -6,9 +6,10 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from '@playwright/test'
+import { freePort } from '../scripts/free-port.mjs'
 import { builtRoutes, serverActions } from './actions'
 import { newPerson } from './people'
-import { freePort, launchPortal, type Portal } from './portal'
+import { launchPortal, type Portal } from './portal'
 import { type Answer, sendRaw, shared, Visitor } from './visitor'
 
 const ROOT = path.resolve(import.meta.dirname, '..')

@@ -1,9 +1,9 @@
 /** A built portal as a process of its own: on free ports, with its own data, ended when told to. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { freePort } from '../scripts/free-port.mjs'
 import { removeData } from '../scripts/remove-data.mjs'
 
 export interface Portal {
@@ -25,16 +25,6 @@ export interface Portal {
    */
   stop(expected?: RegExp): Promise<void>
 }
-
-export const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 
 /** The first of several answers of its kind may take a build. */
 export async function until(url: string): Promise<void> {

@@ -17,10 +17,10 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { freePort } from './free-port.mjs'
 import { removeData } from './remove-data.mjs'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
@@ -56,14 +56,6 @@ after(() => {
   for (const place of places) rmSync(place, { recursive: true, force: true })
   rmSync(home, { recursive: true, force: true })
 })
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address()
-      probe.close(() => resolve(port))
-    })
-  })
 
 const port = await freePort()
 const demoPort = await freePort()

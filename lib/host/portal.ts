@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { format } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import next from 'next'
+import { freePort } from '../../scripts/free-port.mjs'
 import { closeDb } from '../base/db'
 import { ConfigError, env, reloadEnv } from '../base/env'
 import { startSweeping } from '../base/limits'
@@ -19,7 +20,7 @@ import type { DemoFacts } from './demo'
 import { watchHealth } from './health'
 import { lockHolder } from './lock'
 import { addresses, assertFree, type Listening, listen, selfOrigin } from './ports'
-import { freePort, pause } from './processes'
+import { pause } from './processes'
 import { ROOT } from './root'
 import { refuseUnsafeDefaults } from './safety'
 import { createHost } from './server'
@@ -159,8 +160,8 @@ async function quietly<T>(fn: () => Promise<T>): Promise<T> {
 /** Port 0 asks for any free one; the origin, unless given, is then made of the one found. */
 async function settlePorts(): Promise<void> {
   const { port, demoPort } = env()
-  if (port === 0) process.env.PORT = String(await freePort())
-  if (demoPort === 0) process.env.DEMO_PORT = String(await freePort())
+  if (port === 0) process.env.PORT = String(await freePort([demoPort]))
+  if (demoPort === 0) process.env.DEMO_PORT = String(await freePort([port]))
   reloadEnv()
 }
 

@@ -3,9 +3,9 @@ import { createServer, get } from 'node:http'
 import { createServer as createSocketServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { afterEach, describe, expect, test } from 'vitest'
+import { freePort } from '../../scripts/free-port.mjs'
 import { readEnv } from '../base/env'
 import { addresses, assertFree, type Listening, listen, selfOrigin } from './ports'
-import { freePort } from './processes'
 
 const open: { close(): void }[] = []
 afterEach(() => {

@@ -1,7 +1,8 @@
 /** Where the portal listens: on which addresses, and words for what can go wrong there. */
 import { createServer, type Server } from 'node:http'
 import { createServer as createSocketServer, isIPv6, type Server as SocketServer } from 'node:net'
-import type { Env } from '../base/env'
+import { freePort } from '../../scripts/free-port.mjs'
+import { type Env, env } from '../base/env'
 import { BootError, errorCode } from './boot-error'
 
 /** Every interface: without a host Node takes IPv6 and IPv4 together. */
@@ -98,6 +99,9 @@ export async function listen(
     throw trouble(error, port, setting, address)
   }
 }
+
+/** A port for a store of ours: free, and not one that the portal listens on a moment later. */
+export const storePort = (): Promise<number> => freePort([env().port, env().demoPort])
 
 /** Finds out early, before anything is started, whether a port can be had. */
 export async function assertFree(port: number, setting: string, at: Address[]): Promise<void> {

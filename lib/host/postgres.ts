@@ -19,10 +19,11 @@ import {
 import path from 'node:path'
 import pg from 'pg'
 import { BootError, errorCode } from './boot-error'
+import { storePort } from './ports'
 import { type PostgresFiles, postgresFiles } from './postgres-files'
 import { ServerLog } from './postgres-log'
 import { forgetUnreaped, pidFile, serverOf, stopServer } from './postgres-process'
-import { freePort, isAlive, isStill, type Process, pause, plainEnv, startMark } from './processes'
+import { isAlive, isStill, type Process, pause, plainEnv, startMark } from './processes'
 
 const ROLE = 'gatehouse'
 const READY_WITHIN_MS = 120_000
@@ -241,7 +242,7 @@ async function goneByPolling(server: Process): Promise<void> {
 
 async function launch(files: Cluster, log: ServerLog, wantedPort?: number): Promise<Server> {
   for (let attempt = 1; ; attempt++) {
-    const port = wantedPort ?? (await freePort())
+    const port = wantedPort ?? (await storePort())
     const from = log.size()
     const fd = log.open()
     const child = spawn(files.postgres, args(files, port), {

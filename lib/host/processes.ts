@@ -1,7 +1,6 @@
 /** Facts about other processes: is this one still the one we knew, and who may run what. */
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
-import { createServer } from 'node:net'
 
 /** Fields of /proc/<pid>/stat after the command name; null off Linux or when the process is gone. */
 function procStat(pid: number): string[] | null {
@@ -108,18 +107,6 @@ export function firstUser(...names: string[]): Ids | null {
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0
-
-/** A loopback TCP port that is free now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
-}
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 

@@ -8,9 +8,9 @@ import { randomBytes } from 'node:crypto'
 import { accessSync, constants } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import path from 'node:path'
+import { storePort } from './ports'
 import {
   firstUser,
-  freePort,
   isRoot,
   isStill,
   type Process,
@@ -79,7 +79,7 @@ interface Server extends Process {
 /** Its configuration goes in by stdin, so that the password is in no command line and no file. */
 async function launch(program: string, at?: { port: number; password: string }): Promise<Server> {
   for (let attempt = 1; ; attempt++) {
-    const port = at?.port ?? (await freePort())
+    const port = at?.port ?? (await storePort())
     const password = at?.password ?? randomBytes(24).toString('base64url')
     const ids = isRoot() ? firstUser('redis', 'nobody') : null
     const child = spawn(program, ['-'], {

@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../scripts/free-port.mjs'
 import * as sessions from '../sessions'
 import { useStores } from '../testing'
 import * as oidc from './index'
@@ -18,18 +19,14 @@ beforeAll(async () => {
   user = await newUser(stores.sql)
   const file = path.resolve(import.meta.dirname, '../../e2e/relying-app/app.mjs')
   const { startRelyingApp } = await import(pathToFileURL(file).href)
-  // The port is known before the client is: the app asks the portal only when someone signs in.
-  const client: { clientId: string; clientSecret?: string } = { clientId: 'demo', clientSecret: '' }
-  const probe = await startRelyingApp({ issuer: portal.issuer, ...client, port: 0 })
-  const { port } = new URL(probe.url)
-  await probe.close()
+  const port = await freePort()
   const made = await oidc.clients.add({
     name: 'Demo app',
     redirectUris: [`http://localhost:${port}/callback`],
     postLogoutRedirectUris: [`http://localhost:${port}/`],
   })
   if (!made.ok) throw new Error(made.refusal.code)
-  app = await startRelyingApp({ issuer: portal.issuer, ...made.value, port: Number(port) })
+  app = await startRelyingApp({ issuer: portal.issuer, ...made.value, port })
   return async () => {
     await app.close()
     await portal.stop()
