@@ -5,6 +5,7 @@
  */
 import deAccount from './de/account.json'
 import deCrash from './de/crash.json'
+import deFactors from './de/factors.json'
 import deHost from './de/host.json'
 import deLogin from './de/login.json'
 import deMail from './de/mail.json'
@@ -14,6 +15,7 @@ import deSms from './de/sms.json'
 import deUi from './de/ui.json'
 import account from './en/account.json'
 import crash from './en/crash.json'
+import factors from './en/factors.json'
 import host from './en/host.json'
 import login from './en/login.json'
 import mail from './en/mail.json'
@@ -22,13 +24,14 @@ import refusals from './en/refusals.json'
 import sms from './en/sms.json'
 import ui from './en/ui.json'
 
-const en = { account, crash, host, login, mail, recovery, refusals, sms, ui }
+const en = { account, crash, factors, host, login, mail, recovery, refusals, sms, ui }
 
 export type Messages = typeof en
 
 const de = {
   account: deAccount,
   crash: deCrash,
+  factors: deFactors,
   host: deHost,
   login: deLogin,
   mail: deMail,
