@@ -7,6 +7,7 @@
  *   are published after the commit, with { userId, at }.
  */
 import 'server-only'
+import type { Tx } from '../base/db'
 import { normalizeEmail } from './address'
 import * as directory from './directory'
 import * as emailsOf from './emails'
@@ -80,6 +81,20 @@ export async function find({ email }: { email: string }): Promise<UserSummary | 
   const row = await store.readUserByAddress(address.ok ? address.value : '')
   return row && toSummary(row)
 }
+
+/**
+ * Lets one change of what a person signs in with happen at a time, until `tx` ends. Take it first.
+ * @returns false when there is no such user
+ */
+export const lock = async (tx: Tx, userId: string): Promise<boolean> =>
+  isId(userId) && (await store.lockUser(tx, userId)) !== null
+
+/**
+ * The WebAuthn user handle: what a passkey carries instead of personal data (WebAuthn section 14.6.1).
+ * @returns null when there is no such user
+ */
+export const handle = async (userId: string): Promise<Uint8Array<ArrayBuffer> | null> =>
+  isId(userId) ? await store.readHandle(userId) : null
 
 /** A picture by its key, for the route that serves it. */
 export async function avatar(key: string): Promise<{ bytes: Buffer; mimeType: string } | null> {
