@@ -7,8 +7,10 @@ import { isIP } from 'node:net'
 import path from 'node:path'
 import proxyaddr from 'proxy-addr'
 import { z } from 'zod'
+import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 
+export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
 export type { SmsSettings } from './env-sms'
 
 const origin = z.string().transform((value, ctx) => {
@@ -111,6 +113,7 @@ const schema = z.object({
   ACCESS_TOKEN_MINUTES: count(15, 1, 1440),
   ID_TOKEN_MINUTES: count(60, 1, 1440),
   REFRESH_TOKEN_DAYS: count(30, 1, 3650),
+  ...factorsShape,
   PASSWORD_MIN_LENGTH: count(10, 8, 64),
   PASSWORD_HIBP: flag.default(false),
   PASSWORD_HIBP_URL: storeUrl('https:', 'http:').default('https://api.pwnedpasswords.com'),
@@ -171,6 +174,9 @@ export interface Env {
   accessTokenSeconds: number
   idTokenSeconds: number
   refreshTokenSeconds: number
+  secondFactor: SecondFactorSettings
+  /** What may be a first proof; passkeys alone: whoever has none yet proves by a code sent by mail, and adds one. */
+  signInMethods: SignInMethod[]
   passwordMinLength: number
   /** Base URL of the k-anonymity range service, or null when switched off. */
   hibpUrl: string | null
@@ -251,6 +257,7 @@ export function readEnv(source: Source): Env {
   }
   const missing: string[] = []
   const sms = readSms(raw, (sentence) => missing.push(sentence))
+  const factors = readFactors(raw, (sentence) => missing.push(sentence))
   if (missing.length) throw new ConfigError(missing.join('\n'))
   return {
     nodeEnv: raw.NODE_ENV,
@@ -282,6 +289,7 @@ export function readEnv(source: Source): Env {
     accessTokenSeconds: raw.ACCESS_TOKEN_MINUTES * 60,
     idTokenSeconds: raw.ID_TOKEN_MINUTES * 60,
     refreshTokenSeconds: raw.REFRESH_TOKEN_DAYS * 86_400,
+    ...factors,
     passwordMinLength: raw.PASSWORD_MIN_LENGTH,
     hibpUrl: raw.PASSWORD_HIBP ? raw.PASSWORD_HIBP_URL.replace(/\/$/, '') : null,
     argon2: { memoryKib: raw.ARGON2_MEMORY_KIB, passes: raw.ARGON2_PASSES },

@@ -538,6 +538,7 @@ describe('the session check', () => {
     method: 'password',
     amr: ['pwd'],
     acr: '1',
+    secondSkipped: false,
     authAt: 1_700_000_000_000,
     createdAt: 1_700_000_000_000,
     expiresAt: 1_700_009_000_000,

@@ -48,6 +48,8 @@ export async function change(
   const done = await inTx(async (tx) => {
     await store.lockAccount(tx, userId)
     const why = { reason: 'password_changed', caller }
+    // The account's row before the session's, as sign-in takes them: two at once never wait for each other.
+    await users.lock(tx, userId)
     const renewed = await sessions.renewIn(tx, session, caller)
     if (!renewed) return null
     await setPassword(tx, userId, hash.value, why)

@@ -8,8 +8,8 @@ import * as users from '../users'
 import * as store from './store'
 
 /**
- * Gives the user a new password in `tx`: links that reset the old one and a recovery under way are void,
- * and a lock-down is over.
+ * Gives the user a new password in `tx`: links that reset the old one and a recovery under way are void, no
+ * browser is trusted any more, sign-ins by the old one that are under way lead nowhere, and a lock-down is over.
  */
 export async function setPassword(
   tx: Tx,
@@ -17,6 +17,7 @@ export async function setPassword(
   hash: string,
   why: { reason: string; caller: Caller },
 ): Promise<void> {
+  await sessions.forgetTrust(tx, userId)
   await factors.password.set(tx, userId, hash, why.caller)
   await factors.links.voidAll(tx, userId, ['password_reset', 'recovery_veto'])
   if ((await store.endRunning(tx, userId)) > 0) {

@@ -1,13 +1,15 @@
 /**
- * The three cookies of the house and nothing else about them:
+ * The cookies of the house and nothing else about them:
  * `gatehouse.session` names a session row and its generation, sealed; `gatehouse.device` remembers a
- * browser between sign-ins; `gatehouse.browser` binds login attempts to the browser that began them.
+ * browser between sign-ins; `gatehouse.trust` spares a known browser the second step; `gatehouse.browser`
+ * binds login attempts to the browser that began them; `gatehouse.later` keeps that somebody there wants
+ * no offer to set something up for now.
  * On https all carry `__Host-` (ASVS 3.3).
  */
 import { env } from '../base/env'
 import { open, seal } from '../base/secrets'
 
-type CookieName = 'session' | 'device' | 'browser'
+type CookieName = 'session' | 'device' | 'trust' | 'browser' | 'later'
 
 export const cookieName = (name: CookieName): string => `${env().https ? '__Host-' : ''}gatehouse.${name}`
 

@@ -12,6 +12,11 @@ export interface SessionFacts {
   /** RFC 8176 names of what was proven. */
   amr: string[]
   acr: string
+  /**
+   * Less was proven than the person has set up: by way of a trusted browser, or because a factor was added
+   * elsewhere since. Such a session is good for looking around and never fresh.
+   */
+  secondSkipped: boolean
   authAt: number
   createdAt: number
   expiresAt: number
@@ -31,13 +36,16 @@ export interface Proof {
   amr: string[]
   /** Milliseconds since the epoch. */
   at: number
+  /** Which of several: a passkey's or an authenticator's id. One thing is one factor, however often it is shown. */
+  credential?: string
 }
 
 /** Sensitive changes ask for a proof no older than this (ASVS 7.5.1). */
 export const FRESH_MS = 10 * 60_000
 
-/** True while the last proof in this browser is recent enough for a sensitive change. */
-export const isFresh = (facts: SessionFacts, nowMs: number): boolean => nowMs - facts.authAt < FRESH_MS
+/** True while all that the person has set up was proven in this browser, recently enough for a sensitive change. */
+export const isFresh = (facts: SessionFacts, nowMs: number): boolean =>
+  !facts.secondSkipped && nowMs - facts.authAt < FRESH_MS
 
 /** True until the absolute or the idle end (ASVS 7.3.1, 7.3.2). Judged at use, never by a clean-up. */
 export const notExpired = (facts: SessionFacts, nowMs: number): boolean =>

@@ -33,9 +33,10 @@ import * as store from './store'
 
 export { authOptions } from './auth-options'
 export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
-export type { Cursor, DeviceRow, RevokeWhere, SessionRow } from './store'
+export type { Cursor, DeviceRow, RevokeWhere, SessionRow, Versions } from './store'
 
 const DEVICE_COOKIE_SECONDS = 400 * 86_400
+const LATER_SECONDS = 30 * 86_400
 const ACTIVITY_GRAIN_MS = 60_000
 const ACTIVITY_FLUSH_MS = 10_000
 
@@ -111,7 +112,7 @@ async function load(sid: string, options: { fromRow?: boolean } = {}): Promise<S
   return store.readFacts(sid)
 }
 
-/** True while the person proved who they are within the last ten minutes, in this browser. */
+/** True while the person proved all they have set up within the last ten minutes, in this browser. */
 export const isFresh = (facts: SessionFacts): boolean => freshAt(facts, nowMs())
 
 /**
@@ -167,7 +168,11 @@ export interface Opened {
  * the same browser renews the session there: new cookie, the old one dead, tokens of apps live on.
  * Another user's session in this browser ends.
  * @param input.previous the session this browser has now, if any
- * @returns refusal `account_disabled` when the user may not sign in
+ * @param input.secondSkipped less was proven than the person has set up (a trusted browser)
+ * @param input.trust this browser may skip the second step from now on, for TRUSTED_DEVICE_DAYS
+ * @param input.versions the user's as they were when the first proof was judged
+ * @returns refusal `account_disabled` when the user may not sign in; `account_changed` when the password,
+ *   a factor or the sessions were changed since the first proof
  */
 export async function open(input: {
   userId: string
@@ -175,12 +180,17 @@ export async function open(input: {
   proofs: Proof[]
   caller: Caller
   previous?: SessionFacts | null
+  secondSkipped?: boolean
+  trust?: boolean
+  versions?: store.Versions | null
 }): Promise<Result<Opened>> {
   const { userId, method, proofs, caller, previous } = input
   const at = new Date(nowMs())
   const known = deviceCookie(caller.cookies)
   const deviceToken = known ?? randomToken()
-  const { sessionIdleSeconds, sessionMaxSeconds } = env()
+  const { sessionIdleSeconds, sessionMaxSeconds, secondFactor } = env()
+  const trustSeconds = input.trust ? secondFactor.trustedDays * 86_400 : 0
+  const trustToken = trustSeconds > 0 ? randomToken() : null
   const session: store.NewSession = {
     sid: uuid(),
     userId,
@@ -195,7 +205,13 @@ export async function open(input: {
     agent: describeAgent(caller.userAgent),
     userAgent: caller.userAgent,
     ip: caller.ip,
+    secondSkipped: input.secondSkipped ?? false,
+    trust: trustToken
+      ? { hash: sha256(trustToken), until: new Date(at.getTime() + trustSeconds * 1000) }
+      : null,
+    versions: input.versions ?? null,
   }
+  const trustCookie = trustToken ? [setCookie('trust', trustToken, trustSeconds)] : []
   const event = (type: 'session.opened' | 'session.renewed', sid: string) => ({
     type,
     userId,
@@ -213,16 +229,20 @@ export async function open(input: {
       const since = cache.mark()
       await tellRenewed(renewed)
       cache.store(renewed, since)
-      return ok({ facts: renewed, newDevice: false, setCookies: cookiesFor(renewed, known) })
+      return ok({
+        facts: renewed,
+        newDevice: false,
+        setCookies: [...cookiesFor(renewed, known), ...(known ? trustCookie : [])],
+      })
     }
   }
   const opened = await store.insertSession(session, event('session.opened', session.sid))
-  if (!opened) return refuse('account_disabled')
+  if (!opened) return refuse((await store.mayBeSignedIn(userId)) ? 'account_changed' : 'account_disabled')
   cache.store(opened.facts, cache.mark())
   if (previous && previous.userId !== userId)
     await revoke({ userId: previous.userId, sid: previous.sid }, { reason: 'replaced', caller })
   await publish(CHANNELS.sessionCreated, { userId, sessionId: session.sid, at: at.toISOString() })
-  return ok({ ...opened, setCookies: cookiesFor(opened.facts, deviceToken) })
+  return ok({ ...opened, setCookies: [...cookiesFor(opened.facts, deviceToken), ...trustCookie] })
 }
 
 /** @param deviceToken null where no device row would know it */
@@ -237,10 +257,14 @@ function cookiesFor(facts: SessionFacts, deviceToken: string | null): string[] {
 /** The Set-Cookie line that signs this browser out; the device stays known. */
 export const clearCookies = (): string[] => [setCookie('session', '', 0)]
 
-const deviceCookie = (cookies: Record<string, string>): string | null => {
-  const value = cookies[cookieName('device')]
-  return value && /^[\w-]{43}$/.test(value) ? value : null
+const TOKEN = /^[\w-]{43}$/
+
+const tokenIn = (cookies: Record<string, string>, name: 'device' | 'trust' | 'browser'): string | null => {
+  const value = cookies[cookieName(name)]
+  return value && TOKEN.test(value) ? value : null
 }
+
+const deviceCookie = (cookies: Record<string, string>): string | null => tokenIn(cookies, 'device')
 
 /** Nobody's id: asking about it costs what asking about anybody's does. */
 const NOBODY = '00000000-0000-0000-0000-000000000000'
@@ -260,13 +284,61 @@ export async function knownDevice(
   return (await store.deviceKnown(userId ?? NOBODY, hash)) ? hash : null
 }
 
+// ── trusted browsers, and what they spare ────────────────────────────────────
+
+/**
+ * The id of the device if this user trusts this browser now: both cookies, the row, the time and the
+ * operator must agree.
+ */
+export async function trustedDevice(userId: string, cookies: Record<string, string>): Promise<string | null> {
+  const [device, trust] = [deviceCookie(cookies), tokenIn(cookies, 'trust')]
+  if (!device || !trust || env().secondFactor.trustedDays === 0) return null
+  return store.readTrusted(userId, sha256(device), sha256(trust))
+}
+
+/**
+ * After any change of what the person signs in with, in `tx`: no browser is trusted any more, and sign-ins
+ * under way begin anew.
+ */
+export const forgetTrust = (tx: Tx, userId: string): Promise<void> => store.voidTrust(tx, userId)
+
+/** Stops trusting one browser, in `tx`. False when it was not trusted, or is not this user's. */
+export async function revokeTrust(tx: Tx, userId: string, deviceId: string): Promise<boolean> {
+  return /^[0-9a-f-]{36}$/.test(deviceId) && (await store.clearTrustOf(tx, userId, deviceId))
+}
+
+/** What moves with such changes, read under a lock on the user that `tx` holds to its end; null for nobody. */
+export const versionsIn = (tx: Tx, userId: string): Promise<store.Versions | null> =>
+  store.readVersions(tx, userId)
+
+/**
+ * After a factor was added, in `tx` (from `inTx`): other sessions have proven less than the person has now,
+ * and are not fresh until they prove it.
+ * @param exceptSid the session of whoever proved it just now; null for all
+ */
+export async function demandStepUp(tx: Tx, userId: string, exceptSid: string | null): Promise<void> {
+  const sids = await store.markSkipped(tx, userId, exceptSid)
+  store.onCommit(tx, async () => {
+    for (const sid of sids) {
+      cache.drop(sid)
+      await tell(sid, async () => {
+        await store.forgetFacts(sid)
+        await publish(CHANNELS.cacheDrop, { kind: 'session', id: sid })
+      })
+    }
+  })
+}
+
+/** Whether somebody in this browser wants no offer for now. */
+export const wantsLater = (cookies: Record<string, string>): boolean => cookies[cookieName('later')] === '1'
+
+/** The Set-Cookie line that puts offers off for thirty days in this browser. */
+export const laterCookie = (): string => setCookie('later', '1', LATER_SECONDS)
+
 // ── the browser's own cookie ─────────────────────────────────────────────────
 
 /** The secret that binds login attempts to this browser, or null when it has none. */
-export const browserToken = (cookies: Record<string, string>): string | null => {
-  const value = cookies[cookieName('browser')]
-  return value && /^[\w-]{43}$/.test(value) ? value : null
-}
+export const browserToken = (cookies: Record<string, string>): string | null => tokenIn(cookies, 'browser')
 
 /** A new browser secret and its Set-Cookie line (one day). */
 export function newBrowserToken(): { token: string; setCookie: string } {

@@ -11,7 +11,7 @@ import { KEYS, key } from '../base/keys'
 import { redis, withRedis } from '../base/redis'
 import type { Proof, SessionFacts } from './facts'
 
-const FACTS = `s.id AS sid, s.generation, s.user_id, s.session_version, s.method, s.amr, s.acr, s.auth_at,
+const FACTS = `s.id AS sid, s.generation, s.user_id, s.session_version, s.method, s.amr, s.acr, s.second_skipped, s.auth_at,
   s.created_at, s.expires_at, s.idle_seconds, s.last_active_at, s.device_id, u.default_role,
   ARRAY(SELECT r.role_name FROM user_roles r WHERE r.user_id = s.user_id ORDER BY r.role_name) AS roles`
 
@@ -23,6 +23,7 @@ interface FactsRow {
   method: string
   amr: string[]
   acr: string
+  second_skipped: boolean
   auth_at: Date
   created_at: Date
   expires_at: Date
@@ -41,6 +42,7 @@ const toFacts = (row: FactsRow): SessionFacts => ({
   method: row.method,
   amr: row.amr,
   acr: row.acr,
+  secondSkipped: row.second_skipped,
   authAt: row.auth_at.getTime(),
   createdAt: row.created_at.getTime(),
   expiresAt: row.expires_at.getTime(),
@@ -76,29 +78,48 @@ export interface NewSession {
   agent: Agent
   userAgent: string
   ip: string
+  secondSkipped: boolean
+  /** Spares this browser the second step; null leaves it as it was. */
+  trust: { hash: string; until: Date } | null
+  /** The user's as they were when the first proof was judged; null asks for none. */
+  versions: Versions | null
 }
 
-/** Opens a session unless the user may no longer sign in (then null). One statement. */
+/** What moves when sessions, or what a person signs in with, must begin anew. */
+export interface Versions {
+  session: number
+  factor: number
+}
+
+/**
+ * Opens a session unless the user may no longer sign in, or an old password, a lock or a factor was
+ * changed since the first proof (then null). One statement.
+ */
 export async function insertSession(
   s: NewSession,
   event: EventInput,
 ): Promise<{ facts: SessionFacts; newDevice: boolean } | null> {
-  const events = eventSql(17, event, 's')
+  const events = eventSql(22, event, 's')
   const [row] = await sql<FactsRow & { new_device: boolean }>({
     name: 'session-open',
     text: `WITH u AS (
         UPDATE users SET last_login_at = $7, last_seen_at = $7 WHERE id = $2 AND status = 'active'
+          AND session_version = COALESCE($20, session_version) AND factor_version = COALESCE($21, factor_version)
         RETURNING id, session_version, default_role),
       d AS (
-        INSERT INTO devices AS d (user_id, token_hash, browser, os, kind, last_ip, created_at, last_seen_at)
-        SELECT u.id, $10, $11, $12, $13, $15::inet, $7, $7 FROM u
+        INSERT INTO devices AS d (user_id, token_hash, browser, os, kind, last_ip, created_at, last_seen_at,
+          trust_hash, trusted_until)
+        SELECT u.id, $10, $11, $12, $13, $15::inet, $7, $7, $18, $19 FROM u
         ON CONFLICT (user_id, token_hash) DO UPDATE SET browser = EXCLUDED.browser, os = EXCLUDED.os,
-          kind = EXCLUDED.kind, last_ip = EXCLUDED.last_ip, last_seen_at = EXCLUDED.last_seen_at
+          kind = EXCLUDED.kind, last_ip = EXCLUDED.last_ip, last_seen_at = EXCLUDED.last_seen_at,
+          trust_hash = COALESCE(EXCLUDED.trust_hash, d.trust_hash),
+          trusted_until = COALESCE(EXCLUDED.trusted_until, d.trusted_until)
         RETURNING d.id, (xmax = 0) AS new_device),
       s AS (
         INSERT INTO sessions (id, user_id, device_id, session_version, method, amr, acr, proofs, auth_at, user_agent,
-          browser, os, device_kind, ip, created_at, last_active_at, expires_at, idle_seconds)
-        SELECT $1, u.id, d.id, u.session_version, $3, $4, $5, $6::jsonb, $16, $14, $11, $12, $13, $15::inet, $7, $7, $8, $9
+          browser, os, device_kind, ip, created_at, last_active_at, expires_at, idle_seconds, second_skipped)
+        SELECT $1, u.id, d.id, u.session_version, $3, $4, $5, $6::jsonb, $16, $14, $11, $12, $13, $15::inet, $7, $7, $8,
+          $9, $17
         FROM u, d RETURNING *),
       e AS (${events.text})
       SELECT ${FACTS}, d.new_device FROM s JOIN u ON u.id = s.user_id CROSS JOIN d`,
@@ -119,6 +140,11 @@ export async function insertSession(
       s.userAgent,
       s.ip,
       new Date(Math.max(...s.proofs.map((proof) => proof.at))),
+      s.secondSkipped,
+      s.trust?.hash ?? null,
+      s.trust?.until ?? null,
+      s.versions?.session ?? null,
+      s.versions?.factor ?? null,
       ...events.values,
     ],
   })
@@ -127,17 +153,21 @@ export async function insertSession(
 
 /** Raises a live session's generation after a new proof in the same browser; null when it is no longer live. */
 export async function renewSession(s: NewSession, event: EventInput): Promise<SessionFacts | null> {
-  const events = eventSql(12, event, 's')
+  const events = eventSql(18, event, 's')
   const [row] = await sql<FactsRow>({
     name: 'session-renew',
     text: `WITH u AS (
         UPDATE users SET last_login_at = $7, last_seen_at = $7 WHERE id = $2 AND status = 'active'
+          AND session_version = COALESCE($15, session_version) AND factor_version = COALESCE($16, factor_version)
         RETURNING id, session_version, default_role),
       s AS (
         UPDATE sessions s SET generation = s.generation + 1, method = $3, amr = $4, acr = $5, proofs = $6::jsonb,
-          auth_at = $11, last_active_at = $7, expires_at = $8, idle_seconds = $9, ip = $10::inet
+          auth_at = $11, last_active_at = $7, expires_at = $8, idle_seconds = $9, ip = $10::inet, second_skipped = $12
         FROM u WHERE s.id = $1 AND s.user_id = u.id AND s.revoked_at IS NULL AND s.session_version = u.session_version
         RETURNING s.*),
+      d AS (
+        UPDATE devices d SET trust_hash = $13, trusted_until = $14
+        FROM s WHERE d.id = s.device_id AND d.token_hash = $17 AND $13::text IS NOT NULL),
       e AS (${events.text})
       SELECT ${FACTS} FROM s JOIN u ON u.id = s.user_id`,
     values: [
@@ -152,6 +182,12 @@ export async function renewSession(s: NewSession, event: EventInput): Promise<Se
       s.idleSeconds,
       s.ip,
       new Date(Math.max(...s.proofs.map((proof) => proof.at))),
+      s.secondSkipped,
+      s.trust?.hash ?? null,
+      s.trust?.until ?? null,
+      s.versions?.session ?? null,
+      s.versions?.factor ?? null,
+      s.deviceTokenHash,
       ...events.values,
     ],
   })
@@ -191,6 +227,7 @@ export async function markRevoked(tx: Tx, where: RevokeWhere, reason: string): P
   if (where.all) {
     // session_version is the epoch of sessions: raising it is how a session opened in the same instant dies too.
     await tx.$executeRaw`UPDATE users SET session_version = session_version + 1 WHERE id = ${where.userId}::uuid`
+    await clearTrust(tx, where.userId)
   }
   const rows = await tx.$queryRaw<{ id: string }[]>`
     UPDATE sessions SET revoked_at = ${at}, revoked_reason = ${reason}
@@ -198,6 +235,73 @@ export async function markRevoked(tx: Tx, where: RevokeWhere, reason: string): P
       AND (${where.sid ?? null}::uuid IS NULL OR id = ${where.sid ?? null}::uuid)
       AND (${where.deviceId ?? null}::uuid IS NULL OR device_id = ${where.deviceId ?? null}::uuid)
       AND (${where.exceptSid ?? null}::uuid IS NULL OR id <> ${where.exceptSid ?? null}::uuid)
+    RETURNING id::text`
+  return rows.map((row) => row.id)
+}
+
+/** Whether the user could be signed in at all: tells "switched off" from "changed meanwhile". */
+export async function mayBeSignedIn(userId: string): Promise<boolean> {
+  const rows = await sql({
+    name: 'session-user-active',
+    text: `SELECT 1 FROM users WHERE id = $1 AND status = 'active'`,
+    values: [userId],
+  })
+  return rows.length > 0
+}
+
+/**
+ * Raises the user's factor_version and forgets every trusted browser. The row of the user is locked first:
+ * a sign-in that would trust a browser at the same instant either came before and is undone here, or finds
+ * the new version and is refused.
+ */
+export async function voidTrust(tx: Tx, userId: string): Promise<void> {
+  await tx.$executeRaw`UPDATE users SET factor_version = factor_version + 1 WHERE id = ${userId}::uuid`
+  await clearTrust(tx, userId)
+}
+
+async function clearTrust(tx: Tx, userId: string): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE devices SET trusted_until = NULL, trust_hash = NULL
+    WHERE user_id = ${userId}::uuid AND trust_hash IS NOT NULL`
+}
+
+/** Forgets one trusted browser; false when it was none of this user's. */
+export async function clearTrustOf(tx: Tx, userId: string, deviceId: string): Promise<boolean> {
+  const count = await tx.$executeRaw`
+    UPDATE devices SET trusted_until = NULL, trust_hash = NULL
+    WHERE id = ${deviceId}::uuid AND user_id = ${userId}::uuid AND trust_hash IS NOT NULL`
+  return count > 0
+}
+
+/** The device that these two cookies' hashes name together while it is trusted; null for any other. */
+export async function readTrusted(
+  userId: string,
+  tokenHash: string,
+  trustHash: string,
+): Promise<string | null> {
+  const [row] = await sql<{ id: string }>({
+    name: 'device-trusted',
+    text: `SELECT id::text FROM devices
+           WHERE user_id = $1 AND token_hash = $2 AND trust_hash = $3 AND trusted_until > $4`,
+    values: [userId, tokenHash, trustHash, new Date(nowMs())],
+  })
+  return row?.id ?? null
+}
+
+/** The versions of a user as this transaction sees them. */
+export async function readVersions(tx: Tx, userId: string): Promise<Versions | null> {
+  const [row] = await tx.$queryRaw<Versions[]>`
+    SELECT session_version AS session, factor_version AS factor FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`
+  return row ?? null
+}
+
+/** Marks live sessions as having proven too little, and gives their ids. Waits for one that is just being opened. */
+export async function markSkipped(tx: Tx, userId: string, exceptSid: string | null): Promise<string[]> {
+  await tx.$queryRaw`SELECT 1 FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    UPDATE sessions SET second_skipped = true
+    WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND NOT second_skipped
+      AND (${exceptSid}::uuid IS NULL OR id <> ${exceptSid}::uuid)
     RETURNING id::text`
   return rows.map((row) => row.id)
 }
@@ -247,6 +351,13 @@ export async function bury(sids: string[]): Promise<void> {
   })
 }
 
+const FORGET = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
+
+/** Forgets the cached facts (not the tombstone) of one session. @throws StoresDown */
+export async function forgetFacts(sid: string): Promise<void> {
+  await withRedis((client) => client.eval(FORGET, 1, key('sessionValid', sid), TOMBSTONE))
+}
+
 /** Forgets cached facts (not tombstones) of a user's live sessions, so that the next check reads them anew. */
 export async function forgetFactsOf(userId: string): Promise<void> {
   const rows = await sql<{ id: string }>({
@@ -254,9 +365,8 @@ export async function forgetFactsOf(userId: string): Promise<void> {
     text: 'SELECT id::text FROM sessions WHERE user_id = $1 AND revoked_at IS NULL',
     values: [userId],
   })
-  const script = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
   const pipeline = redis().pipeline()
-  for (const row of rows) pipeline.eval(script, 1, key('sessionValid', row.id), TOMBSTONE)
+  for (const row of rows) pipeline.eval(FORGET, 1, key('sessionValid', row.id), TOMBSTONE)
   await pipeline.exec()
 }
 
@@ -331,10 +441,12 @@ export interface DeviceRow {
   lastIp: string | null
   createdAt: Date
   lastSeenAt: Date
+  /** Until then this browser skips the second step; null when it does not. */
+  trustedUntil: Date | null
 }
 
 export async function listDevices(userId: string, limit: number): Promise<DeviceRow[]> {
-  return prisma().device.findMany({
+  const rows = await prisma().device.findMany({
     where: { userId },
     orderBy: { lastSeenAt: 'desc' },
     take: limit,
@@ -347,8 +459,14 @@ export async function listDevices(userId: string, limit: number): Promise<Device
       lastIp: true,
       createdAt: true,
       lastSeenAt: true,
+      trustedUntil: true,
     },
   })
+  const at = nowMs()
+  return rows.map((row) => ({
+    ...row,
+    trustedUntil: row.trustedUntil && row.trustedUntil.getTime() > at ? row.trustedUntil : null,
+  }))
 }
 
 export async function deviceKnown(userId: string, tokenHash: string): Promise<boolean> {

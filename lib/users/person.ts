@@ -22,6 +22,8 @@ export interface UserSummary {
   /** All roles, the default one included, sorted. */
   roles: string[]
   sessionVersion: number
+  /** Moves with every change of what the person signs in with. */
+  factorVersion: number
   createdAt: Date
   lastLoginAt: Date | null
   disabledAt: Date | null
@@ -58,6 +60,7 @@ export function toSummary(row: SummaryRow): UserSummary {
     defaultRole: row.default_role,
     roles: rolesOf(row),
     sessionVersion: row.session_version,
+    factorVersion: row.factor_version,
     createdAt: row.created_at,
     lastLoginAt: row.last_login_at,
     disabledAt: row.disabled_at,

@@ -15,6 +15,7 @@ export interface SummaryRow {
   locale: string
   default_role: string
   session_version: number
+  factor_version: number
   created_at: Date
   updated_at: Date
   last_login_at: Date | null
@@ -34,7 +35,8 @@ export interface SummaryRow {
 }
 
 const SUMMARY = `
-  SELECT u.id, u.status, u.is_anonymous, u.locale, u.default_role, u.session_version, u.created_at,
+  SELECT u.id, u.status, u.is_anonymous, u.locale, u.default_role, u.session_version,
+         u.factor_version, u.created_at,
          GREATEST(u.updated_at, p.updated_at) AS updated_at, u.last_login_at, u.disabled_at,
          u.disabled_reason, u.locked_down_at, p.first_name, p.last_name, p.display_name, p.timezone,
          e.address, e.verified_at, t.number AS phone, t.verified_at AS phone_verified_at,
