@@ -20,13 +20,13 @@ export async function AuthShell({ product, logoUrl, homeHref = '/', footer, chil
     <div className="relative isolate flex min-h-dvh flex-col">
       <div className="glow" />
       <Arches />
-      <header className="flex justify-center px-4 pt-8 sm:pt-[9vh]">
+      <header className="flex justify-center px-4 pt-8 sm:pt-[9vh] print:hidden">
         <a href={homeHref} className="rounded-md" aria-label={t('home', { product })}>
           <Logo product={product} logoUrl={logoUrl} />
         </a>
       </header>
       <main className="mx-auto w-full max-w-[29rem] flex-1 px-4 pt-6 pb-10 sm:pt-8">{children}</main>
-      <footer className="flex flex-wrap items-center justify-center gap-x-6 gap-y-2 px-4 pb-6 text-sm text-ink-3">
+      <footer className="flex flex-wrap items-center justify-center gap-x-6 print:hidden gap-y-2 px-4 pb-6 text-sm text-ink-3">
         {footer}
         <LanguageSwitch />
       </footer>

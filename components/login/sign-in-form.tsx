@@ -7,14 +7,15 @@ import { PasswordInput } from '../ui/password-input'
 import { SubmitButton } from '../ui/submit-button'
 import { AccountChooserLine } from './account-chooser-line'
 import { AuthCard } from './auth-shell'
+import { CanPasskey } from './can-passkey'
 import { ClientLogo, type ClientView } from './client-logo'
 import { passwordParts } from './password-props'
 import { RefusalNotice, type RefusalView } from './words'
 
 interface Props {
   flow: string
-  /** Where the form posts: `flow`, `email`, `password`. */
-  action: string
+  /** Where the form posts: `flow`, `email`, `password`, `canPasskey`; null where passwords are switched off. */
+  action: string | null
   /** Where the same form posts for a code by mail instead of the password. */
   codeAction?: string | null
   /** The page that asks for a phone number instead. */
@@ -28,11 +29,16 @@ interface Props {
   /** The person is signed in and proves again who they are: the address stands fast. */
   reauthUser?: { email: string; otherHref: string } | null
   client?: ClientView | null
-  /** Above the form: the passkey button. */
+  /** The passkey's own form. */
   passkeySlot?: ReactNode
+  /** It comes before everything else: the best this person has, or the only way. */
+  passkeyFirst?: boolean
   /** Below the form: other ways in. */
   providersSlot?: ReactNode
 }
+
+const OR =
+  'flex items-center gap-3 text-sm text-ink-3 before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line'
 
 /** E-mail and password in one form, so that password managers fill both. Works without script. */
 export async function SignInForm({
@@ -47,6 +53,7 @@ export async function SignInForm({
   reauthUser,
   client,
   passkeySlot,
+  passkeyFirst = false,
   providersSlot,
 }: Props) {
   const [t, ui, parts] = await Promise.all([getTranslations('login'), getTranslations('ui'), passwordParts()])
@@ -57,7 +64,7 @@ export async function SignInForm({
       title={reauthUser ? t('sign_in.reauth_title') : t('sign_in.title')}
       lead={
         reauthUser
-          ? t('sign_in.reauth_text')
+          ? t(passkeyFirst ? 'sign_in.reauth_text_passkey' : 'sign_in.reauth_text')
           : client
             ? t('to_app', { app: client.name })
             : t('sign_in.subtitle')
@@ -75,71 +82,98 @@ export async function SignInForm({
     >
       {notice ? <RefusalNotice refusal={notice} /> : null}
       {reauthUser ? <AccountChooserLine email={reauthUser.email} switchHref={reauthUser.otherHref} /> : null}
-      {passkeySlot}
-      <form method="post" action={action} className="grid gap-5">
-        <input type="hidden" name="flow" value={flow} />
-        {reauthUser ? (
-          // Kept in the form, so that password managers know whose password it is.
-          <input type="email" name="email" value={reauthUser.email} autoComplete="username" readOnly hidden />
-        ) : (
-          <Field id="email" label={t('email')}>
-            <Input
-              {...described('email', {})}
-              aria-invalid={notice?.code === 'wrong_credentials' || notice?.field === 'email' || undefined}
+      {passkeyFirst && passkeySlot ? (
+        <>
+          {passkeySlot}
+          {action || codeAction ? <p className={`${OR} needs-script`}>{t('sign_in.or')}</p> : null}
+        </>
+      ) : null}
+      {action || codeAction ? (
+        <form id="sign-in" method="post" action={action ?? codeAction ?? undefined} className="grid gap-5">
+          <input type="hidden" name="flow" value={flow} />
+          <CanPasskey />
+          {reauthUser ? (
+            // Kept in the form, so that password managers know whose password it is.
+            <input
               type="email"
               name="email"
-              defaultValue={known}
-              autoComplete="username webauthn"
-              autoCapitalize="none"
-              spellCheck={false}
-              maxLength={254}
-              required
-              autoFocus={!known}
+              value={reauthUser.email}
+              autoComplete="username"
+              readOnly
+              hidden
             />
-          </Field>
-        )}
-        <Field id="password" label={t('password')}>
-          <PasswordInput
-            {...parts}
-            {...described('password', {})}
-            aria-invalid={notice?.code === 'wrong_credentials' || notice?.field === 'password' || undefined}
-            name="password"
-            autoComplete="current-password"
-            required
-            autoFocus={Boolean(known)}
-          />
-        </Field>
-        {/* Behind the password in the order of Tab: from the address the next stop is the password. */}
-        {forgotHref ? (
-          <a href={forgotHref} className="link -mt-2 justify-self-end text-sm">
-            {t('sign_in.forgot')}
-          </a>
-        ) : null}
-        <SubmitButton wide workingLabel={ui('working')}>
-          {reauthUser ? t('sign_in.reauth_submit') : t('sign_in.submit')}
-        </SubmitButton>
-        {codeAction ? (
+          ) : (
+            <Field id="email" label={t('email')}>
+              <Input
+                {...described('email', {})}
+                aria-invalid={notice?.code === 'wrong_credentials' || notice?.field === 'email' || undefined}
+                type="email"
+                name="email"
+                defaultValue={known}
+                autoComplete="username webauthn"
+                autoCapitalize="none"
+                spellCheck={false}
+                maxLength={254}
+                required
+                autoFocus={!known && !passkeyFirst}
+              />
+            </Field>
+          )}
+          {action ? (
+            <Field id="password" label={t('password')}>
+              <PasswordInput
+                {...parts}
+                {...described('password', {})}
+                aria-invalid={
+                  notice?.code === 'wrong_credentials' || notice?.field === 'password' || undefined
+                }
+                name="password"
+                autoComplete="current-password"
+                required
+                autoFocus={Boolean(known) && !passkeyFirst}
+              />
+            </Field>
+          ) : null}
+          {/* Behind the password in the order of Tab: from the address the next stop is the password. */}
+          {action && forgotHref ? (
+            <a href={forgotHref} className="link -mt-2 justify-self-end text-sm">
+              {t('sign_in.forgot')}
+            </a>
+          ) : null}
           <SubmitButton
             wide
-            look="secondary"
-            formAction={codeAction}
-            formNoValidate
+            look={passkeyFirst && passkeySlot ? 'secondary' : 'primary'}
             workingLabel={ui('working')}
           >
-            {t('sign_in.email_code')}
+            {!action
+              ? t('sign_in.email_code_only')
+              : reauthUser
+                ? t('sign_in.reauth_submit')
+                : t('sign_in.submit')}
           </SubmitButton>
-        ) : null}
-        {phoneHref ? (
-          <LinkButton wide look="secondary" href={phoneHref}>
-            {t('sign_in.phone')}
-          </LinkButton>
-        ) : null}
-      </form>
+        </form>
+      ) : null}
+      {passkeyFirst ? null : passkeySlot}
+      {action && codeAction ? (
+        <SubmitButton
+          form="sign-in"
+          wide
+          look="secondary"
+          formAction={codeAction}
+          formNoValidate
+          workingLabel={ui('working')}
+        >
+          {t('sign_in.email_code')}
+        </SubmitButton>
+      ) : null}
+      {phoneHref ? (
+        <LinkButton wide look="secondary" href={phoneHref}>
+          {t('sign_in.phone')}
+        </LinkButton>
+      ) : null}
       {providersSlot ? (
         <>
-          <p className="flex items-center gap-3 text-sm text-ink-3 before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
-            {t('sign_in.or')}
-          </p>
+          <p className={OR}>{t('sign_in.or')}</p>
           {providersSlot}
         </>
       ) : null}

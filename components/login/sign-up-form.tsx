@@ -1,6 +1,8 @@
 import { getTranslations } from 'next-intl/server'
 import type { ReactNode } from 'react'
+import { FACTOR_ICONS } from '../factors/icons'
 import { described, Field } from '../ui/field'
+import { Icon } from '../ui/icon'
 import { Input } from '../ui/input'
 import { NewPassword } from '../ui/new-password'
 import { SubmitButton } from '../ui/submit-button'
@@ -13,8 +15,12 @@ export type SignUpField = 'firstName' | 'lastName' | 'email' | 'password'
 
 interface Props {
   flow: string
-  /** Where the form posts: `flow`, `firstName`, `lastName`, `email`, `password`. */
+  /** Where the form posts: `flow`, `way`, `firstName`, `lastName`, `email`, and with a password `password`. */
   action: string
+  /** With a passkey there is no password at all. */
+  way: 'password' | 'passkey'
+  /** The page with the other way chosen; null where there is none. */
+  otherWayHref?: string | null
   values?: Partial<Record<Exclude<SignUpField, 'password'>, string>>
   /** Refusals of single fields. */
   errors?: Partial<Record<SignUpField, RefusalView>>
@@ -28,9 +34,9 @@ interface Props {
   providersSlot?: ReactNode
 }
 
-/** A new account: name, address, password. The password's strength is told in words while typing. */
+/** A new account: name, address, and a password (its strength is told in words while typing) or a passkey later. */
 export async function SignUpForm(props: Props) {
-  const { flow, action, values = {}, errors = {}, notice, passwordMinLength, signInHref, client } = props
+  const { flow, action, values = {}, errors = {}, notice, passwordMinLength, signInHref, client, way } = props
   const [t, ui, password] = await Promise.all([
     getTranslations('login'),
     getTranslations('ui'),
@@ -67,6 +73,7 @@ export async function SignUpForm(props: Props) {
       {props.providersSlot}
       <form method="post" action={action} className="grid gap-5">
         <input type="hidden" name="flow" value={flow} />
+        <input type="hidden" name="way" value={way} />
         <div className="grid gap-5 sm:grid-cols-2 sm:gap-4">
           <Field id="first-name" label={t('sign_up.first_name')} error={said.firstName}>
             <Input
@@ -104,19 +111,31 @@ export async function SignUpForm(props: Props) {
             autoFocus={firstWrong === 'email'}
           />
         </Field>
-        <Field id="password" label={t('password')} error={said.password} hint={password.hint}>
-          <NewPassword
-            {...password.parts}
-            {...described('password', { error: said.password, hint: true })}
-            name="password"
-            required
-            autoFocus={firstWrong === 'password'}
-          />
-        </Field>
+        {way === 'password' ? (
+          <Field id="password" label={t('password')} error={said.password} hint={password.hint}>
+            <NewPassword
+              {...password.parts}
+              {...described('password', { error: said.password, hint: true })}
+              name="password"
+              required
+              autoFocus={firstWrong === 'password'}
+            />
+          </Field>
+        ) : (
+          <p className="flex gap-3 text-[0.9375rem] text-ink-2">
+            <Icon of={FACTOR_ICONS.passkey} className="mt-0.5 size-6 text-brand-ink" />
+            <span>{t('sign_up.passkey_text')}</span>
+          </p>
+        )}
         {props.termsSlot}
         <SubmitButton wide workingLabel={ui('working')}>
-          {t('sign_up.submit')}
+          {t(way === 'passkey' ? 'sign_up.submit_passkey' : 'sign_up.submit')}
         </SubmitButton>
+        {props.otherWayHref ? (
+          <a href={props.otherWayHref} className="link needs-script justify-self-center text-[0.9375rem]">
+            {t(way === 'passkey' ? 'sign_up.with_password' : 'sign_up.with_passkey')}
+          </a>
+        ) : null}
       </form>
     </AuthCard>
   )

@@ -7,6 +7,7 @@ import { Notice } from '../ui/notice'
 import { OtpInput } from '../ui/otp-input'
 import { SubmitButton } from '../ui/submit-button'
 import { AuthCard } from './auth-shell'
+import { CanPasskey } from './can-passkey'
 import { ResendButton } from './resend-button'
 import { SmsTrouble } from './sms-trouble'
 import { type RefusalView, refusalText, utcTime } from './words'
@@ -120,6 +121,7 @@ export async function VerifyForm(props: Props) {
       ) : null}
       <form method="post" action={action} className="grid gap-5">
         <input type="hidden" name="flow" value={flow} />
+        <CanPasskey />
         <div className="grid gap-2">
           <label htmlFor="code" className="text-[0.9375rem] font-medium">
             {t('verify.code')}

@@ -5,6 +5,7 @@ import { check, circleExclamationPoint, copy, mailCheck, monitorSmartphone } fro
 import { Notice } from '../ui/notice'
 import { SubmitButton } from '../ui/submit-button'
 import { AuthCard } from './auth-shell'
+import { CanPasskey } from './can-passkey'
 import { RefusalNotice, type RefusalView } from './words'
 
 type Props =
@@ -81,6 +82,7 @@ export async function VerifyLink(props: Props) {
       <form method="post" action={props.action} className="grid gap-5">
         <input type="hidden" name="flow" value={props.flow} />
         <input type="hidden" name="code" value={props.code} />
+        <CanPasskey />
         <SubmitButton wide workingLabel={ui('working')}>
           {t(props.signsIn ? 'link.sign_in_submit' : 'link.same_submit')}
         </SubmitButton>

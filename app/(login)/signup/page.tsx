@@ -28,6 +28,7 @@ export default async function SignUpPage({ searchParams }: { searchParams: Query
     <SignUpForm
       flow={flow}
       action="/signup/submit"
+      way="password"
       values={view.typed}
       errors={field && notice ? { [field]: notice } : {}}
       notice={field ? null : notice}
