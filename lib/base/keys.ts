@@ -77,6 +77,14 @@ export const KEYS = {
     holds: 'HMAC of the newest code sent to a number that is being confirmed, wrong tries so far',
     ifLost: 'the person asks for a new code',
   },
+  pendingRegistration: {
+    pattern: 'pending_registration:{userId}',
+    type: 'hash',
+    ttlSeconds: 900,
+    holds:
+      'the secret of an authenticator app that is being set up, sealed, and the tries to confirm it so far',
+    ifLost: 'the person starts the set-up again, with another picture',
+  },
   smsTrouble: {
     pattern: 'sms:trouble',
     type: 'string',

@@ -104,6 +104,51 @@ export const budget = (
   limit: { max: number; windowSeconds: number },
 ): Promise<Result<{ left: number }>> => budgets([{ subject, ...limit }])
 
+export interface BackOff {
+  /** What is guarded; kept as an HMAC. */
+  subject: string
+  /** Tries that follow each other without a wait. */
+  free: number
+  /** Seconds to wait after the last free try, after the one that follows it, and so on; the last repeats. */
+  waitsSeconds: readonly number[]
+  /** After so many nothing passes any more, until `forgetSeconds` after the last one. */
+  max: number
+  forgetSeconds: number
+}
+
+/**
+ * Spends one try of a count whose waits grow, in one durable statement. Unlike `budgets`, a try that is
+ * turned down costs nothing: knocking while one has to wait makes nobody wait for longer.
+ * @returns the tries left without a wait; refusal `rate_limited` with an honest `retryAfterSeconds`
+ */
+export async function backOff(limit: BackOff): Promise<Result<{ left: number }>> {
+  const { free, max, forgetSeconds } = limit
+  const waits = [...limit.waitsSeconds]
+  const key = hmac('budget', limit.subject)
+  const at = nowMs()
+  const [spent] = await sql<{ spent: number }>({
+    name: 'back-off-spend',
+    text: `INSERT INTO budgets AS b (key, spent, started_at, expires_at)
+           VALUES ($1, 1, $2::timestamptz, $2::timestamptz + make_interval(secs => $6))
+           ON CONFLICT (key) DO UPDATE SET
+             spent = CASE WHEN b.expires_at <= $2 THEN 1 ELSE b.spent + 1 END,
+             started_at = $2, expires_at = EXCLUDED.expires_at
+           WHERE b.expires_at <= $2 OR b.spent < $3 OR (b.spent < $4 AND b.started_at
+             + make_interval(secs => ($5::int[])[least(b.spent - $3 + 1, cardinality($5::int[]))]) <= $2)
+           RETURNING spent`,
+    values: [key, new Date(at), free, max, waits, forgetSeconds],
+  })
+  if (spent) return ok({ left: Math.max(0, free - spent.spent) })
+  const [row] = await sql<{ spent: number; started_at: Date; expires_at: Date }>({
+    name: 'back-off-read',
+    text: 'SELECT spent, started_at, expires_at FROM budgets WHERE key = $1',
+    values: [key],
+  })
+  const waitSeconds = waits[Math.min((row?.spent ?? free) - free, waits.length - 1)] ?? 0
+  const until = !row ? at : row.spent >= max ? +row.expires_at : +row.started_at + waitSeconds * 1000
+  return refuse('rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil((until - at) / 1000)) })
+}
+
 /** Gives budgets back whole (after a success). */
 export async function refund(...subjects: string[]): Promise<void> {
   await sql({

@@ -78,6 +78,24 @@ const NONCE_BYTES = 12
 
 const keyId = (secret: string): string => sha256(`key-id:${secret}`).slice(0, 8)
 
+/** Key ids of all configured secrets, the one that seals first. */
+export const keyIds = (): string[] => env().secrets.map(keyId)
+
+/**
+ * A keyed hash that outlives a rotation of secrets: HMAC-SHA-256 under the purpose's key, with the id of
+ * that key. For what is compared long after it was made and cannot be made anew (a backup code).
+ * @returns `v1.<key id>.<HMAC in base64url>` under each configured secret; the first is the one to keep
+ */
+export const keyedHashes = (purpose: string, value: string): [string, ...string[]] => {
+  const hashes = env().secrets.map((secret) => {
+    const body = createHmac('sha256', deriveKey(`hmac:${purpose}`, 32, secret)).update(value)
+    return `v1.${keyId(secret)}.${body.digest('base64url')}`
+  })
+  const [first, ...older] = hashes
+  if (!first) throw new Error('no GATEHOUSE_SECRET')
+  return [first, ...older]
+}
+
 /**
  * Seals `plain` under the first secret with a random nonce and the purpose's key; `aad` is bound to
  * the result, so that a sealed value moved to another row or purpose does not open.
@@ -107,6 +125,9 @@ export function open(purpose: string, aad: string, sealed: string): string {
     bytes.subarray(NONCE_BYTES),
   ).toString('utf8')
 }
+
+/** Whether a sealed value was sealed by an older secret than the one that seals now. */
+export const isSealedByOlder = (sealed: string): boolean => sealed.split('.')[1] !== keyId(sealingSecret())
 
 /** Forgets derived keys (after the environment was replaced in a test). */
 export const forgetKeys = (): void => derived.clear()

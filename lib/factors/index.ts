@@ -1,6 +1,6 @@
 /**
  * Room: factors.
- * Owns: passwords, one-time codes, and what a user has enrolled (later TOTP, passkeys, backup codes).
+ * Owns: passwords, authenticator apps, backup codes, one-time codes, and what a user has enrolled (later passkeys).
  * Hands off: who is signed in (sessions), what a proof leads to (signin), how a message travels (notify).
  * Invariants: budget before secret; nothing at rest can be used as it is; an unknown name costs and
  *   answers like a known one; single use is one atomic statement.
@@ -9,6 +9,9 @@ import 'server-only'
 import type { Tx } from '../base/db'
 import * as store from './store'
 
+export type { BackupCodes } from './backup-codes'
+/** generate, verify, status, voidAll. */
+export * as backupCodes from './backup-codes'
 /** One-time links: issue, peek, use, voidAll. */
 export type { Link, LinkPurpose, NewLink } from './links'
 export * as links from './links'
@@ -19,8 +22,14 @@ export * as otp from './otp'
 export * as password from './password'
 export type { PurposeName } from './purposes'
 export type { Enrolled } from './store'
-/** spend, giveBack. */
+export type { Enrolment, TotpView } from './totp'
+/** begin, pending, confirm, verify, list, rename, remove. */
+export * as totp from './totp'
+/** spend, giveBack; spendSecond, giveBackSecond. */
 export * as tries from './tries'
+
+/** What may follow a first proof. */
+export type SecondMethod = 'totp' | 'passkey' | 'security_key' | 'backup_code' | 'email_code' | 'sms_code'
 
 /** What a user could prove themselves with. */
 export const enrolled = (userId: string): Promise<store.Enrolled> => store.readEnrolled(userId)

@@ -7,6 +7,7 @@
 import { now } from '../base/clock'
 import { sql, type Tx } from '../base/db'
 import { withRedis } from '../base/redis'
+import { keyIds } from '../base/secrets'
 
 export async function readHash(userId: string): Promise<string | null> {
   const [row] = await sql<{ hash: string }>({
@@ -41,7 +42,7 @@ export interface Enrolled {
   totp: number
   passkeys: number
   securityKeys: number
-  /** Not yet used. */
+  /** Not yet used, and their key still known. */
   backupCodes: number
 }
 
@@ -58,8 +59,9 @@ export async function readEnrolled(userId: string): Promise<Enrolled> {
       (SELECT count(*)::int FROM totps WHERE user_id = $1) AS totp,
       (SELECT count(*)::int FROM passkey_credentials WHERE user_id = $1 AND kind = 'passkey') AS passkeys,
       (SELECT count(*)::int FROM passkey_credentials WHERE user_id = $1 AND kind = 'security_key') AS security_keys,
-      (SELECT count(*)::int FROM backup_codes WHERE user_id = $1 AND used_at IS NULL) AS backup_codes`,
-    values: [userId],
+      (SELECT count(*)::int FROM backup_codes WHERE user_id = $1 AND used_at IS NULL
+        AND split_part(hash, '.', 2) = ANY($2::text[])) AS backup_codes`,
+    values: [userId, keyIds()],
   })
   return {
     password: row?.password ?? false,

@@ -1,9 +1,9 @@
 /**
- * Tries of a password, counted before anything is compared. One count for every door at which the same
- * password is asked for (sign-in, a change of the password), so that no second door buys more of them (RL5).
+ * Tries of a password and of a second factor, counted before anything is compared. One count for every
+ * door at which the same secret is asked for, so that no second door buys more of them (RL5).
  */
 import { env } from '../base/env'
-import { budgets, refund } from '../base/limits'
+import { backOff, budgets, refund } from '../base/limits'
 import type { Result } from '../base/refusals'
 
 /** Whose tries: an address as typed, or a browser that the account knows, which has tries of its own. */
@@ -34,3 +34,43 @@ export function spend(whose: TriesOf): Promise<Result<{ left: number }>> {
 /** Gives the tries back: after a right one, or after the password was chosen anew. */
 export const giveBack = (...all: TriesOf[]): Promise<void> =>
   refund(...all.flatMap((whose) => [subjectOf(whose), `${subjectOf(whose)}:hard`]))
+
+/** Whose second step: the account's, or that of a browser the account knows, which has tries of its own. */
+export interface SecondTriesOf {
+  userId: string
+  /** From `sessions.knownDevice`; null or absent for a stranger's browser. */
+  device?: string | null
+}
+
+const MINUTE = 60
+const HOUR = 3600
+const DAY = 86_400
+
+/**
+ * Ten at once, then one after each wait, a day apart in the end, and none after the ninetieth until there
+ * was none for thirty days. Whoever has the password and no second factor gets some 320 guesses a year:
+ * three codes of a million are right at any time, so it takes about a thousand years to find one by luck.
+ */
+const SECOND = {
+  free: 10,
+  waitsSeconds: [15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 16 * HOUR, DAY],
+  max: 90,
+  forgetSeconds: 30 * DAY,
+}
+
+const secondSubjectOf = ({ userId, device }: SecondTriesOf): string =>
+  device ? `second-device:${userId}:${device}` : `second:${userId}`
+
+/**
+ * Spends one try of the second step, before a TOTP code, backup code or code by mail or text message is
+ * compared. One count for all of them, whichever attempt asks: a sign-in begun anew brings no new tries
+ * (TOTP5), and neither does a new password. A stranger's tries are not those of a browser that the account knows.
+ * A signature of a passkey is not guessed; counting it would only let strangers keep its owner out.
+ * @returns refusal `rate_limited` with an honest `retryAfterSeconds`
+ * @throws StoresDown
+ */
+export const spendSecond = (whose: SecondTriesOf): Promise<Result<{ left: number }>> =>
+  backOff({ subject: secondSubjectOf(whose), ...SECOND })
+
+/** Gives the tries of the second step back, after a right one. */
+export const giveBackSecond = (whose: SecondTriesOf): Promise<void> => refund(secondSubjectOf(whose))

@@ -20,6 +20,8 @@ export interface SecurityNews {
   address?: string
   /** The number, factor or person it is about. */
   name?: string
+  /** How many backup codes are left. */
+  left?: number
   /** Told too, though it is not (or no longer) a proven address of theirs; it gets no lockdown link. */
   alsoTo?: string | null
   /** The address that may take the change back, and how. */
@@ -40,7 +42,7 @@ export async function tellSecurity(
   news: SecurityNewsName | SecurityNews,
   caller: Caller | null,
 ): Promise<void> {
-  const { what, address, name, alsoTo, undo, dedupeKey }: SecurityNews =
+  const { what, address, name, left, alsoTo, undo, dedupeKey }: SecurityNews =
     typeof news === 'string' ? { what: news } : news
   const reach = await users.emails.reach(tx, userId)
   if (!reach) return
@@ -49,7 +51,7 @@ export async function tellSecurity(
     what === 'locked_down' ? null : await lockdownLink(tx, userId, brought(what, address, name))
   const told = new Set(reach.addresses.map((to) => to.toLowerCase()))
   const others = alsoTo && !told.has(alsoTo.toLowerCase()) ? [alsoTo] : []
-  const common = { what, address, name, ...asker(caller) }
+  const common = { what, address, name, left, ...asker(caller) }
   const event = dedupeKey ?? uuid()
   for (const to of [...reach.addresses, ...others]) {
     const mayUndo = undo && undo.to.toLowerCase() === to.toLowerCase()

@@ -16,6 +16,7 @@ export const SECURITY_NEWS = [
   'factor_added',
   'factor_removed',
   'backup_codes_renewed',
+  'backup_code_used',
   'account_linked',
   'account_unlinked',
   'contact_added',
@@ -36,6 +37,8 @@ export interface SecurityNoticeProps extends Asker {
   address?: string | null
   /** The number, factor or person it is about: inert text or nothing. */
   name?: string | null
+  /** How many backup codes are left. */
+  left?: number
   /** To the page that locks the account down; null where there is nothing left to lock. */
   lockdownUrl: string | null
   /** To the page that takes the change back, and for how long it works. */
@@ -49,6 +52,7 @@ export function securityNotice(props: SecurityNoticeProps, look: Look): Draft {
     product,
     address: props.address ? mailbox(props.address) : '',
     name: inert(props.name) ?? '',
+    left: props.left ?? 0,
   }
   const lockdown = props.lockdownUrl && ours(props.lockdownUrl)
   const undo = props.undo && {
