@@ -196,6 +196,24 @@ describe('client', () => {
     expect((await gatehouse(noPkce)).code).toBe(1)
   })
 
+  test('add and update say what level of assurance an app demands', async () => {
+    type Shown = { acr: string }
+    const add = ['client', 'add', '--name', 'Vault', '--redirect-uri', uri]
+    const { client_id } = await ok<Added>([...add, '--acr', 'aal2'])
+    expect((await ok<Shown>(['client', 'show', client_id])).acr).toBe('aal2')
+    expect(await ok(['client', 'update', client_id, '--acr', 'aal1'])).toEqual({ client_id, acr: 'aal1' })
+    expect((await ok<Shown>(['client', 'show', client_id])).acr).toBe('aal1')
+    for (const wrong of [
+      ['client', 'update', client_id],
+      ['client', 'update', client_id, '--acr', 'aal3'],
+      ['client', 'update', 'nobody', '--acr', 'aal2'],
+    ]) {
+      const { code, err } = await gatehouse(wrong)
+      expect([wrong, code]).toEqual([wrong, 1])
+      expect(err).not.toBe('')
+    }
+  })
+
   test('remove takes it away, once', async () => {
     const { client_id } = await ok<Added>(['client', 'add', '--name', 'Gone', '--redirect-uri', uri])
     expect((await gatehouse(['client', 'remove', client_id])).code).toBe(0)

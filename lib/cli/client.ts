@@ -1,8 +1,15 @@
 /** gatehouse client …: the apps that people sign in to. */
 import { type Command, Option } from 'commander'
 import { env } from '../base/env'
+import type { Level } from '../oidc'
 import { CliError, facts, json, refused, say, table } from './output'
 import { withStores } from './session-of-work'
+
+const acrOption = () =>
+  new Option('--acr <level>', 'aal2: every sign-in to it needs two factors; aal1: any will do').choices([
+    'aal1',
+    'aal2',
+  ])
 
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
@@ -19,6 +26,7 @@ interface AddOptions {
   native?: boolean
   idTokenAlg?: string
   claimsInIdToken?: boolean
+  acr?: Level
   logoUri?: string
   json?: boolean
 }
@@ -39,6 +47,7 @@ async function add(options: AddOptions): Promise<void> {
       native: options.native,
       idTokenAlg: options.idTokenAlg,
       claimsInIdToken: options.claimsInIdToken,
+      acr: options.acr,
       logoUri: options.logoUri,
     }
     const added = await clients.add(input as Parameters<typeof clients.add>[0], { actor: 'operator' })
@@ -93,6 +102,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['grants', client.grants],
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
+      ['sign-ins of at least', client.acr],
       ['since', client.createdAt],
       ['switched off', client.disabledAt],
       [
@@ -100,6 +110,21 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
         client.secrets.map((s) => `…${s.hint}${s.expiresAt ? ` until ${s.expiresAt.toISOString()}` : ''}`),
       ],
     ])
+  })
+}
+
+async function update(id: string, { acr, json: asJson }: { acr?: Level; json?: boolean }): Promise<void> {
+  if (!acr) throw new CliError('Say what to change: --acr aal2 or --acr aal1.')
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const changed = await clients.update(id, { acr }, { actor: 'operator' })
+    if (!changed.ok) throw refused(changed.refusal, 'client')
+    if (asJson) return json({ clientId: id, acr })
+    say(
+      acr === 'aal2'
+        ? `From now on ${id} gets nothing from sign-ins without two factors; tokens from such sign-ins are dead.`
+        : `${id} takes any sign-in.`,
+    )
   })
 }
 
@@ -150,6 +175,7 @@ export function clientCommands(program: Command): void {
     .option('--native', 'an installed app: private-use redirect schemes are allowed')
     .option('--id-token-alg <alg>', 'ES256, RS256 or EdDSA (default ES256)')
     .option('--claims-in-id-token', 'put profile claims into the ID token (for apps that skip userinfo)')
+    .addOption(acrOption())
     .option('--logo-uri <uri>', 'a picture for the consent page')
     .option('--id <client_id>', 'choose the client_id (default: random)')
     .option('--json', 'print JSON')
@@ -165,6 +191,13 @@ export function clientCommands(program: Command): void {
     .description('one client, without its secrets')
     .option('--json', 'print JSON')
     .action(show)
+  client
+    .command('update')
+    .argument('<client_id>')
+    .description('change what an app demands of sign-ins, from the next request on')
+    .addOption(acrOption())
+    .option('--json', 'print JSON')
+    .action(update)
   client
     .command('remove')
     .argument('<client_id>')

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { isLoopbackHost } from '../base/env'
 import { ALGORITHMS } from './keys'
+import { LEVELS } from './levels'
 import type { ClientMetadata, ClientSettings } from './store-registry'
 
 export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const
@@ -87,6 +88,7 @@ export const newClientSchema = z
     native: z.boolean().default(false),
     idTokenAlg: z.enum(ALGORITHMS, `must be one of ${ALGORITHMS.join(', ')}`).default('ES256'),
     claimsInIdToken: z.boolean().default(false),
+    acr: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('aal1'),
     logoUri: web.optional(),
     clientUri: web.optional(),
     policyUri: web.optional(),
@@ -126,5 +128,8 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
   if (client.clientUri) metadata.client_uri = client.clientUri
   if (client.policyUri) metadata.policy_uri = client.policyUri
   if (client.tosUri) metadata.tos_uri = client.tosUri
-  return { metadata, settings: client.claimsInIdToken ? { claimsInIdToken: true } : {} }
+  const settings: ClientSettings = {}
+  if (client.claimsInIdToken) settings.claimsInIdToken = true
+  if (client.acr === 'aal2') settings.acr = client.acr
+  return { metadata, settings }
 }

@@ -15,6 +15,7 @@ import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
 import { type NewClient, newClientSchema, toMetadata } from './client-metadata'
+import type { Level } from './levels'
 import { inTx } from './store'
 import * as store from './store-registry'
 
@@ -55,6 +56,9 @@ export function drop(clientId?: string): void {
   if (clientId) entries.delete(clientId)
   else entries.clear()
 }
+
+/** The row behind each client the library works with: what is not OpenID metadata stands there. */
+export const rowOf = new WeakMap<object, store.ClientRow>()
 
 const announce = async (clientId: string): Promise<void> => {
   drop(clientId)
@@ -123,6 +127,8 @@ export interface ClientView {
   native: boolean
   idTokenAlg: string
   claimsInIdToken: boolean
+  /** The least level of assurance of a sign-in to it. */
+  acr: Level
   logoUri: string | null
   clientUri: string | null
   policyUri: string | null
@@ -150,6 +156,7 @@ export function view(row: store.ClientRow): ClientView {
     native: m.application_type === 'native',
     idTokenAlg: m.id_token_signed_response_alg,
     claimsInIdToken: row.settings.claimsInIdToken === true,
+    acr: row.settings.acr ?? 'aal1',
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
@@ -241,6 +248,20 @@ export const disable = (clientId: string, by: By = {}): Promise<Result> =>
 /** Switches an app on again. */
 export const enable = (clientId: string, by: By = {}): Promise<Result> =>
   change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, null), { disabled: false })
+
+/**
+ * Changes what an app demands of sign-ins, from the next request on.
+ * @param changes.acr aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do
+ * @returns refusal `not_found`
+ */
+export const update = (clientId: string, changes: { acr: Level }, by: By = {}): Promise<Result> =>
+  change(
+    clientId,
+    'client.updated',
+    by,
+    (tx) => store.changeSettings(tx, clientId, { acr: changes.acr === 'aal2' ? changes.acr : null }),
+    { acr: changes.acr },
+  )
 
 /**
  * Adds a secret beside those there are, which end after `overlapSeconds` (default: a day).

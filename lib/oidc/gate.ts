@@ -4,6 +4,7 @@
  */
 import * as sessions from '../sessions'
 import * as clients from './clients'
+import { reaches } from './levels'
 
 /** Codes and tokens that act for a person name the session they came from. */
 export interface Bearer {
@@ -14,10 +15,12 @@ export interface Bearer {
 
 /**
  * True while the app is switched on, the session is alive (not revoked, ended or replaced) and belongs
- * to this user, who may be signed in: a session of a disabled user is not alive.
+ * to this user, who may be signed in: a session of a disabled user is not alive. An app that was registered
+ * with a level of assurance gets nothing out of a session below it.
  * @throws StoresDown
  */
 export async function may({ userId, clientId, sid }: Bearer): Promise<boolean> {
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid)])
-  return client !== null && facts !== null && facts.userId === userId
+  if (!client || facts?.userId !== userId) return false
+  return client.settings.acr === undefined || reaches(facts.acr, client.settings.acr)
 }

@@ -9,7 +9,7 @@ import { buryGrants, grantPayload } from './adapter'
 import * as clients from './clients'
 import { grantId, stateOf } from './context'
 import type { AdapterPayload, KoaContextWithOIDC } from './library'
-import { demandsOf, unmet } from './policy'
+import { lacking } from './policy'
 import * as revocations from './revocations'
 import * as store from './store'
 
@@ -35,7 +35,7 @@ export async function existing(ctx: KoaContextWithOIDC): Promise<AdapterPayload 
   const claims = [...ctx.oidc.requestParamClaims]
   const covered =
     grant && scopes.every((s) => grant.scopes.includes(s)) && claims.every((c) => grant.claims.includes(c))
-  const settled = unmet(demandsOf(ctx), facts, nowMs()).length === 0
+  const settled = lacking(ctx).length === 0
   if (client.firstParty && !covered && settled && !ctx.oidc.prompts.has('consent')) {
     return asPayload(
       await save({ userId: facts.userId, clientId: client.id, scopes, claims, caller, silent: true }),

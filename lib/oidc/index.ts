@@ -35,14 +35,16 @@ export {
   request,
 } from './interactions'
 export type { KeyView } from './keys'
+export type { Level } from './levels'
 export { finishLogout, type LogoutView, logoutRequest } from './logout'
-export type { LoginDemands, Unmet } from './policy'
+export { type LoginDemands, levelWanted, type Unmet } from './policy'
 
-/** Relying apps: add, get, list, remove, disable, enable, rotateSecret. */
+/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret. */
 export const clients = {
   add: registry.add,
   get: registry.get,
   list: registry.list,
+  update: registry.update,
   remove: registry.remove,
   disable: registry.disable,
   enable: registry.enable,

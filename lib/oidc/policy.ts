@@ -5,7 +5,9 @@
  */
 import { nowMs } from '../base/clock'
 import type { SessionFacts } from '../sessions'
+import * as clients from './clients'
 import { stateOf } from './context'
+import { isLevel, LEVELS, type Level, reaches } from './levels'
 import { errors, type KoaContextWithOIDC, policy } from './library'
 
 /** OpenID Connect Core section 3.1.2.1; plain data, kept with the waiting request. */
@@ -18,11 +20,15 @@ export interface LoginDemands {
   maxAgeSeconds?: number
   /** The user an id_token_hint or the claims parameter names. */
   subject?: string
-  /** Any of these levels, essentially. */
+  /** One of these levels, essentially: the claims parameter says so (section 5.5.1.1). */
   acr?: string[]
+  /** The level the operator registered for the app: no request of it goes through with less. */
+  level?: Level
+  /** The level that acr_values, or acr without `essential`, would like best: asked for once, then the truth will do. */
+  wished?: Level
 }
 
-export type Unmet = 'no_session' | 'login_prompt' | 'max_age' | 'other_subject' | 'acr'
+export type Unmet = 'no_session' | 'login_prompt' | 'max_age' | 'other_subject' | 'acr' | 'acr_wished'
 
 /** What the session lacks; [] when it satisfies the demands. */
 export function unmet(demands: LoginDemands, facts: SessionFacts | null, at: number): Unmet[] {
@@ -34,16 +40,51 @@ export function unmet(demands: LoginDemands, facts: SessionFacts | null, at: num
     lacks.push('max_age')
   }
   if (demands.subject !== undefined && demands.subject !== facts.userId) lacks.push('other_subject')
-  if (demands.acr && !demands.acr.includes(facts.acr)) lacks.push('acr')
+  const essential = demands.acr && !demands.acr.some((level) => reaches(facts.acr, level))
+  if (essential || (demands.level && !reaches(facts.acr, demands.level))) lacks.push('acr')
+  // A sign-in made for this request was asked for it already: this is what the person can do.
+  else if (demands.wished && !fresh && !reaches(facts.acr, demands.wished)) lacks.push('acr_wished')
   return lacks
+}
+
+/**
+ * The level the sign-in pages should ask for, or null when any sign-in will do.
+ * @returns essential: without it the app is told that it could not be reached
+ */
+export function levelWanted(demands: LoginDemands): { level: 'aal2'; essential: boolean } | null {
+  const low = (level: string) => level === 'aal1'
+  const insists = demands.level === 'aal2' || (demands.acr?.includes('aal2') && !demands.acr.some(low))
+  if (insists) return { level: 'aal2', essential: true }
+  return demands.wished === 'aal2' ? { level: 'aal2', essential: false } : null
+}
+
+/**
+ * The acr an app is told. It is the session's, but for an app that insists on lower names alone: then it
+ * is the highest of those, which was reached as well (section 5.5.1.1 wants one of the values asked for).
+ */
+export function acrTold(demands: LoginDemands, acr: string): string {
+  if (!demands.acr || demands.acr.includes(acr)) return acr
+  return [...LEVELS].reverse().find((level) => demands.acr?.includes(level) && reaches(acr, level)) ?? acr
 }
 
 const RESUMED = 'resume'
 
-/** The demands of the request being judged: kept since it was first asked, else read from its parameters. */
+/**
+ * The demands of the request being judged: kept since it was first asked, else read from its parameters.
+ * What the operator demands for the app is read anew each time.
+ */
 export function demandsOf(ctx: KoaContextWithOIDC): LoginDemands {
-  const kept = ctx.oidc.entities.Interaction?.prompt.details.demands as LoginDemands | undefined
-  if (ctx.oidc.route === RESUMED && kept) return kept
+  const { level: _, ...demands } = keptDemands(ctx) ?? readDemands(ctx)
+  const level = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)?.settings.acr
+  return level ? { ...demands, level } : demands
+}
+
+function keptDemands(ctx: KoaContextWithOIDC): LoginDemands | undefined {
+  const resumed = ctx.oidc.route === RESUMED
+  return resumed ? (ctx.oidc.entities.Interaction?.prompt.details.demands as LoginDemands) : undefined
+}
+
+function readDemands(ctx: KoaContextWithOIDC): LoginDemands {
   const state = stateOf(ctx.req)
   state.demandsSince ??= nowMs()
   const { prompts } = ctx.oidc
@@ -52,45 +93,73 @@ export function demandsOf(ctx: KoaContextWithOIDC): LoginDemands {
     forced: prompts.has('login') || prompts.has('create'),
   }
   if (ctx.oidc.params?.max_age !== undefined) demands.maxAgeSeconds = Number(ctx.oidc.params.max_age)
-  const wanted = ctx.oidc.claims.id_token
+  const wanted = claimsAsked(ctx)
   const subject = ctx.oidc.entities.IdTokenHint?.payload.sub ?? wanted?.sub?.value
   if (typeof subject === 'string') demands.subject = subject
-  const acr = wanted?.acr
-  if (acr?.essential) {
-    const values = acr.values ?? (acr.value === undefined ? [] : [acr.value])
-    if (!Array.isArray(values)) throw new errors.InvalidRequest('invalid claims.id_token.acr.values type')
-    if (values.length > 0) demands.acr = values.map(String)
-  }
+  const asked = levelsOf(wanted?.acr)
+  if (asked.length > 0 && wanted?.acr?.essential) demands.acr = asked
+  // Wishes are in order of preference; the first that we know is the one. Nobody is shown a page for
+  // prompt=none, and a wish is no reason to fail.
+  const wished = [...String(ctx.oidc.params?.acr_values ?? '').split(' '), ...asked].find(isLevel)
+  if (wished && !demands.acr && !prompts.has('none')) demands.wished = wished
   return demands
+}
+
+interface ClaimAsked {
+  essential?: unknown
+  value?: unknown
+  values?: unknown
+}
+
+/**
+ * The claims parameter's wishes for the ID token. Read from the parameter: the library's own view of them
+ * puts acr_values in the place of an essential acr, and anyone can add acr_values to an address.
+ */
+function claimsAsked(ctx: KoaContextWithOIDC): Partial<Record<string, ClaimAsked | null>> | undefined {
+  const text = ctx.oidc.params?.claims
+  return typeof text === 'string' ? JSON.parse(text).id_token : undefined
+}
+
+function levelsOf(acr: ClaimAsked | null | undefined): string[] {
+  const values = acr?.values ?? (acr?.value === undefined ? [] : [acr.value])
+  if (!Array.isArray(values)) throw new errors.InvalidRequest('invalid claims.id_token.acr.values type')
+  return values.map(String)
+}
+
+/** What the session lacks for the request being judged. */
+export function lacking(ctx: KoaContextWithOIDC): Unmet[] {
+  const lacks = unmet(demandsOf(ctx), stateOf(ctx.req).facts, nowMs())
+  // A wish was put to the pages; whatever they made of it, they are not asked twice.
+  return ctx.oidc.route === RESUMED ? lacks.filter((reason) => reason !== 'acr_wished') : lacks
 }
 
 /**
  * The reasons a request must go to the sign-in pages. When the person comes back with a fresh proof that
  * still is another user or too low a level, asking again would only turn in circles: the app is told.
  */
-function lacking(ctx: KoaContextWithOIDC): Unmet[] {
+function reasons(ctx: KoaContextWithOIDC): Unmet[] {
   const { facts } = stateOf(ctx.req)
   const demands = demandsOf(ctx)
-  const lacks = unmet(demands, facts, nowMs())
+  if (demands.acr && !demands.acr.some(isLevel)) throw unreachable()
+  const lacks = lacking(ctx)
   if (ctx.oidc.route === RESUMED && facts && facts.authAt >= demands.since) {
     if (lacks.includes('other_subject'))
       throw new errors.LoginRequired('another user signed in than the one asked for')
-    if (lacks.includes('acr'))
-      throw new errors.UnmetAuthenticationRequirements('the requested acr could not be reached')
+    if (lacks.includes('acr')) throw unreachable()
   }
   return lacks
 }
 
+/** OpenID Connect Core Error Code unmet_authentication_requirements 1.0. */
+const unreachable = () => new errors.UnmetAuthenticationRequirements('the requested acr could not be reached')
+
 const { Check, Prompt } = policy
-
-function loginCheck(reason: Unmet, description: string): InstanceType<typeof Check> {
-  return new Check(reason, description, 'login_required', (ctx) => lacking(ctx).includes(reason))
-}
-
-const details = (ctx: KoaContextWithOIDC) => ({ demands: demandsOf(ctx) })
 
 /** Sign-in judged by `unmet`; consent as the library judges it, remembered per user. */
 export function interactionPolicy(): ReturnType<typeof policy.base> {
+  const loginCheck = (reason: Unmet, description: string) =>
+    new Check(reason, description, 'login_required', (ctx) => reasons(ctx).includes(reason))
+  const details = (ctx: KoaContextWithOIDC) => ({ demands: demandsOf(ctx) })
   const prompts = policy.base()
   const login = new Prompt(
     { name: 'login', requestable: true },
@@ -100,6 +169,7 @@ export function interactionPolicy(): ReturnType<typeof policy.base> {
     loginCheck('max_age', 'End-User authentication could not be obtained'),
     loginCheck('other_subject', 'the requested subject could not be obtained'),
     loginCheck('acr', 'none of the requested ACRs could be obtained'),
+    loginCheck('acr_wished', 'a higher ACR was asked for'),
   )
   // Ours of the same name; the library's own looks at what a page said, not at the session. It comes first.
   login.checks.splice(0, 1)

@@ -13,9 +13,10 @@ import { stateOf } from './context'
 import * as grants from './grants'
 import { interactionDestination } from './interactions'
 import type { KeySet } from './keys'
+import { LEVELS } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
-import { interactionPolicy } from './policy'
+import { acrTold, demandsOf, interactionPolicy } from './policy'
 import { CLAIMS, SCOPE_OF_CLAIM } from './scopes'
 import { sessionModel } from './session'
 import type { ClientRow } from './store-registry'
@@ -51,7 +52,7 @@ function configuration(keys: KeySet): Configuration {
     routes: ROUTES,
     scopes: ['openid', 'offline_access'],
     claims: CLAIMS,
-    acrValues: ['aal1', 'aal2'],
+    acrValues: [...LEVELS],
     responseTypes: ['code'],
     subjectTypes: ['public'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
@@ -70,7 +71,9 @@ function configuration(keys: KeySet): Configuration {
       long: { httpOnly: true, sameSite: 'lax' },
       short: { httpOnly: true, sameSite: 'lax' },
     },
-    pkce: { required: (_ctx, client) => !confidential(client) || rows.get(client)?.requirePkce !== false },
+    pkce: {
+      required: (_ctx, client) => !confidential(client) || clients.rowOf.get(client)?.requirePkce !== false,
+    },
     ttl: {
       AccessToken: accessTokenSeconds,
       AuthorizationCode: CODE_SECONDS,
@@ -160,7 +163,7 @@ function account(ctx: KoaContextWithOIDC, userId: string) {
     accountId: userId,
     claims: async (use: string, scope: string, requested: object) => {
       const single = Object.keys(requested).filter((claim) => SCOPE_OF_CLAIM.has(claim))
-      const row = ctx.oidc.client && rows.get(ctx.oidc.client)
+      const row = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)
       const byScope = use !== 'id_token' || row?.settings.claimsInIdToken === true
       const scopes = new Set<string>(single.map((claim) => SCOPE_OF_CLAIM.get(claim) ?? ''))
       if (byScope) for (const name of scope.split(' ')) scopes.add(name)
@@ -217,19 +220,24 @@ export function buildProvider(keys: KeySet): Provider {
   return provider
 }
 
-/** HST1: every address is made from the configured issuer, never from a Host header. */
+/** HST1: every address is made from the configured issuer, never from a Host header. STP3: the acr told is true. */
 function pinned(provider: Provider): Provider['OIDCContext'] {
-  return class OIDCContext extends provider.OIDCContext {
+  const Context = class OIDCContext extends provider.OIDCContext {
     override urlFor(name: string, options?: Record<string, unknown>): string {
       return provider.urlFor(name, options)
     }
   }
+  // A getter of the library's class, which its types call a field.
+  Object.defineProperty(Context.prototype, 'acr', {
+    get(this: { ctx: KoaContextWithOIDC; session: { acr?: string } }): string | undefined {
+      const { acr } = this.session
+      return acr === undefined ? undefined : acrTold(demandsOf(this.ctx), acr)
+    },
+  })
+  return Context
 }
 
 type LibraryClient = InstanceType<Provider['Client']>
-
-/** The row behind each client the library works with: what is not OpenID metadata stands there. */
-const rows = new WeakMap<object, ClientRow>()
 
 function useOurClients(provider: Provider): void {
   const instances = new WeakMap<ClientRow, LibraryClient>()
@@ -249,7 +257,7 @@ function useOurClients(provider: Provider): void {
       ...(secretive && { client_secret: 'kept-as-a-hash' }),
     })
     instances.set(row, client)
-    rows.set(client, row)
+    clients.rowOf.set(client, row)
     return client
   }
   Object.assign(provider.Client, { find })

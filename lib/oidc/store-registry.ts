@@ -27,6 +27,8 @@ export interface ClientMetadata {
 export interface ClientSettings {
   /** Put the claims of the granted scopes into the ID token too (for apps that never ask userinfo). */
   claimsInIdToken?: boolean
+  /** The level of assurance that every sign-in to this app must have; left out: any. */
+  acr?: 'aal2'
 }
 
 export interface SecretRow {
@@ -104,6 +106,19 @@ export async function noteSecretUse(id: string): Promise<void> {
     text: 'UPDATE client_secrets SET last_used_at = $2 WHERE id = $1',
     values: [id, now()],
   })
+}
+
+/** Writes single settings; null takes one away. False when there is no such client. */
+export async function changeSettings(
+  tx: Tx,
+  id: string,
+  settings: { [Name in keyof ClientSettings]: ClientSettings[Name] | null },
+): Promise<boolean> {
+  return (
+    (await tx.$executeRaw`
+      UPDATE clients SET settings = jsonb_strip_nulls(settings || ${JSON.stringify(settings)}::jsonb), updated_at = ${now()}
+      WHERE id = ${id}`) === 1
+  )
 }
 
 /** Switches a client off (a time) or on (null); false when there is none. */

@@ -24,6 +24,7 @@ export { emailCode, phoneCode, resend, verify } from './codes'
 export { type Completed, complete } from './complete'
 export type { Outcome } from './outcome'
 export { password } from './password'
+export { couldReachAal2 } from './reach'
 export { details, signUp } from './sign-up'
 export { nextStep, type Step } from './steps'
 

@@ -61,7 +61,10 @@ async function pages(req: IncomingMessage, res: ServerResponse, url: URL): Promi
       const opened = await sessions.open({
         userId: body.get('user') ?? '',
         method: 'password',
-        proofs: [{ method: 'password', amr: ['pwd'], at: nowMs() }],
+        proofs: [
+          { method: 'password', amr: ['pwd'], at: nowMs() },
+          ...(body.get('second') ? [{ method: 'totp', amr: ['otp'], at: nowMs() }] : []),
+        ],
         caller,
         previous: facts,
       })
@@ -69,6 +72,8 @@ async function pages(req: IncomingMessage, res: ServerResponse, url: URL): Promi
       const next = uid ? await oidc.finishLogin(uid, caller, opened.value.facts) : '/'
       return seeOther(res, next, opened.value.setCookies)
     }
+    case 'POST /signin/on':
+      return seeOther(res, facts && (await oidc.finishLogin(uid, caller, facts)))
     case 'GET /consent':
       return show(res, { page: 'consent', view: await oidc.request(uid, caller) })
     case 'POST /consent': {
@@ -188,10 +193,22 @@ export class Browser {
     return this.go(target, { method: 'POST', body: new URLSearchParams(fields) })
   }
 
-  /** Signs in on the page the browser stands at (its `request`), or without any request. */
-  signIn(userId: string, at?: Stopped): Promise<Stopped> {
+  /**
+   * Signs in on the page the browser stands at (its `request`), or without any request.
+   * @param options.second with a one-time code beside the password
+   */
+  signIn(userId: string, at?: Stopped, options: { second?: boolean } = {}): Promise<Stopped> {
     const request = at?.url.searchParams.get('request')
-    return this.post('/signin', { user: userId, ...(request && { request }) })
+    return this.post('/signin', {
+      user: userId,
+      ...(request && { request }),
+      ...(options.second && { second: '1' }),
+    })
+  }
+
+  /** The page found nothing to ask: back to the request as the person is. */
+  goOn(at: Stopped): Promise<Stopped> {
+    return this.post('/signin/on', { request: at.url.searchParams.get('request') ?? '' })
   }
 
   allow(at: Stopped): Promise<Stopped> {

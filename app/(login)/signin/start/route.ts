@@ -1,5 +1,7 @@
 import { afterSignIn, at, comeBackLater, seeOther } from '@/app/_lib/login'
 import { oidc, requests, sessions, signin } from '@/lib'
+import type { InteractionView } from '@/lib/oidc'
+import type { SessionFacts } from '@/lib/sessions'
 
 /**
  * Begins a sign-in: for a relying app that waits (`request`), or for a page of ours (`to`). Whoever is
@@ -25,7 +27,7 @@ export async function GET(request: Request): Promise<Response> {
   if (!waiting) return seeOther('/problem?code=request_expired')
   const returnTo = '/account'
   const switching = query.get('switch') === '1'
-  if (facts && !switching && oidc.loginSatisfied(waiting, facts)) {
+  if (facts && !switching && !(await somethingToAsk(waiting, facts))) {
     return seeOther(await afterSignIn({ request: uid, returnTo }, caller, facts))
   }
   const begun = await signin.begin({
@@ -38,4 +40,11 @@ export async function GET(request: Request): Promise<Response> {
   if (!begun.ok) return comeBackLater('/problem?code=rate_limited', begun.refusal)
   const page = waiting.params.prompt.includes('create') && !facts ? '/signup' : '/signin'
   return seeOther(at(page, begun.value.flow), begun.value.setCookies)
+}
+
+/** Whether there is a question for who is signed in: a level an app only wishes for is none for who cannot reach it. */
+async function somethingToAsk(waiting: InteractionView, facts: SessionFacts): Promise<boolean> {
+  const lacks = oidc.lacks(waiting, facts)
+  const wishOnly = lacks.length === 1 && lacks[0] === 'acr_wished'
+  return wishOnly ? signin.couldReachAal2(facts.userId) : lacks.length > 0
 }
