@@ -11,6 +11,7 @@ export const REFUSALS = {
   sms_down: { status: 503, secret: false },
   sms_spent: { status: 429, secret: false },
   last_way_back: { status: 409, secret: false },
+  factor_required: { status: 409, secret: false },
   too_many: { status: 409, secret: false },
   invalid_input: { status: 400, secret: false },
   password_too_short: { status: 400, secret: false },

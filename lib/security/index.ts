@@ -1,20 +1,30 @@
 /**
  * Room: security.
- * Owns: what a person does about the ways into their account (addresses first), telling them of every
- *   such change, taking one back, and "this wasn't me".
+ * Owns: what a person does about the ways into their account (addresses, numbers, factors), telling them of
+ *   every such change, taking one back, and "this wasn't me".
  * Hands off: whose address is whose (users), codes and links (factors), sessions, consents (oidc), mail
  *   (notify). Has no tables of its own.
- * Invariants: every change is told to all proven addresses in its own transaction; a change of the primary
- *   address can be taken back by the old one; a link does nothing before its POST.
+ * Invariants: every change is told to all proven addresses in its own transaction; a factor comes or goes by
+ *   a fresh proof, and never the last one that is needed; a change of the primary address can be taken back by
+ *   the old one; a link does nothing before its POST.
  */
 import 'server-only'
 
+/** begin, pending, confirm, rename, remove: of authenticator apps. */
+export * as authenticators from './authenticators'
+/** generate, missing. */
+export * as backupCodes from './backup-codes'
 /** add, resend, pending, verify, makePrimary, remove, whereOpened. */
 export * as emails from './emails'
+/** totp, passkey: a new factor and what comes with it, in the transaction of whoever saw the proofs. */
+export * as enrol from './enrol'
 /** peek, lockDown. */
 export * as lockdown from './lockdown'
 export { type SecurityNews, tellSecurity } from './news'
 /** add, resend, pending, verify, makePrimary, remove. */
 export * as phones from './phones'
+export { type Standing, standing } from './standing'
+/** forget. */
+export * as devices from './trusted-devices'
 /** peek, undo: of a change of the primary address. */
 export * as emailChange from './undo'

@@ -7,12 +7,18 @@ import * as oidc from '../oidc'
 import * as sessions from '../sessions'
 import * as users from '../users'
 import { spendRequest } from './gate'
-import { type Brought, tellSecurity } from './news'
+import { type Brought, type BroughtFactor, tellSecurity } from './news'
 
-const broughtBy = ({ data: { address, number } }: factors.Link): Brought => ({
+const broughtBy = ({ data: { address, number, factor } }: factors.Link): Brought => ({
   ...(typeof address === 'string' && { address }),
   ...(typeof number === 'string' && { number }),
+  ...(isFactor(factor) && { factor }),
 })
+
+function isFactor(value: unknown): value is BroughtFactor {
+  const { kind, id, name } = Object(value)
+  return (kind === 'totp' || kind === 'passkey') && typeof id === 'string' && typeof name === 'string'
+}
 
 /** What a live link would take away besides; null when it no longer locks anything. Changes nothing. */
 export async function peek(token: string): Promise<Brought | null> {
@@ -22,7 +28,7 @@ export async function peek(token: string): Promise<Brought | null> {
 
 /**
  * Locks the account of a link: every session and consent ends, links to a new password are void, the
- * password takes nobody in until it is replaced, the address or number of which the notice told is gone,
+ * password takes nobody in until it is replaced, the address, number or factor of which the notice told is gone,
  * and all proven addresses that are left are told. Events are kept: they are the evidence. Links that take
  * a change of address back stay good. One transaction; of two at once, one does it.
  * @returns refusals `link_over`, `rate_limited`
@@ -44,9 +50,11 @@ export async function lockDown(token: string, caller: Caller): Promise<Result> {
   })
 }
 
-/** Removes the way in that the notice was about, unless it is the only one left. */
-async function takeAway(tx: Tx, userId: string, { address, number }: Brought, caller: Caller): Promise<void> {
+/** Removes the way in that the notice was about; an address or number not when it is the only one left. */
+async function takeAway(tx: Tx, userId: string, brought: Brought, caller: Caller): Promise<void> {
+  const { address, number, factor } = brought
   if (address) await users.emails.expel(tx, userId, address, caller)
+  if (factor?.kind === 'totp') await factors.totp.remove(tx, userId, factor.id, caller)
   if (!number) return
   const bare = (text: string) => text.replace(/[^+\d]/g, '')
   const phone = (await users.phones.list(userId)).find((one) => bare(one.number) === bare(number))

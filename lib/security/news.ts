@@ -22,6 +22,8 @@ export interface SecurityNews {
   name?: string
   /** How many backup codes are left. */
   left?: number
+  /** The factor that came with it: locking the account takes it away again. */
+  factor?: BroughtFactor
   /** Told too, though it is not (or no longer) a proven address of theirs; it gets no lockdown link. */
   alsoTo?: string | null
   /** The address that may take the change back, and how. */
@@ -42,13 +44,15 @@ export async function tellSecurity(
   news: SecurityNewsName | SecurityNews,
   caller: Caller | null,
 ): Promise<void> {
-  const { what, address, name, left, alsoTo, undo, dedupeKey }: SecurityNews =
+  const { what, address, name, left, factor, alsoTo, undo, dedupeKey }: SecurityNews =
     typeof news === 'string' ? { what: news } : news
   const reach = await users.emails.reach(tx, userId)
   if (!reach) return
   // Nobody can lock what is locked already.
   const lockdownUrl =
-    what === 'locked_down' ? null : await lockdownLink(tx, userId, brought(what, address, name))
+    what === 'locked_down'
+      ? null
+      : await lockdownLink(tx, userId, factor ? { factor } : brought(what, address, name))
   const told = new Set(reach.addresses.map((to) => to.toLowerCase()))
   const others = alsoTo && !told.has(alsoTo.toLowerCase()) ? [alsoTo] : []
   const common = { what, address, name, left, ...asker(caller) }
@@ -75,6 +79,14 @@ export async function tellSecurity(
 export interface Brought {
   address?: string
   number?: string
+  factor?: BroughtFactor
+}
+
+export interface BroughtFactor {
+  /** Where it is kept; a security key is a passkey there. */
+  kind: 'totp' | 'passkey'
+  id: string
+  name: string
 }
 
 function brought(what: SecurityNewsName, address?: string, name?: string): Brought {

@@ -1,4 +1,5 @@
 /** People with accounts and sessions, and their mail, for the tests of this room. */
+import { createHmac } from 'node:crypto'
 import * as audit from '../audit'
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
@@ -43,6 +44,22 @@ export async function person(email = address()) {
     return made.id
   })
   return { id, email, caller, who: await signIn(id, caller) }
+}
+
+export const jar = (lines: string[]): Record<string, string> =>
+  Object.fromEntries(lines.map((line) => (line.split(';')[0] ?? '').split(/=(.*)/s) as [string, string]))
+
+/** The code of a base32 secret, `seconds` from now (RFC 6238: SHA-1, 30 s, 6 digits). */
+export function codeOf(secret: string, seconds = 0): string {
+  const bits = [...secret.replace(/=+$/, '')]
+    .map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'))
+    .join('')
+  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)))
+  const step = Buffer.alloc(8)
+  step.writeBigUInt64BE(BigInt(Math.floor((Date.now() / 1000 + seconds) / 30)))
+  const mac = createHmac('sha1', key).update(step).digest()
+  const at = (mac.at(-1) ?? 0) & 15
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0')
 }
 
 export type Someone = Awaited<ReturnType<typeof person>>

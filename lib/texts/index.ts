@@ -11,6 +11,7 @@ import deLogin from './de/login.json'
 import deMail from './de/mail.json'
 import deRecovery from './de/recovery.json'
 import deRefusals from './de/refusals.json'
+import deSecurity from './de/security.json'
 import deSms from './de/sms.json'
 import deUi from './de/ui.json'
 import account from './en/account.json'
@@ -21,10 +22,11 @@ import login from './en/login.json'
 import mail from './en/mail.json'
 import recovery from './en/recovery.json'
 import refusals from './en/refusals.json'
+import security from './en/security.json'
 import sms from './en/sms.json'
 import ui from './en/ui.json'
 
-const en = { account, crash, factors, host, login, mail, recovery, refusals, sms, ui }
+const en = { account, crash, factors, host, login, mail, recovery, refusals, security, sms, ui }
 
 export type Messages = typeof en
 
@@ -37,6 +39,7 @@ const de = {
   mail: deMail,
   recovery: deRecovery,
   refusals: deRefusals,
+  security: deSecurity,
   sms: deSms,
   ui: deUi,
 }

@@ -89,13 +89,6 @@ export async function find({ email }: { email: string }): Promise<UserSummary | 
 export const lock = async (tx: Tx, userId: string): Promise<boolean> =>
   isId(userId) && (await store.lockUser(tx, userId)) !== null
 
-/**
- * The WebAuthn user handle: what a passkey carries instead of personal data (WebAuthn section 14.6.1).
- * @returns null when there is no such user
- */
-export const handle = async (userId: string): Promise<Uint8Array<ArrayBuffer> | null> =>
-  isId(userId) ? await store.readHandle(userId) : null
-
 /** A picture by its key, for the route that serves it. */
 export async function avatar(key: string): Promise<{ bytes: Buffer; mimeType: string } | null> {
   if (typeof key !== 'string' || !/^[\w-]{43}$/.test(key)) return null

@@ -194,16 +194,6 @@ export const readEmails = (userId: string): Promise<EmailRow[]> =>
     values: [userId],
   })
 
-/** The user's random WebAuthn handle, 16 bytes. */
-export async function readHandle(id: string): Promise<Uint8Array<ArrayBuffer> | null> {
-  const [row] = await sql<{ webauthn_handle: Buffer }>({
-    name: 'users-handle',
-    text: "SELECT webauthn_handle FROM users WHERE id = $1 AND status <> 'deleted'",
-    values: [id],
-  })
-  return row ? new Uint8Array(row.webauthn_handle) : null
-}
-
 export type ProfileColumns = Partial<{
   firstName: string | null
   lastName: string | null

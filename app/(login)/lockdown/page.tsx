@@ -14,7 +14,7 @@ export default async function LockdownPage({ searchParams }: { searchParams: Que
   const token = one((await searchParams).token)
   const [t, found] = await Promise.all([getTranslations('login.lockdown'), security.lockdown.peek(token)])
   if (!found) return <LinkOver />
-  const { address, number } = found
+  const { address, number, factor } = found
   return (
     <LinkAction
       icon={lockKeyhole}
@@ -26,6 +26,7 @@ export default async function LockdownPage({ searchParams }: { searchParams: Que
         t('three'),
         ...(address ? [t('four', { address })] : []),
         ...(number ? [t('four_number', { number })] : []),
+        ...(factor ? [t('four_factor', { name: factor.name })] : []),
         t('five'),
       ]}
       action="/lockdown/submit"

@@ -1,0 +1,34 @@
+/**
+ * A new factor, and what always comes with one: every trusted browser is asked again, and all proven
+ * addresses are told. For the console (by way of `changeFactors`) and for a sign-in in which a factor is set
+ * up; whoever calls has seen every proof that is needed first.
+ */
+import type { Caller } from '../base/caller'
+import type { Tx } from '../base/db'
+import type { Result } from '../base/refusals'
+import * as factors from '../factors'
+import * as sessions from '../sessions'
+import { type BroughtFactor, tellSecurity } from './news'
+
+/**
+ * Turns the pending secret into an authenticator app, by the first code it shows.
+ * @param input.binding what the pending secret was bound to: a session's id, or a flow
+ * @returns refusals of `factors.totp.confirm`
+ */
+export async function totp(
+  tx: Tx,
+  userId: string,
+  input: { code: string; name: string; binding: string },
+  caller: Caller,
+): Promise<Result<{ id: string; name: string }>> {
+  const added = await factors.totp.confirm(tx, userId, input, caller)
+  if (!added.ok) return added
+  const { id, name } = added.value
+  await told(tx, userId, { kind: 'totp', id, name }, caller)
+  return added
+}
+
+async function told(tx: Tx, userId: string, factor: BroughtFactor, caller: Caller): Promise<void> {
+  await sessions.forgetTrust(tx, userId)
+  await tellSecurity(tx, userId, { what: 'factor_added', name: factor.name, factor }, caller)
+}
