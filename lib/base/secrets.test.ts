@@ -2,7 +2,20 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { reloadEnv } from './env'
-import { decrypt, deriveKey, encrypt, equal, forgetKeys, hmac, open, seal, sha256 } from './secrets'
+import {
+  decrypt,
+  deriveKey,
+  encrypt,
+  equal,
+  forgetKeys,
+  hmac,
+  isSealedByOlder,
+  keyedHashes,
+  keyIds,
+  open,
+  seal,
+  sha256,
+} from './secrets'
 
 interface Vectors {
   testGroups: {
@@ -90,6 +103,7 @@ describe('sealing', () => {
     useSecrets(TWO, ONE)
     expect(open('totp', 'a', old)).toBe('kept')
     const fresh = seal('totp', 'a', 'new')
+    expect([old, fresh].map(isSealedByOlder)).toEqual([true, false])
     useSecrets(TWO)
     expect(open('totp', 'a', fresh)).toBe('new')
     expect(() => open('totp', 'a', old)).toThrow('unknown key')
@@ -100,6 +114,17 @@ describe('keys and hashes', () => {
   it('are one for each purpose', () => {
     expect(deriveKey('a').equals(deriveKey('b'))).toBe(false)
     expect(hmac('a', 'x')).not.toBe(hmac('b', 'x'))
+  })
+
+  it('a keyed hash is found again after a rotation, by the id of its key', () => {
+    const [kept] = keyedHashes('a', 'x')
+    expect(kept.split('.')).toEqual(['v1', keyIds()[0], hmac('a', 'x')])
+    useSecrets(TWO, ONE)
+    expect(keyedHashes('a', 'x')).toEqual([expect.not.stringContaining(kept), kept])
+    expect(keyedHashes('a', 'y')).not.toContain(kept)
+    expect(keyedHashes('b', 'x')).not.toContain(kept)
+    useSecrets(TWO)
+    expect(keyedHashes('a', 'x')).not.toContain(kept)
   })
 
   it('SHA-256 matches a known value (FIPS 180-4)', () => {

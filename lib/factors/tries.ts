@@ -48,7 +48,7 @@ const DAY = 86_400
 
 /**
  * Ten at once, then one after each wait, a day apart in the end, and none after the ninetieth until there
- * was none for thirty days. Whoever has the password and no second factor gets some 320 guesses a year:
+ * was none for thirty days. Whoever has the password and no second factor gets some 340 guesses a year:
  * three codes of a million are right at any time, so it takes about a thousand years to find one by luck.
  */
 const SECOND = {

@@ -103,6 +103,16 @@ describe('a mail', () => {
     expect(text.split('\n').map((line) => line.trim())).toContain('482913')
   })
 
+  test.each([
+    [0, 'None is left;', 'Keiner ist übrig;'],
+    [1, '1 is left;', 'Einer ist übrig;'],
+    [7, '7 are left;', '7 sind übrig;'],
+  ])('of a used backup code says how many are left: %i', (left, english, german) => {
+    const used = { ...SAMPLES.security_notice, what: 'backup_code_used', left } as const
+    expect(render('security_notice', 'en', used).text).toContain(english)
+    expect(render('security_notice', 'de', used).text).toContain(german)
+  })
+
   test('in a language without words is written in English', () => {
     expect(spoken('en-AU')).toBe('en')
     expect(spoken('de-CH')).toBe('de')
