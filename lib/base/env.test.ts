@@ -35,6 +35,15 @@ describe('a wrong variable', () => {
     expect(() => readEnv({ [name]: value })).toThrow(new ConfigError(sentence))
   })
 
+  test.each(['http://login.example.org', 'https://login.example.org/x', '*', 'https://*.example.org'])(
+    'WEBAUTHN_ORIGINS=%s is refused',
+    (WEBAUTHN_ORIGINS) => {
+      expect(() => readEnv({ WEBAUTHN_ORIGINS })).toThrow(
+        new ConfigError('WEBAUTHN_ORIGINS must list at most 5 origins such as https://login.example.org.'),
+      )
+    },
+  )
+
   test('does not hide the others', () => {
     expect(() => readEnv({ PORT: 'abc', DEMO_PORT: '-1' })).toThrow(
       new ConfigError('PORT must be a whole number.\nDEMO_PORT must be at least 0.'),

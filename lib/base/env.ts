@@ -13,6 +13,9 @@ import { readSms, type SmsSettings, smsShape } from './env-sms'
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
 export type { SmsSettings } from './env-sms'
 
+/** Browsers need not look at more than five different names (WebAuthn section 5.11.1). */
+const MAX_WEBAUTHN_ORIGINS = 5
+
 const origin = z.string().transform((value, ctx) => {
   const url = URL.canParse(value) ? new URL(value) : null
   if (
@@ -31,6 +34,23 @@ const origin = z.string().transform((value, ctx) => {
   }
   return url.origin
 })
+
+/** Other origins: https, or http on this machine. Where passkeys work must not be misspelt. */
+const origins = z
+  .string()
+  .default('')
+  .refine(
+    (value) => {
+      const list = names(value).map((name) => origin.safeParse(name).data)
+      return (
+        list.length <= MAX_WEBAUTHN_ORIGINS &&
+        // A wildcard would pass for a host name, and match nothing.
+        !value.includes('*') &&
+        list.every((one) => one && (one.startsWith('https:') || isLoopbackHost(new URL(one).hostname)))
+      )
+    },
+    { message: `must list at most ${MAX_WEBAUTHN_ORIGINS} origins such as https://login.example.org` },
+  )
 
 const storeUrl = (...protocols: string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
@@ -91,6 +111,7 @@ const schema = z.object({
   ...smsShape,
   GATEHOUSE_SECRET: z.string().optional(),
   TRUSTED_PROXIES: proxies,
+  WEBAUTHN_ORIGINS: origins,
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   GATEHOUSE_PRODUCT_NAME: z.string().trim().min(1).max(60).default('Gatehouse'),
   GATEHOUSE_BRAND_COLOR: z
@@ -160,6 +181,8 @@ export interface Env {
   secrets: string[]
   /** proxy-addr names or CIDRs. */
   trustedProxies: string[]
+  /** Origins beside the portal's own where its passkeys may be used (WebAuthn section 5.11). */
+  webauthnOrigins: string[]
   logLevel: Raw['LOG_LEVEL']
   productName: string
   brandColor: string
@@ -276,6 +299,9 @@ export function readEnv(source: Source): Env {
     sms,
     secrets,
     trustedProxies: names(raw.TRUSTED_PROXIES),
+    webauthnOrigins: names(raw.WEBAUTHN_ORIGINS)
+      .map((one) => new URL(one).origin)
+      .filter((one) => one !== url),
     logLevel: raw.LOG_LEVEL,
     productName: raw.GATEHOUSE_PRODUCT_NAME,
     brandColor: raw.GATEHOUSE_BRAND_COLOR,

@@ -28,6 +28,20 @@ export const KEYS = {
     holds: 'a running login attempt: its proofs and where it returns to, sealed',
     ifLost: 'the person starts the sign-in again',
   },
+  passkeyAuth: {
+    pattern: 'passkey_auth:{loginToken}',
+    type: 'string',
+    ttlSeconds: 300,
+    holds: 'SHA-256 of the challenge that a passkey is to sign, what for, and whose it must be',
+    ifLost: 'the browser asks for another challenge',
+  },
+  passkeyRegistration: {
+    pattern: 'passkey_registration:{userId}',
+    type: 'string',
+    ttlSeconds: 300,
+    holds: 'SHA-256 of the challenge of a passkey that is being added, which kind, and who asked',
+    ifLost: 'the person begins to add it again',
+  },
   rateLimit: {
     pattern: 'ratelimit:{ip}',
     type: 'string',

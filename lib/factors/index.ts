@@ -1,6 +1,7 @@
 /**
  * Room: factors.
- * Owns: passwords, authenticator apps, backup codes, one-time codes, and what a user has enrolled (later passkeys).
+ * Owns: passwords, authenticator apps, passkeys and security keys, backup codes, one-time codes, and what a
+ *   user has enrolled.
  * Hands off: who is signed in (sessions), what a proof leads to (signin), how a message travels (notify).
  * Invariants: budget before secret; nothing at rest can be used as it is; an unknown name costs and
  *   answers like a known one; single use is one atomic statement.
@@ -18,6 +19,16 @@ export * as links from './links'
 export type { Sent } from './otp'
 /** begin, verify, pending, drop. */
 export * as otp from './otp'
+export type {
+  Authenticated,
+  PasskeyKind,
+  PasskeyRow,
+  PasskeyUse,
+  Provider as PasskeyProvider,
+  ProviderIcon,
+} from './passkeys'
+/** available, registrationOptions, register, authenticationOptions, authenticate, list, rename, remove, signal. */
+export * as passkeys from './passkeys'
 /** rules, hash, verify, set, has, warm. */
 export * as password from './password'
 export type { PurposeName } from './purposes'
