@@ -36,6 +36,7 @@ export const EVENT_TYPES = {
   'passkey.used': { audience: 'user' },
   'passkey.refused': { audience: 'user' },
   'passkey.cloned': { audience: 'user' },
+  'factors.reset': { audience: 'user' },
   'otp.sent': { audience: 'user' },
   'otp.exhausted': { audience: 'user' },
   'totp.added': { audience: 'user' },

@@ -273,6 +273,30 @@ describe('user', () => {
     expect(await ok(['user', 'enable', id])).toMatchObject({ status: 'active' })
   })
 
+  test('reset-factors takes every second factor and the sessions, once, and leaves the password', async () => {
+    const email = 'factors@example.com'
+    const { id } = await ok<User>(['user', 'add', '--email', email, '--verified'], { stdin: `${password}\n` })
+    await db.query(`INSERT INTO totps (user_id, name, secret_sealed) VALUES ($1, 'Phone', 'v1.x.y')`, [id])
+    await db.query(
+      `INSERT INTO sessions (user_id, session_version, method, amr, acr, auth_at, expires_at, idle_seconds)
+       SELECT id, session_version, 'password', '{pwd}', 'aal1', now(), now() + interval '1 day', 3600
+       FROM users WHERE id = $1`,
+      [id],
+    )
+    const done = await ok(['user', 'reset-factors', email, '--reason', 'lost the phone'])
+    expect(done).toEqual({
+      id,
+      removed: { totp: 1, passkeys: 0, security_keys: 0, backup_codes: 0 },
+      sessions_revoked: 1,
+    })
+    const shown = await ok<{ factors: object; sessions: unknown[] }>(['user', 'show', email])
+    expect(shown).toMatchObject({ factors: { password: true, totp: 0 }, sessions: [] })
+    const owed = await db.query(`SELECT 1 FROM deliveries WHERE user_id = $1 AND kind = 'mail'`, [id])
+    expect(owed.rowCount).toBe(1)
+    const again = await gatehouse(['user', 'reset-factors', email])
+    expect([again.code, again.err]).toEqual([1, `${email} has no second factor.\n`])
+  })
+
   test('terminal_escapes_in_names_stay_text', async () => {
     await ok(['user', 'add', '--email', 'esc@example.com', '--no-password', '--verified'])
     await db.query(

@@ -1,7 +1,6 @@
 /** Consents: what a user allows an app, remembered for both, growing with what is asked, taken back as a whole. */
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
-import { nowMs } from '../base/clock'
 import type { Tx } from '../base/db'
 import { randomToken } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'

@@ -23,6 +23,7 @@ export * as lockdown from './lockdown'
 export { type SecurityNews, tellSecurity } from './news'
 /** add, resend, pending, verify, makePrimary, remove. */
 export * as phones from './phones'
+export { type Removed, resetFactors } from './reset-factors'
 export { type Standing, standing } from './standing'
 /** forget. */
 export * as devices from './trusted-devices'
