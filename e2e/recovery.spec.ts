@@ -1,8 +1,6 @@
 /** Ways back in: the forgotten password, its change, delayed recovery, trusted contacts, the rehearsal. */
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import type { BrowserContext, Page } from '@playwright/test'
-import pg from 'pg'
+import { age, sql } from './aging'
 import { expect, fillSignIn, PORTAL, test } from './fixtures'
 import { type Mail, mailsTo } from './mailbox'
 import { newPerson, type Person } from './people'
@@ -40,14 +38,6 @@ async function choose(page: Page, password: string): Promise<void> {
 
 const isSignedIn = async (context: BrowserContext): Promise<boolean> =>
   (await context.request.get('/api/session')).status() === 200
-
-async function sql(text: string, values: unknown[]): Promise<void> {
-  const { databaseUrl } = JSON.parse(readFileSync(path.join(process.env.E2E_DATA ?? '', 'run.json'), 'utf8'))
-  const client = new pg.Client({ connectionString: databaseUrl })
-  await client.connect()
-  await client.query(text, values)
-  await client.end()
-}
 
 /** Moves a person's recovery to the end of its waiting time. */
 const ripen = ({ email }: Person) =>
@@ -207,25 +197,9 @@ test('after a while the console asks for the old password, or for a fresh sign-i
   signUp,
 }) => {
   await signUp(page, person)
-  await sql(
-    `UPDATE sessions SET auth_at = now() - interval '20 minutes', created_at = now() - interval '20 minutes'
-     WHERE user_id = (SELECT user_id FROM emails WHERE address = $1)`,
-    [person.email],
-  )
-  const asked = async () => {
-    await page.goto('/account/security')
-    return page.getByLabel('Current password').isVisible()
-  }
-  // Nobody tells the caches of what is written past the rooms: Redis forgets now, the process within seconds.
-  const redisUrl = JSON.parse(
-    readFileSync(path.join(process.env.E2E_DATA ?? '', 'run.json'), 'utf8'),
-  ).redisUrl
-  const { Redis } = await import('ioredis')
-  const redis = new Redis(redisUrl)
-  const { sid } = (await (await page.request.get('/api/session')).json()) as { sid: string }
-  await redis.del(`session:valid:${sid}`)
-  redis.disconnect()
-  await expect.poll(asked, { timeout: 15_000 }).toBe(true)
+  await age(page, person)
+  await page.goto('/account/security')
+  await expect(page.getByLabel('Current password')).toBeVisible()
 
   await page.getByLabel('Current password').fill('not the password')
   await page.getByLabel('New password').fill(NEW_PASSWORD)

@@ -60,11 +60,13 @@ export interface FormState {
 /**
  * The frame of every server action: Origin (CSRF1), session, shape of the input, then the change.
  * @param options.fresh asks for a proof of the last ten minutes
+ * @param options.draft names the form by the id of what it stands in: after a proof that it asked for, what was
+ *   typed is still there (`draftsOf`)
  * @param run makes the change; its refusal becomes words
  */
 export async function action<Schema extends z.ZodType>(
   form: FormData,
-  options: { page: string; schema: Schema; fresh?: boolean },
+  options: { page: string; schema: Schema; fresh?: boolean; draft?: string },
   run: (input: z.infer<Schema>, who: SignedIn) => Promise<FormState | Refusal>,
 ): Promise<FormState> {
   requests.reachAction()
@@ -74,22 +76,63 @@ export async function action<Schema extends z.ZodType>(
   const { caller, session } = await whoIs()
   // Back to the page, whose own guard goes on to sign-in: the browser itself must walk there, for its cookies.
   if (!session) redirect(options.page)
-  if (options.fresh && !sessions.isFresh(session)) return askAgain(options.page)
   const fields = fieldsOf(form)
   const values = typedAgain(fields, options.schema)
   const parsed = options.schema.safeParse(fields)
+  const { page, draft } = options
+  const proveAgain = async (): Promise<FormState> => {
+    if (draft && parsed.success) await sessions.drafts.keep(session, page, { form: draft, values })
+    const at = await addressOf(page)
+    return { ...(await askAgain(draft ? `${at}#${draft}` : at)), values }
+  }
+  if (options.fresh && !sessions.isFresh(session)) return proveAgain()
   if (!parsed.success) {
     const own = await checkField()
     const errors = parsed.error.issues.map((issue) => [String(issue.path[0] ?? ''), own])
     const message = await refusalText({ code: 'invalid_input' })
     return { ok: false, message, errors: Object.fromEntries(errors), values }
   }
+  // From here on the form itself keeps what a refusal leaves of it.
+  if (draft) await sessions.drafts.drop(session, page)
   const answer = await run(parsed.data, { caller, session })
+  if ('code' in answer && answer.code === 'proof_required') return proveAgain()
   return 'code' in answer ? { ...(await refused(answer)), values } : answer
 }
 
+/** The address the form was sent from, if it is of this page: a question that was open there is open again. */
+async function addressOf(page: string): Promise<string> {
+  const from = (await headers()).get('referer') ?? ''
+  const url = URL.canParse(from) ? new URL(from) : null
+  return url?.pathname === page ? page + url.search : page
+}
+
+/** A form as it was when a proof was asked for, and the words that say so. */
+export interface Draft {
+  values: Record<string, string>
+  text: string
+}
+
+/**
+ * What was typed on a page before the person had to prove themselves again, for `ActionForm draft={…}`.
+ * @returns the draft of a form by its name in `action`; `same` are fields that must agree (the thing it is
+ *   about). Nothing while the session is not fresh: then the proof is still to come.
+ */
+export async function draftsOf(
+  session: SessionFacts,
+  page: string,
+): Promise<(form: string, same?: Record<string, string>) => Draft | undefined> {
+  const kept = sessions.isFresh(session) ? await sessions.drafts.read(session, page) : null
+  const text = kept ? (await getTranslations('account.reauth'))('draft') : ''
+  return (form, same = {}) => {
+    if (kept?.form !== form) return undefined
+    return Object.entries(same).every(([name, value]) => kept.values[name] === value)
+      ? { values: kept.values, text }
+      : undefined
+  }
+}
+
 /** Never said again, not even to who typed it. */
-const SECRETS = ['password', 'current', 'code']
+const SECRETS = ['password', 'current', 'code', 'response']
 
 /** What a refused form keeps: the fields it asked for, but for secrets; nothing that was smuggled in. */
 function typedAgain(fields: Record<string, FormDataEntryValue>, schema: z.ZodType): Record<string, string> {

@@ -1,37 +1,40 @@
 'use client'
 
 import { createContext, type ReactNode, use, useActionState } from 'react'
-import type { FormState } from '@/app/_lib/guard'
+import type { Draft, FormState } from '@/app/_lib/guard'
 import { cx } from '../ui/cx'
 
-const Answer = createContext<FormState | null>(null)
+const Answer = createContext<Pick<FormState, 'ok' | 'errors' | 'values'> | null>(null)
 
 interface Props {
   action: (previous: FormState | null, form: FormData) => Promise<FormState>
   /** Icons for the notice, drawn by the server. */
   icons: { ok: ReactNode; bad: ReactNode }
   className?: string
+  /** What was typed before a proof was asked for. */
+  draft?: Draft
   children: ReactNode
 }
 
 /** A form of a server action that shows what came of it. Without script the page is rendered anew with the same. */
-export function ActionForm({ action, icons, className, children }: Props) {
+export function ActionForm({ action, icons, className, draft, children }: Props) {
   const [answer, submit] = useActionState(action, null)
+  const says = answer ?? (draft && { ok: true, message: draft.text })
   return (
     <form action={submit} className={className}>
-      <Answer value={answer}>
-        {answer?.message ? (
+      <Answer value={answer ?? (draft ? { ok: false, values: draft.values } : null)}>
+        {says?.message ? (
           <div
-            role={answer.ok ? 'status' : 'alert'}
+            role={says.ok ? 'status' : 'alert'}
             className={cx(
               'flex gap-3 rounded-control border px-4 py-3 text-[0.9375rem]',
-              answer.ok ? 'border-success-line bg-success-soft' : 'border-danger-line bg-danger-soft',
+              says.ok ? 'border-success-line bg-success-soft' : 'border-danger-line bg-danger-soft',
             )}
           >
-            {answer.ok ? icons.ok : icons.bad}
+            {says.ok ? icons.ok : icons.bad}
             <p>
-              {answer.message}
-              {answer.reauth ? (
+              {says.message}
+              {answer?.reauth ? (
                 <>
                   {' '}
                   <a href={answer.reauth.href} className="link">

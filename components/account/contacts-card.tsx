@@ -1,5 +1,5 @@
 import { getTranslations } from 'next-intl/server'
-import type { FormState } from '@/app/_lib/guard'
+import type { Draft, FormState } from '@/app/_lib/guard'
 import type { Contact, Pending } from '@/lib/recovery'
 import { duration } from '../login/words'
 import { Badge } from '../ui/badge'
@@ -28,6 +28,8 @@ interface Props {
   confirmHref: string | null
   removeHref: (id: string) => string
   invite: Action
+  /** Whom the person was about to ask. */
+  draft?: Draft
   withdraw: Action
 }
 
@@ -112,7 +114,12 @@ export async function ContactsCard(props: Props) {
             </div>
           </div>
         ) : (
-          <ActionForm action={props.invite} icons={answerIcons} className="grid max-w-md gap-5">
+          <ActionForm
+            action={props.invite}
+            icons={answerIcons}
+            draft={props.draft}
+            className="grid max-w-md gap-5"
+          >
             <FormInput
               id="contact-email"
               name="email"

@@ -21,6 +21,13 @@ export const KEYS = {
     holds: 'the facts of a live session as JSON, or "revoked"',
     ifLost: 'read again from Postgres',
   },
+  draft: {
+    pattern: 'draft:{sessionId}:{page}',
+    type: 'string',
+    ttlSeconds: 900,
+    holds: 'what was typed into a form before the person had to prove themselves again, sealed; no secret',
+    ifLost: 'the person fills the form in again',
+  },
   loginAttempt: {
     pattern: 'login_attempt:{loginToken}',
     type: 'string',

@@ -1,6 +1,6 @@
 /**
  * Room: sessions.
- * Owns: Session and Device, the session cookie, the answer to "who is signed in here?", revocation.
+ * Owns: Session and Device, the session cookie, the answer to "who is signed in here?", revocation, drafts.
  * Hands off: proofs come from signin; apps signed in to belong to oidc.
  * Invariants: the row is the truth and the cookie only names it; a revoke is one write and everyone
  * else asks; nothing revoked ever lives again.
@@ -32,6 +32,8 @@ import {
 import * as store from './store'
 
 export { authOptions } from './auth-options'
+/** keep, read, drop: what was typed before a proof was asked for. */
+export * as drafts from './drafts'
 export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
 export type { Cursor, DeviceRow, RevokeWhere, SessionRow, Versions } from './store'
 

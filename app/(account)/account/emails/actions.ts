@@ -14,12 +14,16 @@ const withId = z.object({ id: z.uuid() })
 /** Adds an address and goes on to the code that was sent to it. */
 export async function addEmail(_previous: FormState | null, form: FormData): Promise<FormState> {
   const schema = z.object({ email: z.string().max(400) })
-  return action(form, { page: PAGE, schema, fresh: true }, async ({ email }, { caller, session }) => {
-    const added = await security.emails.add(session, email, caller)
-    if (!added.ok) return added.refusal
-    if (added.value.refusal) await keepOutcome(refusedOutcome(added.value.refusal))
-    redirect(`${PAGE}?verify=${added.value.id}`)
-  })
+  return action(
+    form,
+    { page: PAGE, schema, fresh: true, draft: 'add' },
+    async ({ email }, { caller, session }) => {
+      const added = await security.emails.add(session, email, caller)
+      if (!added.ok) return added.refusal
+      if (added.value.refusal) await keepOutcome(refusedOutcome(added.value.refusal))
+      redirect(`${PAGE}?verify=${added.value.id}`)
+    },
+  )
 }
 
 /** Takes the code of an address. */

@@ -14,7 +14,7 @@ import { Notice } from '../../../../components/ui/notice'
 import { PageHeader } from '../../../../components/ui/page-header'
 import { Rows } from '../../../../components/ui/rows'
 import { SubmitButton } from '../../../../components/ui/submit-button'
-import { reauthHref, signedIn } from '../../../_lib/guard'
+import { draftsOf, reauthHref, signedIn } from '../../../_lib/guard'
 import type { Query } from '../../../_lib/login'
 import { addEmail, makePrimary, removeEmail, resendCode, verifyEmail } from './actions'
 import { lastOutcome } from './outcome'
@@ -28,11 +28,12 @@ const PATH = '/account/emails'
 export default async function Emails({ searchParams }: { searchParams: Query }) {
   const query = await searchParams
   const { session, user } = await signedIn(PATH)
-  const [t, ui, emails, outcome] = await Promise.all([
+  const [t, ui, emails, outcome, draft] = await Promise.all([
     getTranslations('account.emails'),
     getTranslations('ui'),
     users.emails.list(user.id),
     lastOutcome(),
+    draftsOf(session, PATH),
   ])
   const fresh = sessions.isFresh(session)
   /** Where a question is asked; whoever proved themselves a while ago does so again first. */
@@ -98,7 +99,7 @@ export default async function Emails({ searchParams }: { searchParams: Query }) 
           {emails.length >= users.MAX_ADDRESSES ? (
             <p className="text-ink-2">{t('full', { max: users.MAX_ADDRESSES })}</p>
           ) : fresh ? (
-            <ActionForm action={addEmail} icons={answerIcons} className="grid gap-5">
+            <ActionForm action={addEmail} icons={answerIcons} draft={draft('add')} className="grid gap-5">
               <FormInput
                 id="email"
                 name="email"

@@ -14,12 +14,16 @@ const withId = z.object({ id: z.uuid() })
 /** Adds a number and goes on to the code that was sent to it. */
 export async function addPhone(_previous: FormState | null, form: FormData): Promise<FormState> {
   const schema = z.object({ number: z.string().max(100), country: z.string().max(8).optional() })
-  return action(form, { page: PAGE, schema, fresh: true }, async (input, { caller, session }) => {
-    const added = await security.phones.add(session, input, caller)
-    if (!added.ok) return added.refusal
-    if (added.value.refusal) await keepOutcome(refusedOutcome(added.value.refusal))
-    redirect(`${PAGE}?verify=${added.value.id}`)
-  })
+  return action(
+    form,
+    { page: PAGE, schema, fresh: true, draft: 'add' },
+    async (input, { caller, session }) => {
+      const added = await security.phones.add(session, input, caller)
+      if (!added.ok) return added.refusal
+      if (added.value.refusal) await keepOutcome(refusedOutcome(added.value.refusal))
+      redirect(`${PAGE}?verify=${added.value.id}`)
+    },
+  )
 }
 
 /** Takes the code of a number. */

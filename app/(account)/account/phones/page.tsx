@@ -18,7 +18,7 @@ import { Notice } from '../../../../components/ui/notice'
 import { PageHeader } from '../../../../components/ui/page-header'
 import { Rows } from '../../../../components/ui/rows'
 import { SubmitButton } from '../../../../components/ui/submit-button'
-import { reauthHref, signedIn } from '../../../_lib/guard'
+import { draftsOf, reauthHref, signedIn } from '../../../_lib/guard'
 import { homeCountry, type Query } from '../../../_lib/login'
 import { addPhone, makePrimary, removePhone, resendCode, verifyPhone } from './actions'
 import { lastOutcome } from './outcome'
@@ -37,13 +37,14 @@ export default async function Phones({ searchParams }: { searchParams: Query }) 
   // Where no text messages are sent there are no phones; those from before can still be removed.
   const off = !notify.sms.enabled()
   if (off && phones.length === 0) notFound()
-  const [t, ui, locale, outcome, troubled, ways] = await Promise.all([
+  const [t, ui, locale, outcome, troubled, ways, draft] = await Promise.all([
     getTranslations('account.phones'),
     getTranslations('ui'),
     getLocale(),
     lastOutcome(),
     notify.sms.troubled(),
     users.waysBack(null, user.id),
+    draftsOf(session, PATH),
   ])
   const fresh = sessions.isFresh(session)
   /** Where a question is asked; whoever proved themselves a while ago does so again first. */
@@ -112,7 +113,7 @@ export default async function Phones({ searchParams }: { searchParams: Query }) 
             {phones.length >= users.MAX_PHONES ? (
               <p className="text-ink-2">{t('full', { max: users.MAX_PHONES })}</p>
             ) : fresh ? (
-              <ActionForm action={addPhone} icons={answerIcons} className="grid gap-5">
+              <ActionForm action={addPhone} icons={answerIcons} draft={draft('add')} className="grid gap-5">
                 {troubled && !confirming ? <Notice kind="warning">{t('down_text')}</Notice> : null}
                 <PhoneField
                   options={options}

@@ -35,7 +35,7 @@ export async function confirmRehearsal(_previous: FormState | null, form: FormDa
 /** Invites a trusted contact. */
 export async function inviteContact(_previous: FormState | null, form: FormData): Promise<FormState> {
   const schema = z.object({ email: z.string().max(400) })
-  return action(form, { page: PAGE, schema, fresh: true }, async ({ email }, who) => {
+  return action(form, { page: PAGE, schema, fresh: true, draft: 'contacts' }, async ({ email }, who) => {
     const invited = await recovery.contacts.invite({ email }, who)
     if (!invited.ok) return invited.refusal
     await recoveryOutcome.keep({ kind: 'invited', address: email.trim().slice(0, 254) })

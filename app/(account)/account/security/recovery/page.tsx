@@ -17,7 +17,7 @@ import { PageHeader } from '../../../../../components/ui/page-header'
 import { Row, Rows } from '../../../../../components/ui/rows'
 import { SubmitButton } from '../../../../../components/ui/submit-button'
 import { relativeTime } from '../../../../../components/ui/time'
-import { reauthHref, signedIn } from '../../../../_lib/guard'
+import { draftsOf, reauthHref, signedIn } from '../../../../_lib/guard'
 import type { Query } from '../../../../_lib/login'
 import { confirmRehearsal, inviteContact, rehearse, removeContact, withdrawInvitation } from './actions'
 import { recoveryOutcome } from './outcome'
@@ -32,7 +32,7 @@ const PATH = '/account/security/recovery'
 export default async function RecoveryOutlook({ searchParams }: { searchParams: Query }) {
   const query = await searchParams
   const { session, user } = await signedIn(PATH)
-  const [t, c, ui, login, profile, seen, contacts, pending, proteges, outcome] = await Promise.all([
+  const [t, c, ui, login, profile, seen, contacts, pending, proteges, outcome, draft] = await Promise.all([
     getTranslations('recovery.outlook'),
     getTranslations('recovery.contacts'),
     getTranslations('ui'),
@@ -43,6 +43,7 @@ export default async function RecoveryOutlook({ searchParams }: { searchParams: 
     recovery.contacts.pending(user.id),
     recovery.contacts.proteges(user.id),
     recoveryOutcome.last(),
+    draftsOf(session, PATH),
   ])
   const timeZone = profile?.timezone ?? 'UTC'
   const now = Date.now()
@@ -151,6 +152,7 @@ export default async function RecoveryOutlook({ searchParams }: { searchParams: 
             confirmHref={fresh ? null : reauthHref(PATH)}
             removeHref={removeHref}
             invite={inviteContact}
+            draft={draft('contacts')}
             withdraw={withdrawInvitation}
           />
         ) : null}
