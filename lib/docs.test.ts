@@ -204,6 +204,9 @@ test('docs/openapi.yaml describes the JSON endpoints of the portal', () => {
     '/healthz',
     '/readyz',
     '/dev/mailbox.json',
+    '/.well-known/webauthn',
+    '/.well-known/passkey-endpoints',
+    '/.well-known/change-password',
     '/oidc/.well-known/openid-configuration',
   ])
 })

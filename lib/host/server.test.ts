@@ -529,6 +529,42 @@ describe('while a store is away', () => {
   })
 })
 
+describe('the well-known addresses of an account', () => {
+  test('name who may use the portal’s passkeys, and where they are looked after', async () => {
+    configure({ WEBAUTHN_ORIGINS: 'https://login.example.org' })
+    const origins = await get('/.well-known/webauthn')
+    expect(origins.status).toBe(200)
+    expect(origins.headers['content-type']).toBe('application/json')
+    expect(JSON.parse(origins.body)).toEqual({ origins: [origin, 'https://login.example.org'] })
+    delete process.env.WEBAUTHN_ORIGINS
+    const endpoints = await get('/.well-known/passkey-endpoints')
+    const { enroll, manage } = JSON.parse(endpoints.body)
+    for (const url of [enroll, manage]) expect(url).toMatch(`${origin}/account/security`)
+    for (const { headers } of [origins, endpoints]) {
+      expect(headers['cache-control']).toBe('public, max-age=3600')
+      expect(headers['x-content-type-options']).toBe('nosniff')
+      expect(headers['set-cookie']).toBeUndefined()
+    }
+  })
+
+  test('lead to the change of the password, also while the database is away', async () => {
+    down = true
+    const { status, headers } = await get('/.well-known/change-password')
+    expect([status, headers.location]).toEqual([303, '/account/security#password'])
+    expect(headers['cache-control']).toBe('public, max-age=3600')
+    expect(seen).toBeNull()
+  })
+
+  test('take no posts, and are not guessed at', async () => {
+    expect((await post('/.well-known/change-password', { Origin: origin })).status).toBe(405)
+    // W3C change-password section 3.2: whoever answers this with 200 is not believed above.
+    answer = (_req, res) => void res.writeHead(404).end()
+    const unknown = '/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200'
+    expect((await get(unknown)).status).toBe(404)
+    expect(seen?.url).toBe(unknown)
+  })
+})
+
 describe('the session check', () => {
   const facts: SessionFacts = {
     sid: 's',

@@ -27,6 +27,7 @@ import { type HeaderSettings, inertHeaders, pagePolicy, setSecurityHeaders } fro
 import type { Health } from './health'
 import { type HostRefusal, refuseRequest } from './plain-pages'
 import { answerSessionCheck } from './session-check'
+import { serveWellKnown } from './well-known'
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>
 
@@ -129,6 +130,7 @@ export function createHost(parts: HostParts): Host {
       if (!parts.statics(req, res, pathname)) refuseRequest(req, res, NOT_FOUND)
       return
     }
+    if (serveWellKnown(req, res, pathname, inert)) return
     if (OIDC_STATIC.test(pathname)) {
       setSecurityHeaders(res, settings, null)
       if (parts.documents(req, res, pathname)) return
