@@ -283,6 +283,11 @@ describe('user', () => {
        FROM users WHERE id = $1`,
       [id],
     )
+    const listed = await gatehouse(['user', 'factors', email])
+    expect(listed.out).toMatch(/authenticator app\s+Phone/)
+    expect(listed.out).not.toContain('v1.x.y')
+    const before = await ok(['user', 'factors', email])
+    expect(before).toMatchObject({ id, password: true, totp: [{ name: 'Phone' }], passkeys: [] })
     const done = await ok(['user', 'reset-factors', email, '--reason', 'lost the phone'])
     expect(done).toEqual({
       id,

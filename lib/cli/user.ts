@@ -174,6 +174,42 @@ async function disable(name: string, options: { reason?: string; json?: boolean 
   })
 }
 
+async function listFactors(name: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const user = await userNamed(name)
+    const { totp, passkeys, backupCodes, password } = await import('../factors')
+    const [hasPassword, apps, keys, codes] = [
+      await password.has(user.id),
+      await totp.list(user.id),
+      await passkeys.list(user.id),
+      await backupCodes.status(user.id),
+    ]
+    if (options.json) {
+      return json({ id: user.id, password: hasPassword, totp: apps, passkeys: keys, backupCodes: codes })
+    }
+    const words = { passkey: 'passkey', security_key: 'security key' }
+    table(
+      ['factor', 'name', 'kept by', 'synced', 'since', 'last used'],
+      [
+        ...apps.map((a) => ['authenticator app', a.name, null, null, a.createdAt, a.lastUsedAt]),
+        ...keys.map((k) => [
+          words[k.kind],
+          k.nickname,
+          k.provider?.name,
+          k.synced,
+          k.createdAt,
+          k.lastUsedAt,
+        ]),
+        ...(codes
+          ? [['backup codes', `${codes.left} of ${codes.total} left`, null, null, codes.createdAt]]
+          : []),
+      ],
+      `${user.email ?? user.id} has no second factor.`,
+    )
+    say(hasPassword ? 'There is a password.' : 'There is no password.')
+  })
+}
+
 async function resetFactors(name: string, options: { reason?: string; json?: boolean }): Promise<void> {
   await withStores(async () => {
     const user = await userNamed(name)
@@ -250,6 +286,12 @@ export function userCommands(program: Command): void {
     .option('--reason <text>', 'kept with the account')
     .option('--json', 'print JSON')
     .action(disable)
+  user
+    .command('factors')
+    .argument('<user>', 'id or e-mail')
+    .description('what a person can prove themselves with beside a password')
+    .option('--json', 'print JSON')
+    .action(listFactors)
   user
     .command('reset-factors')
     .argument('<user>', 'id or e-mail')
