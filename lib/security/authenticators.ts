@@ -63,7 +63,7 @@ export const remove = (
   who: Who,
   { id }: { id: string },
   caller: Caller,
-): Promise<Result<{ name: string } & Renewed>> =>
+): Promise<Result<{ name: string; kind: 'totp' } & Renewed>> =>
   changeFactors(who, caller, async (tx) => {
     const may = await mayGo(tx, who, 'totp')
     if (!may.ok) return may
@@ -71,6 +71,6 @@ export const remove = (
     if (!removed.ok) return removed
     const { name } = removed.value
     if (may.value.last) await factors.backupCodes.voidAll(tx, who.userId, caller)
-    await tellSecurity(tx, who.userId, { what: 'factor_removed', name }, caller)
-    return ok({ name })
+    await tellSecurity(tx, who.userId, { what: 'factor_removed', name, kind: 'totp' }, caller)
+    return ok({ name, kind: 'totp' as const })
   })

@@ -28,7 +28,29 @@ export async function totp(
   return added
 }
 
+/**
+ * Takes a passkey or security key, as asked for by the options that were given under the same binding.
+ * @returns refusals of `factors.passkeys.register`
+ */
+export async function passkey(
+  tx: Tx,
+  userId: string,
+  input: { response: unknown; binding: string; nickname?: string },
+  caller: Caller,
+): Promise<Result<factors.passkeys.PasskeyRow>> {
+  const added = await factors.passkeys.register(tx, userId, input, caller)
+  if (!added.ok) return added
+  const { id, kind, nickname: name } = added.value
+  await told(tx, userId, { kind, id, name }, caller)
+  return added
+}
+
 async function told(tx: Tx, userId: string, factor: BroughtFactor, caller: Caller): Promise<void> {
   await sessions.forgetTrust(tx, userId)
-  await tellSecurity(tx, userId, { what: 'factor_added', name: factor.name, factor }, caller)
+  await tellSecurity(
+    tx,
+    userId,
+    { what: 'factor_added', name: factor.name, kind: factor.kind, factor },
+    caller,
+  )
 }

@@ -5,6 +5,7 @@ import { env } from '../base/env'
 import * as factors from '../factors'
 import * as sessions from '../sessions'
 import { useStores } from '../testing'
+import { Authenticator } from '../testing/authenticator'
 import * as security from './index'
 import {
   codeOf,
@@ -111,6 +112,47 @@ describe('an authenticator app', () => {
   })
 })
 
+async function withKey(
+  someone: Someone,
+  kind: 'passkey' | 'security_key' = 'passkey',
+  device = new Authenticator(kind === 'passkey' ? 'synced' : 'key'),
+) {
+  const options = must(await security.passkeys.options(someone.who, { kind }, someone.caller))
+  const response = device.create(options)
+  const added = must(await security.passkeys.add(someone.who, { response }, someone.caller))
+  return { someone: await renewed(someone, added.setCookies), id: added.id, device }
+}
+
+describe('a passkey', () => {
+  test('comes with an event, a mail, a new cookie, and is told to the browser', async () => {
+    const { someone: ada, id } = await withKey(await person())
+    expect(await factors.passkeys.list(ada.id)).toMatchObject([{ id, kind: 'passkey' }])
+    expect((await newest(ada.email)).subject).toContain('A way to sign in was added')
+    expect((await audit.list(ada.id, { limit: 10, types: ['passkey.added'] })).items).toHaveLength(1)
+    const [key] = await factors.passkeys.list(ada.id)
+    expect(await factors.passkeys.signal(ada.id)).toMatchObject({
+      rpId: 'localhost',
+      allAcceptedCredentialIds: [key?.credentialId],
+    })
+  })
+
+  test('is renamed, removed and no longer told to the browser', async () => {
+    const { someone: ada, id } = await withKey(await person())
+    must(await security.passkeys.rename(ada.who, { id, name: 'Laptop' }, ada.caller))
+    const removed = must(await security.passkeys.remove(ada.who, { id }, ada.caller))
+    expect(removed).toMatchObject({ name: 'Laptop', kind: 'passkey' })
+    expect((await newest(ada.email)).text).toContain('Laptop')
+    expect((await factors.passkeys.signal(ada.id))?.allAcceptedCredentialIds).toEqual([])
+  })
+
+  test('stays apart from security keys', async () => {
+    const first = await withKey(await person())
+    const { someone: ada } = await withKey(first.someone, 'security_key')
+    expect(await factors.enrolled(ada.id)).toMatchObject({ passkeys: 1, securityKeys: 1 })
+    expect(security.standing(ada.who, await factors.enrolled(ada.id))).toMatchObject({ on: true })
+  })
+})
+
 describe('trusted browsers', () => {
   const trusting = async (userId: string) => {
     await sql(
@@ -170,6 +212,52 @@ describe('attacks', () => {
     const skipped = { ...ada.who, secondSkipped: true }
     expect(refusal(await security.authenticators.remove(skipped, { id }, ada.caller))).toBe('proof_required')
     expect(refusal(await security.authenticators.begin(skipped, ada.caller))).toBe('proof_required')
+  })
+
+  test('passkey_set_up_by_a_session_that_is_not_fresh', async () => {
+    const ada = await person()
+    const asked = { kind: 'passkey' } as const
+    const options = must(await security.passkeys.options(ada.who, asked, ada.caller))
+    later(11 * 60)
+    const response = new Authenticator().create(options)
+    expect(refusal(await security.passkeys.options(ada.who, asked, ada.caller))).toBe('proof_required')
+    expect(refusal(await security.passkeys.add(ada.who, { response }, ada.caller))).toBe('proof_required')
+    expect((await factors.enrolled(ada.id)).passkeys).toBe(0)
+  })
+
+  test('passkey_options_of_one_session_answered_by_another', async () => {
+    const ada = await person()
+    const elsewhere = await signIn(ada.id)
+    const options = must(await security.passkeys.options(ada.who, { kind: 'passkey' }, ada.caller))
+    const response = new Authenticator().create(options)
+    expect(refusal(await security.passkeys.add(elsewhere, { response }, ada.caller))).toBe('passkey_expired')
+    expect((await factors.enrolled(ada.id)).passkeys).toBe(0)
+  })
+
+  test('passkey_of_another_account', async () => {
+    const [{ someone: ada, id }, eve] = [await withKey(await person()), await person()]
+    const { who, caller } = eve
+    expect(refusal(await security.passkeys.rename(who, { id, name: 'x' }, caller))).toBe('not_found')
+    expect(refusal(await security.passkeys.remove(who, { id }, caller))).toBe('not_found')
+    expect((await factors.enrolled(ada.id)).passkeys).toBe(1)
+  })
+
+  test('last_way_to_sign_in_removed', async () => {
+    const { someone: ada, id } = await withKey(await person())
+    policy({ ways: ['password', 'passkey'] })
+    await sql('DELETE FROM passwords WHERE user_id = $1', [ada.id])
+    expect(refusal(await security.passkeys.remove(ada.who, { id }, ada.caller))).toBe('last_way_back')
+    policy({ ways: ['passkey'] })
+    expect(refusal(await security.passkeys.remove(ada.who, { id }, ada.caller))).toBe('factor_required')
+    policy({ ways: ['email_code', 'passkey'] })
+    must(await security.passkeys.remove(ada.who, { id }, ada.caller))
+  })
+
+  test('passkey_of_a_thief_goes_with_this_was_not_me', async () => {
+    const { someone: ada } = await withKey(await person())
+    const token = await tokenFor(ada.email, 'lockdown')
+    must(await security.lockdown.lockDown(token, ada.caller))
+    expect((await factors.enrolled(ada.id)).passkeys).toBe(0)
   })
 
   test('factor_of_another_account', async () => {

@@ -21,6 +21,8 @@ export * as enrol from './enrol'
 /** peek, lockDown. */
 export * as lockdown from './lockdown'
 export { type SecurityNews, tellSecurity } from './news'
+/** options, add, rename, remove: of passkeys and security keys. */
+export * as passkeys from './passkeys'
 /** add, resend, pending, verify, makePrimary, remove. */
 export * as phones from './phones'
 export { type Removed, resetFactors } from './reset-factors'

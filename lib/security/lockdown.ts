@@ -17,7 +17,9 @@ const broughtBy = ({ data: { address, number, factor } }: factors.Link): Brought
 
 function isFactor(value: unknown): value is BroughtFactor {
   const { kind, id, name } = Object(value)
-  return (kind === 'totp' || kind === 'passkey') && typeof id === 'string' && typeof name === 'string'
+  return (
+    ['totp', 'passkey', 'security_key'].includes(kind) && typeof id === 'string' && typeof name === 'string'
+  )
 }
 
 /** What a live link would take away besides; null when it no longer locks anything. Changes nothing. */
@@ -54,7 +56,11 @@ export async function lockDown(token: string, caller: Caller): Promise<Result> {
 async function takeAway(tx: Tx, userId: string, brought: Brought, caller: Caller): Promise<void> {
   const { address, number, factor } = brought
   if (address) await users.emails.expel(tx, userId, address, caller)
-  if (factor?.kind === 'totp') await factors.totp.remove(tx, userId, factor.id, caller)
+  // A passkey takes its holder in without the password that is dead from now on.
+  if (factor) {
+    const { remove } = factor.kind === 'totp' ? factors.totp : factors.passkeys
+    await remove(tx, userId, factor.id, caller)
+  }
   if (!number) return
   const bare = (text: string) => text.replace(/[^+\d]/g, '')
   const phone = (await users.phones.list(userId)).find((one) => bare(one.number) === bare(number))

@@ -2,7 +2,7 @@
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
 import type { Tx } from '../base/db'
-import { env } from '../base/env'
+import { env, type StrongMethod } from '../base/env'
 import { uuid } from '../base/ids'
 import * as factors from '../factors'
 import { asker, type SecurityNewsName, send } from '../notify'
@@ -22,6 +22,8 @@ export interface SecurityNews {
   name?: string
   /** How many backup codes are left. */
   left?: number
+  /** What kind of factor it is about, for one that has no name. */
+  kind?: StrongMethod
   /** The factor that came with it: locking the account takes it away again. */
   factor?: BroughtFactor
   /** Told too, though it is not (or no longer) a proven address of theirs; it gets no lockdown link. */
@@ -44,7 +46,7 @@ export async function tellSecurity(
   news: SecurityNewsName | SecurityNews,
   caller: Caller | null,
 ): Promise<void> {
-  const { what, address, name, left, factor, alsoTo, undo, dedupeKey }: SecurityNews =
+  const { what, address, name, kind, left, factor, alsoTo, undo, dedupeKey }: SecurityNews =
     typeof news === 'string' ? { what: news } : news
   const reach = await users.emails.reach(tx, userId)
   if (!reach) return
@@ -55,7 +57,7 @@ export async function tellSecurity(
       : await lockdownLink(tx, userId, factor ? { factor } : brought(what, address, name))
   const told = new Set(reach.addresses.map((to) => to.toLowerCase()))
   const others = alsoTo && !told.has(alsoTo.toLowerCase()) ? [alsoTo] : []
-  const common = { what, address, name, left, ...asker(caller) }
+  const common = { what, address, name, kind, left, ...asker(caller) }
   const event = dedupeKey ?? uuid()
   for (const to of [...reach.addresses, ...others]) {
     const mayUndo = undo && undo.to.toLowerCase() === to.toLowerCase()
@@ -83,9 +85,9 @@ export interface Brought {
 }
 
 export interface BroughtFactor {
-  /** Where it is kept; a security key is a passkey there. */
-  kind: 'totp' | 'passkey'
+  kind: StrongMethod
   id: string
+  /** Empty for one that nobody named. */
   name: string
 }
 

@@ -28,6 +28,8 @@ export interface Standing {
   from: number | null
   /** A passkey is the only way to sign in here. */
   passkeyOnly: boolean
+  /** A password takes people in here. */
+  passwords: boolean
   /** What may be set up here. */
   may: Record<StrongMethod | 'backup_code', boolean>
 }
@@ -42,6 +44,7 @@ export function standing(who: Pick<Who, 'roles'>, enrolled: factors.Enrolled): S
     asked: required ? 'required' : policy,
     from: required && from !== null && from > nowMs() ? from : null,
     passkeyOnly: passkeyOnly(),
+    passwords: env().signInMethods.includes('password'),
     may: {
       totp: mayAdd('totp').ok,
       passkey: mayAdd('passkey').ok,

@@ -12,7 +12,11 @@ export async function generateMetadata(): Promise<Metadata> {
 /** "This wasn't me": says what locking does. Opening it changes nothing. */
 export default async function LockdownPage({ searchParams }: { searchParams: Query }) {
   const token = one((await searchParams).token)
-  const [t, found] = await Promise.all([getTranslations('login.lockdown'), security.lockdown.peek(token)])
+  const [t, f, found] = await Promise.all([
+    getTranslations('login.lockdown'),
+    getTranslations('factors.methods'),
+    security.lockdown.peek(token),
+  ])
   if (!found) return <LinkOver />
   const { address, number, factor } = found
   return (
@@ -26,7 +30,7 @@ export default async function LockdownPage({ searchParams }: { searchParams: Que
         t('three'),
         ...(address ? [t('four', { address })] : []),
         ...(number ? [t('four_number', { number })] : []),
-        ...(factor ? [t('four_factor', { name: factor.name })] : []),
+        ...(factor ? [t('four_factor', { name: factor.name || f(factor.kind) })] : []),
         t('five'),
       ]}
       action="/lockdown/submit"

@@ -40,6 +40,8 @@ export interface SecurityNoticeProps extends Asker {
   name?: string | null
   /** How many backup codes are left. */
   left?: number
+  /** The kind of factor it is about, told where it has no name. */
+  kind?: 'totp' | 'passkey' | 'security_key'
   /** To the page that locks the account down; null where there is nothing left to lock. */
   lockdownUrl: string | null
   /** To the page that takes the change back, and for how long it works. */
@@ -52,7 +54,7 @@ export function securityNotice(props: SecurityNoticeProps, look: Look): Draft {
   const about = {
     product,
     address: props.address ? mailbox(props.address) : '',
-    name: inert(props.name) ?? '',
+    name: inert(props.name) || (props.kind ? words(`security_notice.kinds.${props.kind}`) : ''),
     left: props.left ?? 0,
   }
   const lockdown = props.lockdownUrl && ours(props.lockdownUrl)
