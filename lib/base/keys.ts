@@ -84,6 +84,21 @@ export const KEYS = {
     holds: 'HMAC of the newest sign-in code sent by text message, wrong tries so far',
     ifLost: 'the person asks for a new code',
   },
+  emailSecond: {
+    pattern: 'email_second:{userId}',
+    type: 'hash',
+    ttlSeconds: 600,
+    holds: 'HMAC of the newest code sent by mail for the second step of a sign-in, wrong tries so far',
+    ifLost: 'the person asks for a new code',
+  },
+  phoneSecond: {
+    pattern: 'phone_second:{userId}',
+    type: 'hash',
+    ttlSeconds: 600,
+    holds:
+      'HMAC of the newest code sent by text message for the second step of a sign-in, wrong tries so far',
+    ifLost: 'the person asks for a new code',
+  },
   rehearsal: {
     pattern: 'rehearsal:{userId}',
     type: 'hash',

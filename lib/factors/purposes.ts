@@ -131,6 +131,38 @@ export const PURPOSES = {
     // A number that is nobody's gets nothing: a message to a stranger would cost the operator, and bother them.
     tellOwner: async () => {},
   },
+  /** The second step of a sign-in; only somebody whose first proof was right gets one, at their own address. */
+  email_second: {
+    redisKey: 'emailSecond',
+    digits: 6,
+    lifeSeconds: 600,
+    maxTries: 5,
+    tell: (tx, { to, locale, notAfter, code, lifeSeconds, caller }) =>
+      send(tx, {
+        template: 'second_code',
+        to,
+        locale,
+        notAfter,
+        props: { code, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
+      }),
+    tellOwner: async () => {},
+  },
+  phone_second: {
+    redisKey: 'phoneSecond',
+    channel: 'sms',
+    digits: 6,
+    lifeSeconds: 600,
+    maxTries: 5,
+    tell: (tx, { to, locale, notAfter, code, lifeSeconds }) =>
+      sendSms(tx, {
+        template: 'sign_in_code',
+        to,
+        locale,
+        notAfter,
+        props: { code, minutes: Math.round(lifeSeconds / 60) },
+      }),
+    tellOwner: async () => {},
+  },
   /** Shows a person that mail to an address of theirs still arrives; nobody else ever gets one. */
   email_rehearsal: {
     redisKey: 'rehearsal',

@@ -59,6 +59,7 @@ const SAMPLES: MailProps = {
     days: 7,
   },
   rehearsal_code: { ...asker, code: '482913', expiresMinutes: 10 },
+  second_code: { ...asker, code: '482913', expiresMinutes: 10 },
 }
 const NAMES = Object.keys(SAMPLES) as MailName[]
 

@@ -1,6 +1,7 @@
 /** A running login attempt: what was proven so far and where it returns to. Not a session. */
 import type { Refusal } from '../base/refusals'
-import type { Proof } from '../sessions'
+import type { Proof, Versions } from '../sessions'
+import type { Standing } from './steps'
 
 /** A refusal as it is shown on the next page; the wait is kept as a moment, so that a reload stays honest. */
 export interface Notice {
@@ -25,7 +26,8 @@ export interface SignUp {
   firstName: string | null
   lastName: string | null
   locale: string
-  passwordHash: string
+  /** Null for an account that begins with a passkey. */
+  passwordHash: string | null
 }
 
 /** The code that is on its way. */
@@ -43,6 +45,20 @@ export interface Verification {
   expiresAt: number
 }
 
+/** A code that is on its way for the second step. */
+export interface SecondSent {
+  method: 'email_code' | 'sms_code'
+  to: string
+  resendAt: number
+  expiresAt: number
+}
+
+/** What is known of the person who gave the first proof, sealed with the rest. */
+export interface Person extends Standing {
+  /** Names of their authenticators. */
+  totps: string[]
+}
+
 export interface Attempt {
   /** SHA-256 of the cookie of the browser that began it. */
   browserHash: string
@@ -56,15 +72,54 @@ export interface Attempt {
   session: string | null
   /** The address of the session's owner, who proves again who they are; null for any sign-in. */
   reauth: string | null
+  /** Their id. */
+  reauthUserId: string | null
+  /** A relying app asks for this level, and takes no less where it is essential. */
+  level: 'aal2' | null
+  essential: boolean
+  /** The browser can do WebAuthn; null while it has not said so (script is off, perhaps). */
+  canPasskey: boolean | null
+  /** A passkey may be offered at the end. */
+  offer: boolean
+  /** What may be put off is: in this attempt, or in this browser before. */
+  postponed: 'now' | 'before' | null
   userId: string | null
   status: 'active' | 'pending' | null
   proofs: Proof[]
+  /** As of the last look; the session is judged by a fresh one. */
+  person: Person | null
+  /** The user's as they were when the first proof was judged: whatever changed since makes the attempt worthless. */
+  versions: Versions | null
+  /** After the second step this browser is to be trusted. */
+  trust: boolean
+  secondSent: SecondSent | null
+  /** Made during the attempt, until the person says that they are written down. */
+  backupCodes: string[] | null
+  /** The account was made without a password, for a passkey. */
+  passkeyWanted: boolean
   signUp: SignUp | null
   /** An address proven by a sign-in code that belongs to nobody yet, and the id its owner would get. */
   newcomer: { userId: string; email: string } | null
   verification: Verification | null
   typed: Typed
   notice: Notice | null
+}
+
+/** Nobody is proven: what a first proof begins with, and what is left when an attempt begins anew. */
+export function startOver(attempt: Attempt): void {
+  attempt.userId = null
+  attempt.status = null
+  attempt.proofs = []
+  attempt.person = null
+  attempt.versions = null
+  attempt.trust = false
+  attempt.secondSent = null
+  attempt.backupCodes = null
+  attempt.passkeyWanted = false
+  attempt.signUp = null
+  attempt.newcomer = null
+  attempt.verification = null
+  attempt.notice = null
 }
 
 /** What is left of an attempt once it succeeded, so that Back and reload land well. */

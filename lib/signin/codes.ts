@@ -10,10 +10,11 @@ import { uuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as users from '../users'
-import type { Attempt, Typed, Verification } from './attempt'
-import { complete } from './complete'
-import { running, spendRequest, stepOf } from './gate'
+import { type Attempt, startOver, type Typed, type Verification } from './attempt'
+import { advance } from './complete'
+import { policy, running, spendRequest } from './gate'
 import { type Outcome, turnDown } from './outcome'
+import { onlyPasskeys } from './steps'
 import * as store from './store'
 
 /**
@@ -29,6 +30,7 @@ export async function emailCode(
   const found = await running(flow, caller)
   if (!found.ok) return found
   const typed: Typed = { email: input.email.slice(0, 254) }
+  if (!mailAllowed()) return turnDown(flow, 'identify', refuse('method_off').refusal, typed)
   const limited = await spendRequest(caller)
   if (!limited.ok) return turnDown(flow, 'identify', limited.refusal, typed)
   const email = users.normalizeEmail(input.email)
@@ -36,19 +38,17 @@ export async function emailCode(
   const user = await users.find({ email: email.value })
   const key = user?.id ?? uuid()
   const attempt = await store.update(flow, (a) => {
-    a.userId = user?.id ?? null
-    a.status = null
-    a.proofs = []
-    a.signUp = null
+    startOver(a)
     a.newcomer = user ? null : { userId: key, email: email.value }
-    a.verification = null
     a.typed = typed
-    a.notice = null
   })
   if (!attempt) return refuse('flow_expired')
   const decoy = user === null && !env().signUp
   return sendCode(flow, { purpose: 'email_sign_in', key, to: email.value, decoy }, caller)
 }
+
+/** Where passkeys are the only way in, a code by mail is how whoever has none yet gets there. */
+const mailAllowed = (): boolean => env().signInMethods.includes('email_code') || onlyPasskeys(policy())
 
 /**
  * Sends a sign-in code by text message to a number that somebody proved. A number that is nobody's walks
@@ -62,20 +62,14 @@ export async function phoneCode(
 ): Promise<Result<Outcome>> {
   const found = await running(flow, caller)
   if (!found.ok) return found
+  if (!env().signInMethods.includes('sms_code'))
+    return turnDown(flow, 'identify', refuse('method_off').refusal)
   const limited = await spendRequest(caller)
   if (!limited.ok) return turnDown(flow, 'identify', limited.refusal)
   const number = users.normalizePhone(input.phone, input.country)
   if (!number.ok) return turnDown(flow, 'identify', { ...number.refusal, field: 'phone' })
   const owner = await users.phones.ownerOf(number.value)
-  const attempt = await store.update(flow, (a) => {
-    a.userId = null
-    a.status = null
-    a.proofs = []
-    a.signUp = null
-    a.newcomer = null
-    a.verification = null
-    a.notice = null
-  })
+  const attempt = await store.update(flow, startOver)
   if (!attempt) return refuse('flow_expired')
   const to = {
     purpose: 'phone_sign_in',
@@ -138,7 +132,7 @@ export async function resend(flow: string, caller: Caller): Promise<Result<Outco
  */
 export async function verify(
   flow: string,
-  input: { code: string },
+  input: { code: string; canPasskey?: boolean },
   caller: Caller,
 ): Promise<Result<Outcome>> {
   const found = await running(flow, caller)
@@ -161,8 +155,15 @@ export async function verify(
   const settled = await settle(found.value, verification, caller)
   if (!settled.ok) return turnDown(flow, 'identify', settled.refusal)
   const attempt = await store.update(flow, (a) => {
+    // Another tab began anew meanwhile: what came back here proves nothing of what is asked there.
+    if (a.verification?.key !== key || a.verification.purpose !== purpose) return
     const at = nowMs()
-    if (a.signUp) a.proofs.push({ method: 'password', amr: ['pwd'], at })
+    const pending = a.signUp
+    if (pending?.passwordHash) a.proofs.push({ method: 'password', amr: ['pwd'], at })
+    // Whoever signs up without a password has proven what a code by mail proves, and goes on to the passkey.
+    else if (pending) a.proofs = [{ method: 'email_code', amr: ['email'], at }]
+    a.passkeyWanted = pending !== null && pending.passwordHash === null
+    a.canPasskey = input.canPasskey ?? a.canPasskey
     if (purpose === 'email_sign_in') a.proofs = [{ method: 'email_code', amr: ['email'], at }]
     else if (purpose === 'phone_sign_in') a.proofs = [{ method: 'sms_code', amr: ['sms'], at }]
     else a.proofs.push({ method: 'address', amr: [], at })
@@ -173,7 +174,7 @@ export async function verify(
     a.notice = null
   })
   if (!attempt) return refuse('flow_expired')
-  return stepOf(attempt) === 'details' ? ok({ step: 'details' }) : complete(flow, caller)
+  return advance(flow, caller)
 }
 
 /**
@@ -201,7 +202,7 @@ async function settle(
     // Refused when someone proved the same address a moment earlier: it has an owner now.
     const registered = await users.register(tx, { id, verified: true, ...person, caller })
     if (!registered.ok) return registered
-    await factors.password.set(tx, id, passwordHash, caller)
+    if (passwordHash) await factors.password.set(tx, id, passwordHash, caller)
     return ok({ userId: id })
   })
 }

@@ -6,7 +6,10 @@ import { ok, type Result, refuse } from '../base/refusals'
 import { tellSecurity } from '../security'
 import * as sessions from '../sessions'
 import type { Attempt } from './attempt'
-import { running, stepOf } from './gate'
+import { policy, running, stepOf } from './gate'
+import { look } from './look'
+import { beginAnew, type Outcome } from './outcome'
+import { type Step, twoProven, twoStepOn } from './steps'
 import * as store from './store'
 
 export interface Completed {
@@ -18,14 +21,45 @@ export interface Completed {
 }
 
 /**
+ * Looks at the person of an attempt anew and goes to what is missing, or out of it with a session when nothing
+ * is. Every verb that proves something ends here, so no way in decides for itself that it was enough.
+ * @returns refusal `flow_expired`; a person who may not sign in is an outcome at `identify`
+ */
+export async function advance(flow: string, caller: Caller): Promise<Result<Outcome>> {
+  const found = await running(flow, caller)
+  if (!found.ok) return found
+  const { userId } = found.value
+  if (!userId) return ok({ step: waiting(stepOf(found.value)) })
+  const seen = await look(found.value, caller)
+  if (!seen) return beginAnew(flow, refuse('account_disabled').refusal)
+  const attempt = await store.update(flow, (a) => {
+    // Another tab may have begun with somebody else meanwhile: what was seen is not about them.
+    if (a.userId !== userId) return
+    a.status = 'active'
+    a.person = seen.person
+    a.versions ??= { session: seen.user.sessionVersion, factor: seen.user.factorVersion }
+  })
+  if (!attempt) return refuse('flow_expired')
+  const step = stepOf(attempt)
+  return step === 'done' ? take(flow, caller) : ok({ step })
+}
+
+/**
  * Turns an attempt whose every proof is given into a session. Of two at once, one does; the other is
  * told `flow_expired` and finds, at its next look, that the browser is signed in. An attempt that
  * lacks a proof is refused the same way: there is no way to come here early.
  */
-export async function complete(flow: string, caller: Caller): Promise<Result<Completed>> {
+export async function complete(flow: string, caller: Caller): Promise<Result<Outcome>> {
   const found = await running(flow, caller)
   if (!found.ok) return found
   if (stepOf(found.value) !== 'done') return refuse('flow_expired')
+  return advance(flow, caller)
+}
+
+/** A step that an attempt without a person can be at. */
+const waiting = (step: Step): Exclude<Step, 'done'> => (step === 'done' ? 'identify' : step)
+
+async function take(flow: string, caller: Caller): Promise<Result<Outcome>> {
   const attempt = await store.take(flow)
   if (!attempt) return refuse('flow_expired')
   try {
@@ -48,18 +82,26 @@ async function tellNewDevice(userId: string, caller: Caller): Promise<void> {
   }
 }
 
-async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Result<Completed>> {
-  const [first] = attempt.proofs
-  if (stepOf(attempt) !== 'done' || !attempt.userId || !first)
+async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Result<Outcome>> {
+  const { proofs, person } = attempt
+  const [first] = proofs
+  if (stepOf(attempt) !== 'done' || !attempt.userId || !first || !person)
     throw new Error('login attempt is not complete')
+  const bothProven = twoProven(proofs, policy())
   const opened = await sessions.open({
     userId: attempt.userId,
     method: first.method,
-    proofs: attempt.proofs,
+    proofs,
     caller,
     previous: await sessions.check(caller.cookies),
+    secondSkipped: twoStepOn(person, policy()) && !bothProven,
+    trust: attempt.trust && bothProven,
+    versions: attempt.versions,
   })
-  if (!opened.ok) return opened
+  if (!opened.ok) {
+    await store.putBack(flow, attempt)
+    return beginAnew(flow, opened.refusal)
+  }
   const { browserHash, request, returnTo } = attempt
   // From here on there is a session: an attempt put back now would become a second one.
   await store
@@ -67,5 +109,6 @@ async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Res
     .catch((error: Error) => log().warn({ err: error.message }, 'what is left of a sign-in was not kept'))
   const { facts, setCookies, newDevice } = opened.value
   if (newDevice) await tellNewDevice(facts.userId, caller)
+  if (attempt.postponed === 'now') setCookies.push(sessions.laterCookie())
   return ok({ step: 'done', request, returnTo, setCookies, facts })
 }

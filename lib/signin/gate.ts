@@ -7,17 +7,34 @@ import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
 import * as sessions from '../sessions'
 import type { Attempt, Finished } from './attempt'
-import { nextStep, type Step } from './steps'
+import { type Facts, nextStep, type Policy, type Step } from './steps'
 import * as store from './store'
 
+/** What the steps of an attempt are decided from. */
+export const factsOf = (attempt: Attempt): Facts => ({
+  proofs: attempt.proofs,
+  codeSent: attempt.verification !== null && attempt.verification.purpose !== 'email_verification',
+  signingUp: attempt.signUp !== null,
+  status: attempt.status,
+  person: attempt.person,
+  wants: {
+    level: attempt.level,
+    essential: attempt.essential,
+    reauth: attempt.reauth !== null,
+    passkey: attempt.passkeyWanted ? 'sign_up' : attempt.offer && attempt.canPasskey ? 'offer' : null,
+    // Who chose a passkey just now, at sign-up, did not mean the offers put off before.
+    postponed: attempt.postponed === 'now' || (attempt.postponed === 'before' && !attempt.passkeyWanted),
+    codesToSave: attempt.backupCodes !== null,
+  },
+})
+
+export const policy = (): Policy => {
+  const { secondFactor, signInMethods } = env()
+  return { secondFactor, signInMethods, at: nowMs() }
+}
+
 /** The step an attempt is at. */
-export const stepOf = (attempt: Attempt): Step =>
-  nextStep({
-    proofs: attempt.proofs,
-    codeSent: attempt.verification !== null && attempt.verification.purpose !== 'email_verification',
-    signingUp: attempt.signUp !== null,
-    status: attempt.status,
-  })
+export const stepOf = (attempt: Attempt): Step => nextStep(factsOf(attempt), policy())
 
 /** One leaky bucket for every request of the login that costs something. */
 export const spendRequest = (caller: Caller): Promise<Result> =>

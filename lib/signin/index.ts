@@ -14,26 +14,31 @@ import { ok, type Result } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
 import * as sessions from '../sessions'
 import * as users from '../users'
-import type { Attempt, Typed, Verification } from './attempt'
-import { own, spendRequest, stepOf } from './gate'
-import type { Step } from './steps'
+import { own, spendRequest } from './gate'
 import * as store from './store'
 
 export type { Notice, Typed } from './attempt'
 export { emailCode, phoneCode, resend, verify } from './codes'
 export { type Completed, complete } from './complete'
+export { enroll, enrollTotp, postponeEnroll, savedCodes } from './enroll'
 export type { Outcome } from './outcome'
+export { type Ceremony, passkey, passkeyOptions } from './passkey'
 export { password } from './password'
 export { couldReachAal2 } from './reach'
+export { second, sendSecond, type TypedMethod } from './second'
 export { details, signUp } from './sign-up'
-export { nextStep, type Step } from './steps'
+export { nextStep, type Offer, type Step } from './steps'
+export { expect, type View } from './view'
 
 /**
  * Begins an attempt in this browser.
  * @param input.returnTo a path of ours; anything else becomes /account (RED1)
  * @param input.request the relying app's request that is waiting
  * @param input.loginHint fills the address field; proves nothing
- * @param input.reauth the session's owner proves again who they are
+ * @param input.reauth the session's owner proves again who they are, with all they have set up
+ * @param input.level a relying app asks for it; asked for where the person can reach it
+ * @param input.essential the app takes no less: somebody who cannot reach it sets up what is missing
+ * @param input.offer false: nobody is offered a passkey at the end
  * @returns the flow's id for the URL, and cookies to set; refusal `rate_limited`
  * @throws StoresDown
  */
@@ -42,6 +47,9 @@ export async function begin(input: {
   request?: string
   loginHint?: string
   reauth?: boolean
+  level?: 'aal2' | null
+  essential?: boolean
+  offer?: boolean
   caller: Caller
 }): Promise<Result<{ flow: string; setCookies: string[] }>> {
   const limited = await spendRequest(input.caller)
@@ -60,9 +68,21 @@ export async function begin(input: {
     request: input.request ?? null,
     session: facts?.sid ?? null,
     reauth: owner?.email ?? null,
+    reauthUserId: owner?.id ?? null,
+    level: input.level ?? null,
+    essential: input.essential ?? false,
+    canPasskey: null,
+    offer: input.offer ?? true,
+    postponed: sessions.wantsLater(input.caller.cookies) ? 'before' : null,
     userId: null,
     status: null,
     proofs: [],
+    person: null,
+    versions: null,
+    trust: false,
+    secondSent: null,
+    backupCodes: null,
+    passkeyWanted: false,
     signUp: null,
     newcomer: null,
     verification: null,
@@ -70,71 +90,6 @@ export async function begin(input: {
     notice: null,
   })
   return ok({ flow, setCookies: fresh ? [fresh.setCookie] : [] })
-}
-
-/** What the pages of the login may know of an attempt. */
-export interface View {
-  flow: string
-  step: Step
-  request: string | null
-  returnTo: string
-  reauth: string | null
-  /** The browser was signed in since, in another tab: there is nothing left to ask. */
-  signedInSince: boolean
-  /** A new account waits for its address to be proven. */
-  signingUp: boolean
-  typed: Typed
-  notice: Attempt['notice']
-  /** The code on its way: to whom, when another may be asked for, when it ends. Milliseconds since the epoch. */
-  verification: Pick<Verification, 'purpose' | 'to' | 'resendAt' | 'expiresAt' | 'resent'> | null
-  /** The proven address of somebody new. */
-  newcomer: string | null
-}
-
-/**
- * What an attempt is waiting for; changes nothing.
- * @returns refusals `flow_expired`, `flow_foreign_browser`, `cookies_blocked`
- */
-export async function expect(flow: string, caller: Caller): Promise<Result<View>> {
-  const found = await own(flow, caller)
-  if (!found.ok) return found
-  const attempt = found.value
-  if ('finished' in attempt) {
-    return ok({
-      flow,
-      step: 'done',
-      request: attempt.request,
-      returnTo: attempt.returnTo,
-      reauth: null,
-      signedInSince: false,
-      signingUp: false,
-      typed: {},
-      notice: null,
-      verification: null,
-      newcomer: null,
-    })
-  }
-  const { request, returnTo, reauth, typed, notice, verification } = attempt
-  const facts = await sessions.check(caller.cookies)
-  return ok({
-    flow,
-    step: stepOf(attempt),
-    request,
-    returnTo,
-    reauth,
-    signedInSince: facts !== null && facts.sid !== attempt.session,
-    signingUp: attempt.signUp !== null,
-    typed,
-    notice,
-    newcomer: attempt.newcomer?.email ?? null,
-    verification: verification && {
-      purpose: verification.purpose,
-      to: verification.to,
-      resendAt: verification.resendAt,
-      expiresAt: verification.expiresAt,
-      resent: verification.resent,
-    },
-  })
 }
 
 /** Where a link from a mail was opened: the browser that asked for it, another one, or after the attempt ended. */

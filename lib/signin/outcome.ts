@@ -1,7 +1,7 @@
 /** How a verb of this room answers: the next page, with what was refused kept for it, or out. */
 import { nowMs } from '../base/clock'
 import { ok, type Refusal, type Result, refuse } from '../base/refusals'
-import type { Attempt, Notice, Typed } from './attempt'
+import { type Attempt, type Notice, startOver, type Typed } from './attempt'
 import type { Completed } from './complete'
 import type { Step } from './steps'
 import * as store from './store'
@@ -21,6 +21,15 @@ export async function turnDown(
     if (typed) a.typed = typed
   })
   return attempt ? ok({ step, refusal }) : refuse('flow_expired')
+}
+
+/** Takes every proof back and says why: the attempt is where it began. */
+export async function beginAnew(flow: string, refusal: Refusal): Promise<Result<Outcome>> {
+  const attempt = await store.update(flow, (a: Attempt) => {
+    startOver(a)
+    a.notice = toNotice(refusal)
+  })
+  return attempt ? ok({ step: 'identify', refusal }) : refuse('flow_expired')
 }
 
 function toNotice(refusal: Refusal): Notice {

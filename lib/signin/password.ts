@@ -2,15 +2,16 @@
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
+import { env } from '../base/env'
 import { bucket } from '../base/limits'
 import { log } from '../base/log'
 import { type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as sessions from '../sessions'
 import * as users from '../users'
-import type { Typed } from './attempt'
+import { startOver, type Typed } from './attempt'
 import { sendCode } from './codes'
-import { complete } from './complete'
+import { advance } from './complete'
 import { running, spendRequest, stepOf } from './gate'
 import { type Outcome, turnDown } from './outcome'
 import * as store from './store'
@@ -21,17 +22,20 @@ const ONE_A_WINDOW = { capacity: 1, perMinute: 1 / 15 }
  * Takes an address and a password. Unknown names cost and answer the same as known ones (ENU1-3).
  * Tries are spent before anything is compared: per client network, per account, and for a browser
  * that the account knows, per that browser, so that a stranger cannot lock the owner out.
+ * @param input.canPasskey the browser said that it can do WebAuthn
  * @returns refusal only when the attempt itself is gone; a wrong password is an outcome with its refusal
  * @throws StoresDown
  */
 export async function password(
   flow: string,
-  input: { email: string; password: string },
+  input: { email: string; password: string; canPasskey?: boolean },
   caller: Caller,
 ): Promise<Result<Outcome>> {
   const found = await running(flow, caller)
   if (!found.ok) return found
   const typed: Typed = { email: input.email.slice(0, 254) }
+  if (!env().signInMethods.includes('password'))
+    return turnDown(flow, 'identify', refuse('method_off').refusal, typed)
 
   const limited = await spendRequest(caller)
   if (!limited.ok) return turnDown(flow, 'identify', limited.refusal, typed)
@@ -61,14 +65,14 @@ export async function password(
 
   const { status } = user
   const attempt = await store.update(flow, (a) => {
+    startOver(a)
     a.userId = user.id
     a.status = status
-    a.signUp = null
-    a.newcomer = null
-    a.verification = null
     a.proofs = [{ method: 'password', amr: ['pwd'], at: nowMs() }]
+    // Read before the password was compared: a reset that came in between moved them.
+    a.versions = { session: user.sessionVersion, factor: user.factorVersion }
+    a.canPasskey = input.canPasskey ?? a.canPasskey
     a.typed = typed
-    a.notice = null
   })
   if (!attempt) return refuse('flow_expired')
   if (stepOf(attempt) === 'verify_email') {
@@ -78,15 +82,20 @@ export async function password(
       caller,
     )
   }
-  return complete(flow, caller)
+  return advance(flow, caller)
 }
 
 /** Writes an event without making the answer wait: a known name must not answer later than an unknown one. */
-function note(type: 'signin.failed' | 'signin.limited', userId: string, caller: Caller): void {
+export function note(
+  type: 'signin.failed' | 'signin.limited',
+  userId: string,
+  caller: Caller,
+  method = 'password',
+): void {
   const write = async () => {
     // Refused tries are without number, and nothing is ever deleted from a history: one line for each window.
     if (type === 'signin.limited' && !(await bucket(userId, ONE_A_WINDOW, type)).ok) return
-    await record(null, { type, outcome: 'failure', userId, caller, data: { method: 'password' } })
+    await record(null, { type, outcome: 'failure', userId, caller, data: { method } })
   }
   write().catch((error: Error) => log().warn({ err: error.message, type }, 'event not written'))
 }

@@ -1,11 +1,13 @@
 /** How far a person could get with what they have set up, before anybody is asked for it. */
-import * as factors from '../factors'
+import { policy } from './gate'
+import { standingOf } from './look'
+import { canReachAal2 } from './steps'
 
 /**
  * True when what this person has set up amounts to two kinds of factor (NIST SP 800-63B-4): a passkey is
  * both, an authenticator app or a security key is one beside a password. A code sent by mail is none.
  */
 export async function couldReachAal2(userId: string): Promise<boolean> {
-  const { password, totp, passkeys, securityKeys } = await factors.enrolled(userId)
-  return passkeys > 0 || (password && totp + securityKeys > 0)
+  const seen = await standingOf(userId)
+  return seen !== null && canReachAal2(seen.person, policy())
 }

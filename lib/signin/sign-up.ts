@@ -7,12 +7,12 @@ import { cleanText } from '../base/caller'
 import { inTx } from '../base/db'
 import { env } from '../base/env'
 import { uuid } from '../base/ids'
-import { type Refusal, type Result, refuse } from '../base/refusals'
+import { ok, type Refusal, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as users from '../users'
-import type { Typed } from './attempt'
+import { startOver, type Typed } from './attempt'
 import { sendCode } from './codes'
-import { complete } from './complete'
+import { advance } from './complete'
 import { running, spendRequest, stepOf } from './gate'
 import { type Outcome, turnDown } from './outcome'
 import * as store from './store'
@@ -21,14 +21,17 @@ const MAX_NAME = 80
 
 export interface SignUpInput {
   email: string
-  password: string
+  password?: string
+  /** What the account begins with; a password where not said. */
+  way?: 'passkey' | 'password'
   firstName?: string
   lastName?: string
 }
 
 /**
  * Takes what a new account needs and sends a code to the address. An address that is someone's walks
- * the same way: same page, same time, and its owner gets a mail of another kind.
+ * the same way: same page, same time, and its owner gets a mail of another kind. Without a password the account
+ * is made once the address is proven, and the passkey is added to it as the next step.
  * @returns an outcome at `identify` with the refusal for a field, or at `verify_email`
  */
 export async function signUp(flow: string, input: SignUpInput, caller: Caller): Promise<Result<Outcome>> {
@@ -43,25 +46,20 @@ export async function signUp(flow: string, input: SignUpInput, caller: Caller): 
     turnDown(flow, 'identify', field ? { ...refusal, field } : refusal, typed)
 
   if (!env().signUp) return back(refuse('sign_up_closed').refusal)
+  const way = input.way ?? 'password'
+  if (!env().signInMethods.includes(way)) return back(refuse('method_off').refusal)
   const limited = await spendRequest(caller)
   if (!limited.ok) return back(limited.refusal)
   const email = users.normalizeEmail(input.email)
   if (!email.ok) return back(email.refusal, 'email')
   const names = [typed.firstName, typed.lastName].filter((name): name is string => Boolean(name))
-  const rules = await factors.password.rules(input.password, { email: email.value, names })
-  if (!rules.ok) return back(rules.refusal, 'password')
-  const hash = await factors.password.hash(input.password)
-  if (!hash.ok) return back(hash.refusal)
+  const hash = way === 'password' ? await hashOf(input.password ?? '', email.value, names) : ok(null)
+  if (!hash.ok) return back(hash.refusal, hash.refusal.field)
 
   const owner = await users.find({ email: email.value })
   const attempt = await store.update(flow, (a) => {
-    a.userId = null
-    a.status = null
-    a.proofs = []
-    a.verification = null
-    a.newcomer = null
+    startOver(a)
     a.typed = typed
-    a.notice = null
     a.signUp = {
       userId: uuid(),
       email: email.value,
@@ -83,6 +81,13 @@ export async function signUp(flow: string, input: SignUpInput, caller: Caller): 
     },
     caller,
   )
+}
+
+/** Judges and hashes a new password. */
+async function hashOf(plain: string, email: string, names: string[]): Promise<Result<string>> {
+  const rules = await factors.password.rules(plain, { email, names })
+  if (!rules.ok) return { ok: false, refusal: { ...rules.refusal, field: 'password' } }
+  return factors.password.hash(plain)
 }
 
 /** What a new person whose address is proven adds before the account is made. */
@@ -110,10 +115,11 @@ export async function details(
   )
   if (!registered.ok) return turnDown(flow, 'identify', registered.refusal)
   const attempt = await store.update(flow, (a) => {
+    if (a.newcomer?.userId !== newcomer.userId) return
     a.userId = newcomer.userId
     a.status = 'active'
     a.newcomer = null
     a.notice = null
   })
-  return attempt ? complete(flow, caller) : refuse('flow_expired')
+  return attempt ? advance(flow, caller) : refuse('flow_expired')
 }

@@ -5,6 +5,7 @@ import { headerLine } from '../safe'
 import { spoken, translator } from '../words'
 import { type AddressClaimedProps, addressClaimed } from './address-claimed'
 import { type AddressTakenProps, addressTaken } from './address-taken'
+import { type BareCodeProps, rehearsalCode, secondCode } from './bare-code'
 import { type CodeMailProps, signInCode, verifyEmail } from './code-mail'
 import {
   type ContactInvitationProps,
@@ -18,7 +19,6 @@ import {
 } from './link-mail'
 import { type NoAccountProps, noAccount, resetRefused } from './no-account'
 import { type Draft, Frame, type Look } from './parts'
-import { type RehearsalCodeProps, rehearsalCode } from './rehearsal-code'
 import { type SecurityNoticeProps, securityNotice } from './security-notice'
 import { type WelcomeProps, welcome } from './welcome'
 
@@ -36,7 +36,8 @@ export interface MailProps {
   recovery_started: RecoveryStartedProps
   recovery_vouch: RecoveryVouchProps
   contact_invitation: ContactInvitationProps
-  rehearsal_code: RehearsalCodeProps
+  rehearsal_code: BareCodeProps
+  second_code: BareCodeProps
 }
 
 export type MailName = keyof MailProps
@@ -55,6 +56,7 @@ const TEMPLATES: { [Name in MailName]: (props: MailProps[Name], look: Look) => D
   recovery_vouch: recoveryVouch,
   contact_invitation: contactInvitation,
   rehearsal_code: rehearsalCode,
+  second_code: secondCode,
 }
 
 export interface Mail {

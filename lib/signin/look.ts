@@ -1,0 +1,56 @@
+/** Who the first proof was about: what they have set up, and how much of it this browser may skip. */
+import type { Caller } from '../base/caller'
+import { env } from '../base/env'
+import * as factors from '../factors'
+import * as sessions from '../sessions'
+import * as users from '../users'
+import type { Attempt, Person } from './attempt'
+
+interface Seen {
+  user: users.UserSummary
+  person: Person
+}
+
+/** A look at the person of an attempt as they are now; null when they may not sign in (any more). */
+export async function look(
+  attempt: Pick<Attempt, 'userId' | 'reauth' | 'level'>,
+  caller: Caller,
+): Promise<Seen | null> {
+  const { userId, reauth, level } = attempt
+  if (!userId) return null
+  // A relying app that asks for two factors, and whoever proves again who they are, get all that there is.
+  const mayTrust = reauth === null && level === null
+  const [seen, trusted] = await Promise.all([
+    standingOf(userId),
+    mayTrust ? sessions.trustedDevice(userId, caller.cookies) : null,
+  ])
+  return seen && { ...seen, person: { ...seen.person, trusted: trusted !== null } }
+}
+
+/** What somebody has set up, in a browser that nobody trusts. */
+export async function standingOf(userId: string): Promise<Seen | null> {
+  const user = await users.get(userId)
+  if (user?.status !== 'active') return null
+  const [enrolled, phone] = await Promise.all([
+    factors.enrolled(userId),
+    env().secondFactor.methods.includes('sms_code') ? numberOf(userId) : null,
+  ])
+  return {
+    user,
+    person: {
+      enrolled: { ...enrolled, password: enrolled.password && user.lockedDownAt === null },
+      roles: user.roles,
+      reach: { email: user.emailVerified ? user.email : null, phone },
+      trusted: false,
+      totps: enrolled.totp > 0 ? (await factors.totp.list(userId)).map(({ name }) => name) : [],
+    },
+  }
+}
+
+/** The proven number that a code would go to; null where no text messages are sent. */
+async function numberOf(userId: string): Promise<string | null> {
+  const { phones } = await users.waysBack(null, userId)
+  if (phones === 0) return null
+  const list = (await users.phones.list(userId)).filter(({ verifiedAt }) => verifiedAt)
+  return list[0]?.number ?? null
+}
