@@ -77,7 +77,7 @@ export async function startRelyingApp(options) {
       // One for each tab: a second sign-in does not end the first.
       session.running = new Map([...(session.running ?? []), [running.state, running]].slice(-5))
       const wanted = {}
-      for (const param of ['prompt', 'max_age', 'login_hint', 'acr_values', 'ui_locales']) {
+      for (const param of ['prompt', 'max_age', 'login_hint', 'acr_values', 'claims', 'ui_locales']) {
         const value = url.searchParams.get(param)
         if (value) wanted[param] = value
       }
@@ -91,7 +91,16 @@ export async function startRelyingApp(options) {
         ...wanted,
       })
       if (wanted.max_age !== undefined) running.maxAge = Number(wanted.max_age)
+      running.level = url.searchParams.get('level')
       return redirect(res, start.href)
+    },
+
+    // Before something that matters: both factors, proven in the last five minutes. Essential, so that the
+    // portal says so when that cannot be had; the app looks at the ID token all the same.
+    'GET /step-up': (_req, res) => {
+      const claims = { id_token: { acr: { essential: true, values: ['aal2'] } } }
+      const query = new URLSearchParams({ claims: JSON.stringify(claims), max_age: '300', level: 'aal2' })
+      return redirect(res, `/login?${query}`)
     },
 
     'GET /callback': async (req, res, url) => {
@@ -117,6 +126,7 @@ export async function startRelyingApp(options) {
         const session = sessionOf({ headers: {} }, res)
         session.running = before.running
         keep(session, tokens)
+        if (running.level) session.notice = steppedUp(session.user, running.level)
         session.info = await client.fetchUserInfo(await portal(), tokens.access_token, session.user.sub)
       } catch (error) {
         before.notice = { bad: true, text: explain(error) }
@@ -239,6 +249,13 @@ function keep(session, tokens) {
   session.refreshes = session.refreshes === undefined ? 0 : session.refreshes + 1
 }
 
+/** A request travels through the browser; what counts is what the ID token says. */
+function steppedUp({ acr, amr = [], auth_time }, level) {
+  if (acr !== level) return { bad: true, text: `Not enough: the ID token says ${acr}, not ${level}.` }
+  const seconds = Math.max(0, Math.floor(Date.now() / 1000) - auth_time)
+  return { text: `Confirmed with two factors (${amr.join(', ')}), ${seconds} seconds ago.` }
+}
+
 async function body(req) {
   let text = ''
   for await (const chunk of req) {
@@ -256,6 +273,8 @@ function explain(error) {
     login_required: 'The portal says: nobody is signed in there (login_required).',
     consent_required: 'The portal says: it has to ask you first (consent_required).',
     interaction_required: 'The portal says: it has to show you a page first (interaction_required).',
+    unmet_authentication_requirements:
+      'The portal could not confirm it with two factors (unmet_authentication_requirements).',
     invalid_grant:
       'The portal no longer honours these tokens (invalid_grant): the session they came from has ended.',
     invalid_token:
@@ -325,6 +344,7 @@ const welcome = (name, notice) =>
 <li><a id="prompt-none" href="/login?prompt=none">prompt=none</a> <span>only if nothing has to be shown</span></li>
 <li><a id="prompt-consent" href="/login?prompt=consent">prompt=consent</a> <span>ask me again what I allow</span></li>
 <li><a id="max-age-0" href="/login?max_age=0">max_age=0</a> <span>a proof of this very moment</span></li>
+<li><a id="acr-aal2" href="/login?acr_values=aal2">acr_values=aal2</a> <span>two factors, if you have them</span></li>
 </ul>
 </section>
 <section class="card" aria-labelledby="hint">
@@ -356,6 +376,10 @@ const signedIn = (name, session, notice) =>
 <form method="post" action="/userinfo"><button class="button" id="userinfo">Userinfo</button></form>
 <form method="post" action="/logout"><button class="button primary" id="sign-out">Sign out</button></form>
 </div>
+<section class="card" aria-labelledby="step-up-title"><h2 id="step-up-title">Something that matters</h2>
+<p>Before it moves money or shows a secret, an app can ask for both factors, proven a moment ago.</p>
+<div class="row"><a class="button" id="step-up" href="/step-up">Step up</a></div>
+</section>
 <section class="card" aria-labelledby="info-title"><h2 id="info-title">Userinfo</h2>${list(session.info ?? {}, 'userinfo-claims')}</section>
 <section class="card" aria-labelledby="claims-title"><h2 id="claims-title">ID token</h2>${list(session.user, 'id-token-claims')}</section>
 <section class="card" aria-labelledby="again"><h2 id="again">Ask again</h2>
@@ -364,5 +388,6 @@ const signedIn = (name, session, notice) =>
 <li><a id="prompt-login" href="/login?prompt=login">prompt=login</a> <span>prove again who you are</span></li>
 <li><a id="prompt-none" href="/login?prompt=none">prompt=none</a> <span>only if nothing has to be shown</span></li>
 <li><a id="max-age-0" href="/login?max_age=0">max_age=0</a> <span>a proof of this very moment</span></li>
+<li><a id="acr-aal2" href="/login?acr_values=aal2">acr_values=aal2</a> <span>two factors, if you have them</span></li>
 </ul></section>`,
   )

@@ -228,6 +228,49 @@ describe('an app registered with aal2', () => {
   })
 })
 
+describe('a trusted browser', () => {
+  /** Signed in with both factors and trusted, signed out, and signed in again by the password alone. */
+  async function skipped(app: App): Promise<Browser> {
+    const browser = new Browser(portal)
+    await browser.signIn(user, undefined, { second: true, trust: true })
+    browser.cookies.delete('gatehouse.session')
+    await signInTo(browser, app, user)
+    const { rows } = await stores.sql(
+      'SELECT second_skipped FROM sessions WHERE user_id = $1 ORDER BY created_at DESC LIMIT 1',
+      [user],
+    )
+    expect(rows).toEqual([{ second_skipped: true }])
+    return browser
+  }
+
+  it('what_was_skipped_is_not_claimed: acr and amr say what was proven', async () => {
+    const app = await newApp({ firstParty: true })
+    const browser = await skipped(app)
+    const asked = ask(portal, app)
+    const at = await browser.go(asked.url)
+    expect(at.hops).toBe(1)
+    expect(await told(app, at, asked.verifier)).toMatchObject({ acr: 'aal1', amr: ['pwd'] })
+  })
+
+  it('spares nobody the level that an app asks for', async () => {
+    const app = await newApp({ firstParty: true })
+    for (const params of [{ acr_values: 'aal2' }, { claims: essential('aal2') }] as Record<
+      string,
+      string
+    >[]) {
+      const browser = await skipped(app)
+      const asked = ask(portal, app, params)
+      const at = await browser.go(asked.url)
+      expect(at.url.pathname).toBe('/signin/start')
+      const back = await browser.signIn(user, at, { second: true })
+      expect((await told(app, back, asked.verifier)).acr).toBe('aal2')
+    }
+    const strict = await newApp({ firstParty: true, acr: 'aal2' })
+    const browser = await skipped(app)
+    expect(view(await browser.go(ask(portal, strict).url)).reasons).toEqual(['acr'])
+  })
+})
+
 describe('step-up from an app', () => {
   it('openid-client: acr_values and max_age, then a true acr and auth_time', async () => {
     const app = await newApp({ firstParty: true })

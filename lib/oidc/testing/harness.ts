@@ -58,8 +58,9 @@ async function pages(req: IncomingMessage, res: ServerResponse, url: URL): Promi
       return show(res, { page: 'sign-in', view }, view ? 200 : 410)
     }
     case 'POST /signin': {
+      const userId = body.get('user') ?? ''
       const opened = await sessions.open({
-        userId: body.get('user') ?? '',
+        userId,
         method: 'password',
         proofs: [
           { method: 'password', amr: ['pwd'], at: nowMs() },
@@ -67,6 +68,8 @@ async function pages(req: IncomingMessage, res: ServerResponse, url: URL): Promi
         ],
         caller,
         previous: facts,
+        trust: body.get('trust') === '1',
+        secondSkipped: !body.get('second') && (await sessions.trustedDevice(userId, caller.cookies)) !== null,
       })
       if (!opened.ok) return show(res, opened.refusal, opened.refusal.status)
       const next = uid ? await oidc.finishLogin(uid, caller, opened.value.facts) : '/'
@@ -196,13 +199,19 @@ export class Browser {
   /**
    * Signs in on the page the browser stands at (its `request`), or without any request.
    * @param options.second with a one-time code beside the password
+   * @param options.trust the person does not want to be asked for that code here again
    */
-  signIn(userId: string, at?: Stopped, options: { second?: boolean } = {}): Promise<Stopped> {
+  signIn(
+    userId: string,
+    at?: Stopped,
+    options: { second?: boolean; trust?: boolean } = {},
+  ): Promise<Stopped> {
     const request = at?.url.searchParams.get('request')
     return this.post('/signin', {
       user: userId,
       ...(request && { request }),
       ...(options.second && { second: '1' }),
+      ...(options.trust && { trust: '1' }),
     })
   }
 
