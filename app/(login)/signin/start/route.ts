@@ -30,9 +30,12 @@ export async function GET(request: Request): Promise<Response> {
   if (facts && !switching && !(await somethingToAsk(waiting, facts))) {
     return seeOther(await afterSignIn({ request: uid, returnTo }, caller, facts))
   }
+  const wanted = oidc.levelWanted(waiting.demands)
   const begun = await signin.begin({
     returnTo,
     request: uid,
+    level: wanted?.level ?? null,
+    essential: wanted?.essential ?? false,
     loginHint: switching ? undefined : (waiting.params.loginHint ?? undefined),
     reauth: !switching,
     caller,
