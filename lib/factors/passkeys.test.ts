@@ -201,6 +201,22 @@ describe('attacks on adding a passkey', () => {
     ['a user not verified', { uv: false }],
     ['backed up but not eligible', { be: false, bs: true }],
     ['an algorithm not asked for', { alg: -35 }],
+    ['a key that is none of its algorithm', { alg: -257 }],
+    ['a key of another curve', { coseKey: (k) => k.set(-1, 2) }],
+    ['a key that is cut short', { coseKey: (k) => k.set(-2, Buffer.alloc(31, 1)) }],
+    ['a key without its other half', { coseKey: (k) => new Map([...k].filter(([label]) => label !== -3)) }],
+    [
+      'an RSA key that is too short',
+      {
+        coseKey: () =>
+          new Map<number, unknown>([
+            [1, 3],
+            [3, -257],
+            [-1, Buffer.alloc(128, 0xff)],
+            [-2, Buffer.from([1, 0, 1])],
+          ]),
+      },
+    ],
     ['another id than the attested one', { rawId: 'AAAA' }],
     ['bytes after the signed data', { authData: (b) => Buffer.concat([b, Buffer.from([0])]) }],
     ['authenticator data cut short', { authData: (b) => b.subarray(0, 60) }],

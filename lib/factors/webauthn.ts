@@ -20,7 +20,36 @@ import { equal, sha256 } from '../base/secrets'
  * makes one of them. Shorter is safer: each further one is a verifier that nobody's key needs.
  */
 export const ALGORITHMS = [-8, -7, -257]
-const COSE_ALG = 3
+/** COSE_Key labels (RFC 9052 section 7.1, RFC 9053 section 7, RFC 8230 section 4). */
+const [KTY, ALG, CRV_OR_N, X_OR_E, Y] = [1, 3, -1, -2, -3]
+/** NIST SP 800-131A: a modulus has 2048 bits at least; longer than 8192 only costs time. */
+const RSA_BYTES = { min: 256, max: 1024 }
+
+/**
+ * Whether a key is one its algorithm can use (section 5.8.5): without attestation nothing was signed with
+ * it yet, and a factor that never works would shut its owner out.
+ */
+function usable(key: Map<number, unknown>): boolean {
+  const size = (label: number) => {
+    const value = key.get(label)
+    return value instanceof Uint8Array ? value.length : 0
+  }
+  switch (key.get(ALG)) {
+    case -8:
+      return key.get(KTY) === 1 && key.get(CRV_OR_N) === 6 && size(X_OR_E) === 32
+    case -7:
+      return key.get(KTY) === 2 && key.get(CRV_OR_N) === 1 && size(X_OR_E) === 32 && size(Y) === 32
+    case -257:
+      return (
+        key.get(KTY) === 3 &&
+        size(CRV_OR_N) >= RSA_BYTES.min &&
+        size(CRV_OR_N) <= RSA_BYTES.max &&
+        size(X_OR_E) > 0
+      )
+    default:
+      return false
+  }
+}
 
 /** The name that passkeys are bound to for good: the host of the one public origin (section 5.1.2). */
 export const rpId = (): string => new URL(env().url).hostname
@@ -161,10 +190,12 @@ export const judgeCreation = (
     if (!verified) throw new Error('self attestation is wrong')
     const made = registrationInfo.credential
     if (made.id !== answer.id) throw new Error('credential id is not the attested one')
+    const key = decodeCredentialPublicKey(made.publicKey) as unknown as Map<number, unknown>
+    if (!usable(key)) throw new Error('key does not fit its algorithm')
     return {
       credentialId: bytesOf(made.id),
       publicKey: Uint8Array.from(made.publicKey),
-      algorithm: decodeCredentialPublicKey(made.publicKey).get(COSE_ALG) as number,
+      algorithm: key.get(ALG) as number,
       counter: made.counter,
       deviceType: registrationInfo.credentialDeviceType,
       backedUp: registrationInfo.credentialBackedUp,

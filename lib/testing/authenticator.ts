@@ -39,6 +39,7 @@ export interface Bend {
   authData?: (honest: Buffer) => Buffer
   /** Registration: the algorithm of the key made, its AAGUID, the attestation and what else is reported. */
   alg?: number
+  coseKey?: (honest: Map<number, unknown>) => Map<number, unknown>
   aaguid?: string
   fmt?: string
   attStmt?: Map<string, unknown>
@@ -156,11 +157,12 @@ export class Authenticator {
     this.credentials.push(credential)
 
     const id = Buffer.from(bend.id ?? credential.id, 'base64url')
+    const key = coseKey(credential.publicKey, bend.alg ?? credential.alg)
     const attested = Buffer.concat([
       Buffer.from((bend.aaguid ?? this.#is.aaguid).replaceAll('-', ''), 'hex'),
       uint(id.length, 2),
       id,
-      cbor(coseKey(credential.publicKey, bend.alg ?? credential.alg)),
+      cbor(bend.coseKey?.(key) ?? key),
     ])
     const clientDataJSON = this.#clientData('webauthn.create', challenge, bend)
     const authData = this.#authData(credential, uv, bend, attested)
