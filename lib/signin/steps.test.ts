@@ -226,6 +226,24 @@ describe('a level that an app asks for', () => {
     expect(nextStep(f, policy())).toBe('enroll')
     expect(enrollmentAsked(f, policy())).toMatchObject({ required: true, until: null, why: 'app' })
   })
+
+  it('is set up for by what leads there alone, also beside factors that do not', () => {
+    const essential = { ...wanted, essential: true }
+    const mailed = facts({ person: somebody({ password: false }), proofs: [proof('email_code')] }, essential)
+    expect(enrollmentAsked(mailed, policy())?.methods).toEqual(['passkey'])
+    const proofs = [proof('email_code'), proof('totp', 't')]
+    const held = facts({ person: somebody({ password: false, totp: 1 }), proofs }, essential)
+    expect(nextStep(held, policy())).toBe('enroll')
+    expect(enrollmentAsked(held, policy())).toMatchObject({
+      required: true,
+      why: 'app',
+      methods: ['passkey'],
+    })
+    const made = facts({ ...held, proofs: [...proofs, verifiedPasskey] }, essential)
+    expect(nextStep(made, policy())).toBe('done')
+    // Where the operator allows nothing that leads there, the app is told the truth.
+    expect(nextStep(held, policy({ methods: ['totp'] }, ['email_code']))).toBe('done')
+  })
 })
 
 describe('setting something up', () => {

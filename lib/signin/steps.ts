@@ -255,19 +255,28 @@ function enrollmentDue(person: Standing, { proofs, wants }: Facts, policy: Polic
   const wanted = wants.passkey === 'sign_up' ? 'passkey' : null
   if (onlyPasskeys(policy) && person.enrolled.passkeys === 0)
     return { required: true, until: null, why: 'policy', methods: ['passkey'], wanted: 'passkey' }
+  // An app that takes no less than two kinds of factor has no date to wait for, and what does not lead there is
+  // of no use: to somebody without a password an authenticator app is as much as a code by mail.
+  const rising = wants.essential ? methods.filter((method) => risesBy(method, proofs, wants)) : []
+  if (rising.length > 0) {
+    const why = requiredOf(person, policy) && !twoStepOn(person, policy) ? 'policy' : 'app'
+    return { required: true, until: null, why, methods: rising, wanted }
+  }
   if (twoStepOn(person, policy)) return null
   if (requiredOf(person, policy)) {
     const until = from !== null && policy.at < from ? from : null
-    // An app that takes no less than two factors has no date to wait for.
-    const now = wants.essential && wants.level === 'aal2' && acrOf(proofs) !== 'aal2'
-    return { required: true, until: now ? null : until, why: 'policy', methods, wanted }
+    return { required: true, until, why: 'policy', methods, wanted }
   }
-  if (wants.essential && wants.level === 'aal2' && acrOf(proofs) !== 'aal2' && methods.length > 0)
-    return { required: true, until: null, why: 'app', methods, wanted }
   if (rule === 'encouraged' && !wants.reauth)
     return { required: false, until: null, why: 'policy', methods, wanted }
   return null
 }
+
+/** Whether the level asked for is not there yet and would be, were this set up and used now. */
+const risesBy = (method: StrongMethod, proofs: readonly Proof[], { level }: Wants): boolean =>
+  level === 'aal2' &&
+  acrOf(proofs) !== level &&
+  acrOf([...proofs, { method, amr: AMR[method], at: 0 }]) === level
 
 /** Whether the operator asks this person for a second factor. */
 export const requiredOf = ({ roles }: Standing, { secondFactor }: Policy): boolean =>
