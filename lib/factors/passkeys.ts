@@ -11,7 +11,7 @@ import type {
 import { record } from '../audit'
 import { type Caller, cleanText } from '../base/caller'
 import { nowMs } from '../base/clock'
-import type { Tx } from '../base/db'
+import { inTx, type Tx } from '../base/db'
 import { env } from '../base/env'
 import { randomToken } from '../base/ids'
 import { KEYS, key } from '../base/keys'
@@ -152,6 +152,7 @@ export async function registrationOptions(
  * Adds what the browser made, in `tx`, as the kind that the options were for, and writes the event; who
  * calls has asked for a fresh proof and tells the owner. The challenge is spent, whatever comes of it.
  * @param answer.response the browser's answer, as an object or as its JSON text
+ * @param alarm tells the owner of a credential that may have been copied, along with its event
  * @param answer.nickname default: the name of who keeps it, when it says so
  * @returns the passkey, and whether its user was verified just now; refusals `passkey_expired` (no live
  *   challenge), `passkey_invalid`, `passkey_exists` (whoever has it), `too_many`, `invalid_input` (name)
@@ -268,13 +269,13 @@ export interface Authenticated {
  * for. Spend the budgets before calling. Says nothing about the state of the account.
  * @param answer.response the browser's answer, as an object or as its JSON text
  * @returns refusals `passkey_expired` (no live challenge), `passkey_unknown` (nobody's: the page may tell
- *   the browser so), `passkey_cloned` (right signature, but a counter not beyond the last; `values.name`;
- *   who calls alarms the owner), `passkey_invalid` (anything else, also somebody else's)
+ *   the browser so), `passkey_cloned` (right signature, but a counter not beyond the last; `values.name`), `passkey_invalid` (anything else, also somebody else's)
  * @throws StoresDown
  */
 export async function authenticate(
   answer: { flow: string; use: PasskeyUse; userId?: string | null; response: unknown },
   caller: Caller,
+  alarm?: (tx: Tx, userId: string, passkey: PasskeyRow) => Promise<void>,
 ): Promise<Result<Authenticated>> {
   const userId = answer.userId ?? null
   const asked = await store.takeChallenge<AuthenticationChallenge>(key('passkeyAuth', answer.flow))
@@ -315,7 +316,11 @@ export async function authenticate(
   if (!(await store.recordUse(row.id, signed.counter, signed.backedUp))) {
     if (!(await store.exists(row.id))) return refuse('passkey_unknown')
     const data = { ...toldOf(passkey), before: Number(row.counter), counter: signed.counter }
-    await record(null, { type: 'passkey.cloned', outcome: 'failure', userId: row.user_id, caller, data })
+    const event = { type: 'passkey.cloned', outcome: 'failure', userId: row.user_id, caller, data } as const
+    await inTx(async (tx) => {
+      await record(tx, event)
+      await alarm?.(tx, row.user_id, passkey)
+    })
     return refuse('passkey_cloned', { values: { name: row.nickname } })
   }
   const { userVerified } = signed

@@ -100,13 +100,24 @@ interface NewProof {
 async function add(
   tx: Tx,
   userId: string,
-  { method, code = '', name }: Parameters<typeof enroll>[1],
+  { method, code = '', response, name }: Parameters<typeof enroll>[1],
   binding: string,
   caller: Caller,
 ): Promise<Result<NewProof>> {
-  if (method !== 'totp') return refuse('method_off')
-  const made = await enrol.totp(tx, userId, { code, name: name ?? '', binding }, caller)
-  return made.ok ? ok({ method, amr: ['otp'], credential: made.value.id }) : made
+  if (method === 'totp') {
+    const made = await enrol.totp(tx, userId, { code, name: name ?? '', binding }, caller)
+    return made.ok ? ok({ method, amr: ['otp'], credential: made.value.id }) : made
+  }
+  const answer = { response: parsed(response), binding, nickname: name }
+  const made = await enrol.passkey(tx, userId, answer, caller)
+  if (!made.ok) return made
+  const { id, synced, kind, userVerified } = made.value
+  // The options said which kind was asked for; a form that says another one changes nothing.
+  return ok({
+    method: kind,
+    amr: [synced ? 'swk' : 'hwk', 'user', ...(userVerified ? ['mfa'] : [])],
+    credential: id,
+  })
 }
 
 /** A form carries the browser's answer as text. */

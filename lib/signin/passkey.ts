@@ -4,9 +4,11 @@
  */
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
+import type { Tx } from '../base/db'
 import { env } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
+import { tellSecurity } from '../security'
 import * as users from '../users'
 import { type Attempt, startOver } from './attempt'
 import { sendCode } from './codes'
@@ -119,6 +121,12 @@ export async function passkey(
     : asFirst(flow, found.value, response, caller)
 }
 
+/** A key whose counter went back may exist twice: its owner is told at once. */
+const alarm =
+  (caller: Caller) =>
+  (tx: Tx, userId: string, { nickname, kind }: factors.passkeys.PasskeyRow): Promise<void> =>
+    tellSecurity(tx, userId, { what: 'factor_cloned', name: nickname, kind }, caller)
+
 async function asFirst(
   flow: string,
   before: Attempt,
@@ -158,7 +166,8 @@ async function asSecond(
   const found = await atSecond(flow, caller)
   if (!found.ok) return found
   const { attempt, userId, asked } = found.value
-  const proven = await factors.passkeys.authenticate({ flow, use: 'second', userId, response }, caller)
+  const answer = { flow, use: 'second', userId, response } as const
+  const proven = await factors.passkeys.authenticate(answer, caller, alarm(caller))
   if (!proven.ok) return turnDown(flow, 'second', proven.refusal)
   const { kind, passkeyId, userVerified, amr } = proven.value
   if (!asked.offers.includes(kind)) return turnDown(flow, 'second', refuse('method_off').refusal)

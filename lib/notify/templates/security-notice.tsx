@@ -15,6 +15,7 @@ export const SECURITY_NEWS = [
   'password_set',
   'factor_added',
   'factor_removed',
+  'factor_cloned',
   'factors_reset',
   'backup_codes_renewed',
   'backup_code_used',
