@@ -6,10 +6,16 @@ import { cx } from '../ui/cx'
 
 const Answer = createContext<Pick<FormState, 'ok' | 'errors' | 'values'> | null>(null)
 
+const LOOKS = {
+  ok: 'border-success-line bg-success-soft',
+  bad: 'border-danger-line bg-danger-soft',
+  note: 'border-info-line bg-info-soft',
+}
+
 interface Props {
   action: (previous: FormState | null, form: FormData) => Promise<FormState>
   /** Icons for the notice, drawn by the server. */
-  icons: { ok: ReactNode; bad: ReactNode }
+  icons: Record<keyof typeof LOOKS, ReactNode>
   className?: string
   /** What was typed before a proof was asked for. */
   draft?: Draft
@@ -19,21 +25,19 @@ interface Props {
 /** A form of a server action that shows what came of it. Without script the page is rendered anew with the same. */
 export function ActionForm({ action, icons, className, draft, children }: Props) {
   const [answer, submit] = useActionState(action, null)
-  const says = answer ?? (draft && { ok: true, message: draft.text })
+  const look = answer ? (answer.ok ? 'ok' : 'bad') : 'note'
+  const says = answer ? answer.message : draft?.text
   return (
     <form action={submit} className={className}>
       <Answer value={answer ?? (draft ? { ok: false, values: draft.values } : null)}>
-        {says?.message ? (
+        {says ? (
           <div
-            role={says.ok ? 'status' : 'alert'}
-            className={cx(
-              'flex gap-3 rounded-control border px-4 py-3 text-[0.9375rem]',
-              says.ok ? 'border-success-line bg-success-soft' : 'border-danger-line bg-danger-soft',
-            )}
+            role={look === 'bad' ? 'alert' : 'status'}
+            className={cx('flex gap-3 rounded-control border px-4 py-3 text-[0.9375rem]', LOOKS[look])}
           >
-            {says.ok ? icons.ok : icons.bad}
+            {icons[look]}
             <p>
-              {says.message}
+              {says}
               {answer?.reauth ? (
                 <>
                   {' '}

@@ -3,10 +3,9 @@ import type { FormState } from '@/app/_lib/guard'
 import type { SessionRow } from '@/lib/sessions'
 import { LinkButton } from '../ui/button'
 import { Dialog } from '../ui/dialog'
-import { Icon } from '../ui/icon'
-import { circleCheck, circleExclamationPoint } from '../ui/icons'
 import { SubmitButton } from '../ui/submit-button'
 import { ActionForm } from './action-form'
+import { answerIcons } from './icons'
 import { deviceName } from './words'
 
 interface Props {
@@ -24,14 +23,7 @@ export async function ConfirmSignOut({ what, action, closeHref }: Props) {
   return (
     <Dialog id="confirm" title={title} closeHref={closeHref}>
       <p className="mt-2 text-ink-2">{all ? t('confirm_others') : t('confirm_one')}</p>
-      <ActionForm
-        action={action}
-        icons={{
-          ok: <Icon of={circleCheck} className="mt-px size-5 text-success" />,
-          bad: <Icon of={circleExclamationPoint} className="mt-px size-5 text-danger" />,
-        }}
-        className="mt-6 grid gap-3"
-      >
+      <ActionForm action={action} icons={answerIcons} className="mt-6 grid gap-3">
         {all ? null : <input type="hidden" name="sid" value={what.sid} />}
         <div className="flex flex-wrap justify-end gap-3">
           <LinkButton href={closeHref} look="secondary">

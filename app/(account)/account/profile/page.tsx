@@ -4,13 +4,12 @@ import { users } from '@/lib'
 import { LANGUAGES } from '@/lib/texts'
 import { ActionForm } from '../../../../components/account/action-form'
 import { FormInput, FormSelect } from '../../../../components/account/form-field'
+import { answerIcons } from '../../../../components/account/icons'
 import { PictureField } from '../../../../components/account/picture-field'
 import { TimezoneButton } from '../../../../components/account/timezone-button'
 import { Avatar } from '../../../../components/ui/avatar'
 import { Badge } from '../../../../components/ui/badge'
 import { Card } from '../../../../components/ui/card'
-import { Icon } from '../../../../components/ui/icon'
-import { circleCheck, circleExclamationPoint } from '../../../../components/ui/icons'
 import { PageHeader } from '../../../../components/ui/page-header'
 import { Row, Rows } from '../../../../components/ui/rows'
 import { SubmitButton } from '../../../../components/ui/submit-button'
@@ -39,10 +38,6 @@ export default async function Profile() {
     chosenTheme(),
   ])
   const name = user.name ?? user.email ?? ''
-  const icons = {
-    ok: <Icon of={circleCheck} className="mt-px size-5 text-success" />,
-    bad: <Icon of={circleExclamationPoint} className="mt-px size-5 text-danger" />,
-  }
   const locale = profile?.locale ?? 'en'
   const zone = profile?.timezone
   return (
@@ -50,7 +45,7 @@ export default async function Profile() {
       <PageHeader title={t('title')} lead={t('lead')} />
       <div className="grid gap-5">
         <Card id="picture" title={t('picture_title')}>
-          <ActionForm action={savePicture} icons={icons} className="grid gap-5">
+          <ActionForm action={savePicture} icons={answerIcons} className="grid gap-5">
             <PictureField
               label={t('picture_choose')}
               hint={t('picture_text', { max: 5 })}
@@ -62,7 +57,7 @@ export default async function Profile() {
             </div>
           </ActionForm>
           {user.avatarPath ? (
-            <ActionForm action={removePicture} icons={icons} className="mt-3 grid gap-3">
+            <ActionForm action={removePicture} icons={answerIcons} className="mt-3 grid gap-3">
               <div>
                 <SubmitButton look="quiet" size="sm" className="-ml-3" workingLabel={ui('working')}>
                   {t('picture_remove')}
@@ -73,7 +68,7 @@ export default async function Profile() {
         </Card>
 
         <Card id="about" title={t('name_title')}>
-          <ActionForm action={saveProfile} icons={icons} className="grid gap-5">
+          <ActionForm action={saveProfile} icons={answerIcons} className="grid gap-5">
             <div className="grid gap-5 sm:grid-cols-2">
               <FormInput
                 id="first-name"
