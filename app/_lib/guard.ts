@@ -81,7 +81,7 @@ export async function action<Schema extends z.ZodType>(
   const parsed = options.schema.safeParse(fields)
   const { page, draft } = options
   const proveAgain = async (): Promise<FormState> => {
-    if (draft && parsed.success) await sessions.drafts.keep(session, page, { form: draft, values })
+    if (draft && parsed.success) await sessions.drafts.keep(session, caller, page, { form: draft, values })
     const at = await addressOf(page)
     return { ...(await askAgain(draft ? `${at}#${draft}` : at)), values }
   }
@@ -121,7 +121,8 @@ export async function draftsOf(
   session: SessionFacts,
   page: string,
 ): Promise<(form: string, same?: Record<string, string>) => Draft | undefined> {
-  const kept = sessions.isFresh(session) ? await sessions.drafts.read(session, page) : null
+  const { caller } = await whoIs()
+  const kept = sessions.isFresh(session) ? await sessions.drafts.read(session, caller, page) : null
   const text = kept ? (await getTranslations('account.reauth'))('draft') : ''
   return (form, same = {}) => {
     if (kept?.form !== form) return undefined

@@ -13,6 +13,19 @@ type CookieName = 'session' | 'device' | 'trust' | 'browser' | 'later'
 
 export const cookieName = (name: CookieName): string => `${env().https ? '__Host-' : ''}gatehouse.${name}`
 
+const TOKEN = /^[\w-]{43}$/
+
+/** The random value of one of our cookies, or null when the browser has none of that form. */
+export function tokenIn(
+  cookies: Record<string, string>,
+  name: 'device' | 'trust' | 'browser',
+): string | null {
+  const value = cookies[cookieName(name)]
+  return value && TOKEN.test(value) ? value : null
+}
+
+export const deviceCookie = (cookies: Record<string, string>): string | null => tokenIn(cookies, 'device')
+
 /** A Set-Cookie line; `maxAgeSeconds` 0 deletes. */
 export function setCookie(name: CookieName, value: string, maxAgeSeconds: number): string {
   const parts = [

@@ -1,10 +1,12 @@
 /**
  * What a person typed into a form of the console before it asked them to prove again who they are. Belongs
- * to one session and one page; sealed; gone after fifteen minutes or when the form goes through. A
- * convenience: when Redis is away the form is empty, and nothing else happens.
+ * to one session, one page and the browser that typed it; sealed; gone after fifteen minutes or when the form
+ * goes through. A convenience: when Redis is away the form is empty, and nothing else happens.
  */
+import type { Caller } from '../base/caller'
 import { log } from '../base/log'
-import { open, seal } from '../base/secrets'
+import { open, seal, sha256 } from '../base/secrets'
+import { deviceCookie } from './cookies'
 import type { SessionFacts } from './facts'
 import * as store from './store-drafts'
 
@@ -19,8 +21,11 @@ const PURPOSE = 'draft'
 const MAX_CHARACTERS = 8192
 const MAX_PAGE = 200
 
-/** A sealed draft that is moved to another session or page does not open. */
-const boundTo = (sid: string, page: string): string => `${sid} ${page}`
+/**
+ * A sealed draft that is moved to another session or page does not open, and in another browser neither: a
+ * thief with a copy of the session's cookie could else fill in a form that its owner then proves and sends.
+ */
+const boundTo = (sid: string, page: string, device: string): string => `${sid} ${sha256(device)} ${page}`
 
 async function attempt<T>(fn: () => Promise<T>): Promise<T | null> {
   try {
@@ -31,23 +36,31 @@ async function attempt<T>(fn: () => Promise<T>): Promise<T | null> {
   }
 }
 
-/** Keeps a draft in the place of an older one of the page; one that is too long is not kept. */
-export async function keep({ sid }: SessionFacts, page: string, draft: Draft): Promise<void> {
+/**
+ * Keeps a draft in the place of an older one of the page; not one that is too long, nor one of a browser
+ * without the device cookie that came with its sign-in.
+ */
+export async function keep(
+  { sid }: SessionFacts,
+  { cookies }: Caller,
+  page: string,
+  draft: Draft,
+): Promise<void> {
+  const device = deviceCookie(cookies)
   const text = JSON.stringify([draft.form, draft.values])
-  if (text.length > MAX_CHARACTERS || page.length > MAX_PAGE) return
-  await attempt(() => store.write(sid, page, seal(PURPOSE, boundTo(sid, page), text)))
+  if (!device || text.length > MAX_CHARACTERS || page.length > MAX_PAGE) return
+  await attempt(() => store.write(sid, page, seal(PURPOSE, boundTo(sid, page, device), text)))
 }
 
-/** The page's draft, or null. Changes nothing. */
-export async function read({ sid }: SessionFacts, page: string): Promise<Draft | null> {
-  if (page.length > MAX_PAGE) return null
+/** The page's draft for the browser that typed it, else null. Changes nothing. */
+export async function read({ sid }: SessionFacts, { cookies }: Caller, page: string): Promise<Draft | null> {
+  const device = deviceCookie(cookies)
+  if (!device || page.length > MAX_PAGE) return null
   return attempt(async () => {
     const sealed = await store.read(sid, page)
     if (!sealed) return null
-    const [form, values] = JSON.parse(open(PURPOSE, boundTo(sid, page), sealed)) as [
-      string,
-      Record<string, string>,
-    ]
+    const opened = JSON.parse(open(PURPOSE, boundTo(sid, page, device), sealed))
+    const [form, values] = opened as [string, Record<string, string>]
     return { form, values }
   })
 }

@@ -19,7 +19,7 @@ import { onSubscription, publish, subscribe } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { sha256 } from '../base/secrets'
 import * as cache from './cache'
-import { cookieName, openTicket, sealTicket, setCookie } from './cookies'
+import { cookieName, deviceCookie, openTicket, sealTicket, setCookie, tokenIn } from './cookies'
 import {
   acrOf,
   amrOf,
@@ -32,6 +32,7 @@ import {
 import * as store from './store'
 
 export { authOptions } from './auth-options'
+export type { Draft } from './drafts'
 /** keep, read, drop: what was typed before a proof was asked for. */
 export * as drafts from './drafts'
 export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
@@ -258,15 +259,6 @@ function cookiesFor(facts: SessionFacts, deviceToken: string | null): string[] {
 
 /** The Set-Cookie line that signs this browser out; the device stays known. */
 export const clearCookies = (): string[] => [setCookie('session', '', 0)]
-
-const TOKEN = /^[\w-]{43}$/
-
-const tokenIn = (cookies: Record<string, string>, name: 'device' | 'trust' | 'browser'): string | null => {
-  const value = cookies[cookieName(name)]
-  return value && TOKEN.test(value) ? value : null
-}
-
-const deviceCookie = (cookies: Record<string, string>): string | null => tokenIn(cookies, 'device')
 
 /** Nobody's id: asking about it costs what asking about anybody's does. */
 const NOBODY = '00000000-0000-0000-0000-000000000000'
