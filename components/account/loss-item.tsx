@@ -1,4 +1,4 @@
-import { getTranslations } from 'next-intl/server'
+import { getLocale, getTranslations } from 'next-intl/server'
 import type { Item, Loss } from '@/lib/recovery'
 import { duration } from '../login/words'
 import { Badge, type BadgeKind } from '../ui/badge'
@@ -7,10 +7,11 @@ import {
   fingerprintPattern,
   type IconShape,
   keyRound,
-  lockKeyhole,
+  listChecks,
   mail,
   smartphone,
   triangleExclamationPoint,
+  usb,
 } from '../ui/icons'
 import { Row } from '../ui/rows'
 
@@ -19,8 +20,9 @@ const ICONS: Record<Loss['item']['kind'], IconShape> = {
   email: mail,
   phone: smartphone,
   passkeys: fingerprintPattern,
-  apps: lockKeyhole,
-  codes: keyRound,
+  keys: usb,
+  apps: smartphone,
+  codes: listChecks,
   everything: triangleExclamationPoint,
 }
 
@@ -34,13 +36,25 @@ const LOOKS: Record<Loss['otherwise'], BadgeKind> = {
 /** What one loss would do: what is left, or the last resort. */
 export async function LossItem({ loss, waitHours }: { loss: Loss; waitHours: number }) {
   const t = await getTranslations('recovery.outlook')
-  const { item, left, otherwise } = loss
+  const { item, left, seconds, otherwise } = loss
   const wait = await duration(waitHours * 3600)
   const values = (of: Loss['item'] | Item) => ({
     label: 'label' in of ? of.label : '',
     count: 'count' in of ? of.count : 1,
   })
-  const list = left.map((way) => t(`way.${way.kind}`, values(way))).join(', ')
+  const or = new Intl.ListFormat(await getLocale(), { type: 'disjunction' })
+  const words = (ways: readonly Item[]) => or.format(ways.map((way) => t(`way.${way.kind}`, values(way))))
+  const alone = seconds.length ? left.filter(({ kind }) => kind === 'passkeys') : left
+  // What gets in by itself needs no mention as a second step.
+  const beside = seconds.filter((way) => !alone.includes(way))
+  const joined = beside.length ? left.filter((way) => !alone.includes(way)) : []
+  const still = joined.length
+    ? t(alone.length ? 'left_either' : 'left_both', {
+        alone: words(alone),
+        list: words(joined),
+        seconds: words(beside),
+      })
+    : t('left', { list: words(alone) })
   return (
     <Row
       className="roomy"
@@ -48,9 +62,7 @@ export async function LossItem({ loss, waitHours }: { loss: Loss; waitHours: num
       title={<span className="wrap-anywhere">… {t(`lose.${item.kind}`, values(item))}</span>}
       end={<Badge kind={LOOKS[otherwise]}>{t(`verdict_${otherwise}`, { duration: wait })}</Badge>}
     >
-      <p className="wrap-anywhere">
-        {otherwise === 'in' ? t('left', { list }) : t(otherwise, { duration: wait })}
-      </p>
+      <p className="wrap-anywhere">{otherwise === 'in' ? still : t(otherwise, { duration: wait })}</p>
     </Row>
   )
 }

@@ -3,7 +3,7 @@ import * as audit from '../audit'
 import * as sessions from '../sessions'
 import { useStores } from '../testing'
 import * as recovery from './index'
-import { type Item, losses } from './outlook'
+import { type Inventory, type Item, losses } from './outlook'
 import { browser, code, mailsTo, person } from './people.fixture'
 
 const { sql } = useStores({ LIMIT_REQUESTS_BURST: '1000', LIMIT_REQUESTS_PER_MINUTE: '100000' })
@@ -20,10 +20,20 @@ const phone: Item = { kind: 'phone', id: 'p', label: '+49 1512 3456789' }
 const apps: Item = { kind: 'apps', count: 1 }
 const codes: Item = { kind: 'codes', count: 8 }
 const passkeys: Item = { kind: 'passkeys', count: 1 }
+const keys: Item = { kind: 'keys', count: 1 }
 
-const told = (items: Item[], rest: { contacts?: boolean; delayed?: boolean } = {}) =>
-  losses({ items, contacts: false, delayed: true, ...rest }).map(({ item, left, otherwise }) =>
-    [item.kind, left.map(({ kind }) => kind).join('+') || '-', otherwise].join(' '),
+const RULES: Inventory['rules'] = {
+  first: ['password', 'email_code', 'sms_code', 'passkey'],
+  second: ['totp', 'passkey', 'security_key', 'backup_code'],
+}
+const kinds = (items: readonly Item[]) => items.map(({ kind }) => kind).join('+')
+
+const told = (items: Item[], rest: Partial<Omit<Inventory, 'items'>> = {}) =>
+  losses({ items, contacts: false, delayed: true, rules: RULES, ...rest }).map(
+    ({ item, left, seconds, otherwise }) =>
+      [item.kind, kinds(left) || '-', ...(seconds.length ? [`& ${kinds(seconds)}`] : []), otherwise].join(
+        ' ',
+      ),
   )
 
 describe('what each loss would do', () => {
@@ -35,20 +45,47 @@ describe('what each loss would do', () => {
     expect(told([password, mail, phone])[2]).toBe('phone password+email in')
   })
 
-  it('counts no first factor alone where a second is asked', () => {
+  it('counts no first factor alone where a second is asked, and asks on when that one is lost', () => {
     expect(told([password, mail, apps])).toEqual([
-      'password email in',
-      'email password in',
+      'password email & apps in',
+      'email password & apps in',
       'apps - wait',
       'everything - wait',
     ])
     expect(told([password, apps, codes])).toEqual([
       'password - wait',
-      'apps password in',
-      'codes password in',
+      'apps password & codes in',
+      'codes password & apps in',
       'everything - wait',
     ])
-    expect(told([password, apps, passkeys])[1]).toBe('apps passkeys in')
+    expect(told([password, keys, apps])).toContain('keys password & apps in')
+  })
+
+  it('counts a passkey as both factors, alone or beside another first one', () => {
+    expect(told([password, mail, passkeys])).toEqual([
+      'password email+passkeys & passkeys in',
+      'email password+passkeys & passkeys in',
+      'passkeys - wait',
+      'everything - wait',
+    ])
+    expect(told([password, passkeys, codes])[1]).toBe('passkeys password & codes in')
+    expect(told([passkeys, keys])).toEqual(['passkeys - wait', 'keys passkeys in', 'everything - wait'])
+  })
+
+  it('takes no mailbox and no phone twice, and nothing that is switched off', () => {
+    const second = [...RULES.second, 'email_code', 'sms_code'] as const
+    expect(told([mail, apps], { rules: { ...RULES, second } })).toContain('apps - wait')
+    expect(told([password, mail, phone, apps], { rules: { ...RULES, second } })).toContain(
+      'apps password+email+phone & email+phone in',
+    )
+    expect(told([password, mail], { rules: { ...RULES, first: ['password'] } })).toEqual([
+      'password - wait',
+      'email password in',
+      'everything - wait',
+    ])
+    expect(told([password, apps], { rules: { ...RULES, second: ['security_key'] } })[1]).toBe(
+      'apps password in',
+    )
   })
 
   it('is read from what a person really has', async () => {

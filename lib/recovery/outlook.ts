@@ -4,7 +4,7 @@
  */
 import { list as history, record } from '../audit'
 import type { Caller } from '../base/caller'
-import { env } from '../base/env'
+import { env, type SecondMethod, type SignInMethod } from '../base/env'
 import { type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import { sms } from '../notify'
@@ -16,7 +16,7 @@ import * as contacts from './contacts'
 export type Item =
   | { kind: 'password' }
   | { kind: 'email' | 'phone'; id: string; label: string }
-  | { kind: 'passkeys' | 'apps' | 'codes'; count: number }
+  | { kind: 'passkeys' | 'keys' | 'apps' | 'codes'; count: number }
 
 export interface Inventory {
   items: Item[]
@@ -24,34 +24,69 @@ export interface Inventory {
   contacts: boolean
   /** Delayed recovery is switched on and can find the account. */
   delayed: boolean
+  /** What the operator takes as a first proof, and as a second one. */
+  rules: { first: readonly SignInMethod[]; second: readonly SecondMethod[] }
 }
 
 export interface Loss {
   /** What is lost: one thing, or everything at once. */
   item: Item | { kind: 'everything' }
-  /** Each of these alone still gets in. */
+  /** Each of these still gets in: alone, or beside one of `seconds`. */
   left: Item[]
+  /** What all of `left` but passkeys must be joined by; empty where one proof is enough. */
+  seconds: Item[]
   /** When nothing is left: contacts, the waiting time, or nothing at all. */
   otherwise: 'in' | 'contacts' | 'wait' | 'nothing'
 }
 
-/** Which items get a person in. A passkey stands for itself; where a second factor is set up, the others need one too. */
-function waysIn(items: readonly Item[], secondAsked: boolean): Item[] {
-  const second = items.some(({ kind }) => kind === 'apps' || kind === 'codes')
-  return items.filter(({ kind }) => {
-    if (kind === 'passkeys') return true
-    if (kind === 'apps' || kind === 'codes') return false
-    return second || !secondAsked
-  })
+const FIRST: Partial<Record<Item['kind'], SignInMethod>> = {
+  password: 'password',
+  email: 'email_code',
+  phone: 'sms_code',
+  passkeys: 'passkey',
 }
 
-/** What each single loss, and the loss of everything, would leave. Pure. */
-export function losses({ items, contacts: helped, delayed }: Inventory): Loss[] {
-  const secondAsked = items.some(({ kind }) => kind === 'apps')
+const SECOND: Partial<Record<Item['kind'], SecondMethod>> = {
+  passkeys: 'passkey',
+  keys: 'security_key',
+  apps: 'totp',
+  codes: 'backup_code',
+  email: 'email_code',
+  phone: 'sms_code',
+}
+
+const isFirst = ({ kind }: Item, { first }: Inventory['rules']): boolean => {
+  const method = FIRST[kind]
+  return method !== undefined && first.includes(method)
+}
+
+/** A passkey that people may begin with is good for the second step too. */
+const isSecond = (item: Item, rules: Inventory['rules']): boolean => {
+  const method = SECOND[item.kind]
+  return (
+    method !== undefined &&
+    (rules.second.includes(method) || (item.kind === 'passkeys' && isFirst(item, rules)))
+  )
+}
+
+/**
+ * What each single loss, and the loss of everything, would leave. Sign-in asks for a second proof as soon as a
+ * strong one is set up, and still does when it is lost; a passkey is both in one, and no mailbox or phone is
+ * two proofs. Pure.
+ */
+export function losses({ items, contacts: helped, delayed, rules }: Inventory): Loss[] {
+  const secondAsked = items.some(
+    (item) => ['passkeys', 'keys', 'apps'].includes(item.kind) && isSecond(item, rules),
+  )
   const last = delayed ? (helped ? 'contacts' : 'wait') : 'nothing'
   const lose = (item: Loss['item'], rest: readonly Item[]): Loss => {
-    const left = waysIn(rest, secondAsked)
-    return { item, left, otherwise: left.length > 0 ? 'in' : last }
+    const beside = (first: Item) =>
+      rest.filter((other) => other.kind !== first.kind && isSecond(other, rules))
+    const left = rest.filter(
+      (one) => isFirst(one, rules) && (one.kind === 'passkeys' || !secondAsked || beside(one).length > 0),
+    )
+    const joined = secondAsked ? left.filter(({ kind }) => kind !== 'passkeys').flatMap(beside) : []
+    return { item, left, seconds: [...new Set(joined)], otherwise: left.length > 0 ? 'in' : last }
   }
   const single = items.map((item) =>
     lose(
@@ -92,10 +127,15 @@ export async function outlook(userId: string): Promise<Outlook> {
     ...addresses,
     ...numbers,
     ...(passkeys ? [{ kind: 'passkeys' as const, count: passkeys }] : []),
-    ...(totp + securityKeys ? [{ kind: 'apps' as const, count: totp + securityKeys }] : []),
+    ...(securityKeys ? [{ kind: 'keys' as const, count: securityKeys }] : []),
+    ...(totp ? [{ kind: 'apps' as const, count: totp }] : []),
     ...(backupCodes ? [{ kind: 'codes' as const, count: backupCodes }] : []),
   ]
   const { waitSeconds, contactsNeeded } = env().recovery
+  const { signInMethods, secondFactor } = env()
+  // Where passkeys are all there is, a code sent by mail lets those in who have none yet, to add one.
+  const onlyPasskeys = signInMethods.every((method) => method === 'passkey')
+  const first = onlyPasskeys && !passkeys ? (['email_code'] as const) : signInMethods
   const counting = named.filter(({ counts }) => counts).length
   const lastAt = (id: string) => past.items.find(({ data }) => data.id === id)?.at ?? null
   return {
@@ -103,6 +143,7 @@ export async function outlook(userId: string): Promise<Outlook> {
       items,
       contacts: counting >= contactsNeeded,
       delayed: waitSeconds > 0 && addresses.length > 0,
+      rules: { first, second: secondFactor.methods },
     }),
     contacts: { counting, needed: contactsNeeded },
     waitHours: waitSeconds / 3600,
