@@ -102,6 +102,48 @@ const ACTIONS: Record<string, ActionRow> = {
     page: '/account/security',
     fields: () => [['password', 'short']],
   },
+  '(account)/account/security/actions.ts#passkeyOptions': {
+    page: '/account/security',
+    fields: () => [['kind', 'passkey']],
+  },
+  '(account)/account/security/actions.ts#addPasskey': {
+    page: '/account/security',
+    fields: () => [['response', '{}']],
+  },
+  '(account)/account/security/actions.ts#renameFactor': {
+    page: '/account/security',
+    fields: () => [
+      ['kind', 'totp'],
+      ['id', emailId],
+      ['name', 'Mine'],
+    ],
+  },
+  '(account)/account/security/actions.ts#removeFactor': {
+    page: '/account/security',
+    fields: () => [
+      ['kind', 'passkey'],
+      ['id', emailId],
+    ],
+  },
+  '(account)/account/security/actions.ts#forgetDevice': {
+    page: '/account/security',
+    fields: () => [['id', emailId]],
+  },
+  '(account)/account/security/authenticator/actions.ts#beginAuthenticator': {
+    page: '/account/security/authenticator',
+    fields: () => [],
+  },
+  '(account)/account/security/authenticator/actions.ts#confirmAuthenticator': {
+    page: '/account/security/authenticator',
+    fields: () => [
+      ['code', '000000'],
+      ['name', 'Mine'],
+    ],
+  },
+  '(account)/account/security/codes/actions.ts#makeCodes': {
+    page: '/account/security/codes',
+    fields: () => [],
+  },
   '(account)/account/security/recovery/actions.ts#rehearse': {
     page: '/account/security/recovery',
     fields: () => [

@@ -8,6 +8,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { expect, test } from '@playwright/test'
 import account from '../lib/texts/en/account.json' with { type: 'json' }
 import recovery from '../lib/texts/en/recovery.json' with { type: 'json' }
+import security from '../lib/texts/en/security.json' with { type: 'json' }
 import { buildId, builtRoutes, callByScript, callRaw, MULTIPART, multipart, serverActions } from './actions'
 import { newPerson } from './people'
 import { sendRaw, shared, Visitor } from './visitor'
@@ -20,6 +21,8 @@ const WORDS = [
   account.emails.lead,
   account.phones.lead,
   recovery.security.lead,
+  security.authenticator.lead,
+  security.codes.lead,
   recovery.outlook.lead,
   recovery.vouch.lead,
 ]

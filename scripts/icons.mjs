@@ -46,6 +46,7 @@ const names = [
   'monitor-smartphone',
   'moon',
   'phone',
+  'plus',
   'printer',
   'refresh-cw',
   'shield-check',

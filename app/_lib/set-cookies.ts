@@ -1,5 +1,6 @@
 /** Set-Cookie lines of a room, from within a server action, which may only name cookies one by one. */
 import { cookies } from 'next/headers'
+import { requests } from '@/lib'
 
 export async function setCookieLines(lines: readonly string[]): Promise<void> {
   const store = await cookies()
@@ -7,6 +8,7 @@ export async function setCookieLines(lines: readonly string[]): Promise<void> {
     const [pair = '', ...attributes] = line.split('; ')
     const [name = '', value = ''] = pair.split(/=(.*)/s)
     const said = new Map(attributes.map((attribute) => attribute.split('=') as [string, string | undefined]))
+    requests.renewCookie(name, value)
     store.set(name, value, {
       path: said.get('Path') ?? '/',
       httpOnly: said.has('HttpOnly'),

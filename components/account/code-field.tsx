@@ -7,10 +7,12 @@ import { useAnswer } from './action-form'
 interface Props {
   label: string
   hint?: React.ReactNode
+  /** Where something above must be seen first, the page stays at its top. */
+  autoFocus?: boolean
 }
 
 /** The 6-digit code of an ActionForm: says why it was refused; a refused code is not kept. */
-export function CodeField({ label, hint }: Props) {
+export function CodeField({ label, hint, autoFocus = true }: Props) {
   const { error } = useAnswer('code')
   return (
     <div className="grid max-w-88 gap-2">
@@ -21,7 +23,7 @@ export function CodeField({ label, hint }: Props) {
         id="code"
         name="code"
         required
-        autoFocus
+        autoFocus={autoFocus}
         title={label}
         aria-describedby={
           [error ? 'code-error' : null, hint ? 'code-hint' : null].filter(Boolean).join(' ') || undefined

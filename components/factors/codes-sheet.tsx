@@ -22,11 +22,11 @@ export function CodesSheet({ codes, words }: { codes: readonly string[]; words: 
   const file = `${words.heading}\r\n${words.onceEach}\r\n\r\n${codes.join('\r\n')}\r\n`
   return (
     <div className="codes-sheet grid gap-4">
-      <div className="rounded-card border border-line bg-sunken px-4 py-5 print:border-0 print:bg-transparent">
+      <div className="@container rounded-card border border-line bg-sunken px-4 py-5 print:border-0 print:bg-transparent">
         <p className="mb-3 hidden font-semibold print:block">{words.heading}</p>
         <ol
           aria-label={words.list}
-          className="mx-auto grid w-fit grid-cols-2 gap-x-8 gap-y-2.5 font-mono text-[1.0625rem] tracking-wide tabular-nums max-[22rem]:grid-cols-1"
+          className="mx-auto grid w-fit gap-x-8 gap-y-2.5 font-mono text-[1.0625rem] tracking-wide tabular-nums @[22rem]:grid-cols-2"
         >
           {codes.map((code) => (
             <li key={code} className="whitespace-nowrap">

@@ -47,6 +47,10 @@ export async function relativeTime(
 export const longTime = async (at: Date | number, timeZone: string): Promise<string> =>
   dateFormat(dateLocale(await getLocale()), { timeZone, dateStyle: 'long', timeStyle: 'short' }).format(at)
 
+/** "20 November 2026": a day in the reader's timezone. */
+export const longDate = async (at: Date | number, timeZone: string): Promise<string> =>
+  dateFormat(dateLocale(await getLocale()), { timeZone, dateStyle: 'long' }).format(at)
+
 const fullTime = async (at: Date, timeZone: string): Promise<string> =>
   dateFormat(dateLocale(await getLocale()), {
     timeZone,

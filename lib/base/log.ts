@@ -7,6 +7,8 @@ export interface RequestContext {
   requestId: string
   /** A server action of ours was reached: what fails from here on is our fault, not the body's. */
   inAction?: boolean
+  /** Cookies that it set on its way: the page that is made after an action goes by these. */
+  renewedCookies?: Record<string, string>
 }
 
 const requests = new AsyncLocalStorage<RequestContext>()

@@ -24,7 +24,17 @@ export function caller(headers: { get(name: string): string | null }): Caller {
     read(HOST_HEADERS.ip),
     read(HOST_HEADERS.requestId),
   )
-  return { ...found, local: read(HOST_HEADERS.local) === '1' }
+  const cookies = { ...found.cookies, ...currentRequest()?.renewedCookies }
+  return { ...found, cookies, local: read(HOST_HEADERS.local) === '1' }
+}
+
+/**
+ * Keeps a cookie that an action sets for the rest of the request: Next makes the page anew with the headers
+ * that came in, and a session that was just renewed would be over there.
+ */
+export function renewCookie(name: string, value: string): void {
+  const request = currentRequest()
+  if (request) request.renewedCookies = { ...request.renewedCookies, [name]: value }
 }
 
 /**

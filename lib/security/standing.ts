@@ -40,7 +40,7 @@ export function standing(who: Pick<Who, 'roles'>, enrolled: factors.Enrolled): S
   const required = policy === 'required' || who.roles.some((role) => roles.includes(role))
   const count = countOf(enrolled)
   return {
-    on: STRONG.some((kind) => count[kind] > 0),
+    on: STRONG.some((kind) => count[kind] > 0 && mayAdd(kind).ok),
     asked: required ? 'required' : policy,
     from: required && from !== null && from > nowMs() ? from : null,
     passkeyOnly: passkeyOnly(),

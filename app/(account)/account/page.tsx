@@ -1,6 +1,6 @@
 import type { Metadata } from 'next'
 import { getLocale, getTranslations } from 'next-intl/server'
-import { audit, factors, sessions, users } from '@/lib'
+import { audit, factors, security, sessions, users } from '@/lib'
 import { RecentSignIns } from '../../../components/account/recent-sign-ins'
 import { methodName } from '../../../components/account/words'
 import { Badge } from '../../../components/ui/badge'
@@ -14,6 +14,7 @@ import {
   keyRound,
   mail,
   monitorSmartphone,
+  shieldCheck,
 } from '../../../components/ui/icons'
 import { PageHeader } from '../../../components/ui/page-header'
 import { Row, Rows } from '../../../components/ui/rows'
@@ -26,6 +27,8 @@ export async function generateMetadata(): Promise<Metadata> {
 
 /** Sessions counted before "more than" is said: a count must not grow with the total. */
 const COUNTED = 25
+/** Sign-ins shown. */
+const RECENT = 6
 
 export default async function Overview() {
   const { session, user } = await signedIn('/account')
@@ -35,10 +38,15 @@ export default async function Overview() {
     factors.enrolled(user.id),
     sessions.list(user.id, { limit: COUNTED + 1 }),
     audit.list(user.id, {
-      limit: 6,
+      limit: 3 * RECENT,
       types: ['session.opened', 'session.renewed', 'signin.failed', 'signin.limited'],
     }),
   ])
+  const standing = security.standing(session, enrolled)
+  // A session is also renewed when a password or factor changes; that is no sign-in, and names no way.
+  const recent = history.items
+    .filter(({ type, data }) => type !== 'session.renewed' || typeof data.method === 'string')
+    .slice(0, RECENT)
   const now = Date.now()
   const timeZone = profile?.timezone ?? 'UTC'
   const steps = {
@@ -76,6 +84,21 @@ export default async function Overview() {
               end={enrolled.password ? good : null}
             >
               {enrolled.password ? t('password_set') : t('password_none')}
+            </Row>
+            <Row
+              start={<Icon of={shieldCheck} className="mt-0.5 text-ink-3" />}
+              title={t('steps')}
+              end={
+                standing.on ? (
+                  good
+                ) : (
+                  <LinkButton href="/account/security" look="secondary" size="sm">
+                    {t('steps_link')}
+                  </LinkButton>
+                )
+              }
+            >
+              {t(standing.on ? 'steps_on' : 'steps_off')}
             </Row>
             <Row
               start={<Icon of={monitorSmartphone} className="mt-0.5 text-ink-3" />}
@@ -116,7 +139,7 @@ export default async function Overview() {
           </div>
         </Card>
 
-        <RecentSignIns events={history.items} timeZone={timeZone} now={now} />
+        <RecentSignIns events={recent} timeZone={timeZone} now={now} />
       </div>
     </>
   )
