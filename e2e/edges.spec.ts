@@ -62,7 +62,7 @@ test('another_browsers_flow_url_is_of_no_use', async ({ page, otherBrowser }) =>
   await page.goto('/signin/start')
   const victim = await (await otherBrowser()).newPage()
   await victim.goto('/signin/start')
-  for (const path of ['/signin', '/signup', '/verify']) {
+  for (const path of ['/signin', '/signup', '/verify', '/signin/second', '/signin/enroll', '/signin/codes']) {
     await victim.goto(path + new URL(page.url()).search)
     await expect(victim.getByRole('heading', { level: 1 })).toHaveText('Started in another browser')
   }
@@ -125,6 +125,13 @@ test('foreign_origins_cannot_post_any_form', async ({ page, context }) => {
   for (const path of [
     '/signin/password',
     '/signin/continue',
+    '/signin/passkey',
+    '/signin/passkey/options',
+    '/signin/second/submit',
+    '/signin/second/send',
+    '/signin/enroll/submit',
+    '/signin/enroll/later',
+    '/signin/codes/submit',
     '/signup/submit',
     '/verify/submit',
     '/verify/resend',

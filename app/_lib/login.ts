@@ -7,9 +7,25 @@ import type { SessionFacts } from '@/lib/sessions'
 import type { Notice, Outcome, Step } from '@/lib/signin'
 
 /** A page of the login that a refusal is shown on. */
-export type LoginPage = '/signin' | '/signup' | '/verify' | '/signup/details' | '/signin/phone'
+export type LoginPage =
+  | '/signin'
+  | '/signup'
+  | '/verify'
+  | '/signup/details'
+  | '/signin/phone'
+  | '/signin/second'
+  | '/signin/enroll'
+  | '/signin/codes'
 
-export const at = (page: string, flow: string): string => `${page}?flow=${encodeURIComponent(flow)}`
+/** A page of this flow. `face`: which of its faces, where it has several. */
+export const at = (page: string, flow: string, face: Partial<Record<'with' | 'way', string>> = {}): string =>
+  `${page}?${new URLSearchParams({ flow, ...face })}`
+
+/** The one of several names that a field says; undefined for anything else. */
+export const oneOf = <const Name extends string>(
+  names: readonly Name[],
+  said: string | undefined,
+): Name | undefined => names.find((name) => name === said)
 
 /** Who is asking, from the request that Next is answering. */
 export const currentCaller = async (): Promise<Caller> => requests.caller(await headers())
@@ -28,6 +44,9 @@ export async function homeCountry(): Promise<string | null> {
 export const one = (value: string | string[] | undefined): string => (typeof value === 'string' ? value : '')
 
 export type Query = Promise<Record<string, string | string[] | undefined>>
+
+/** What the hidden field of a form's script says of the browser; undefined while it said nothing. */
+export const saysYes = (field: string | undefined): boolean | undefined => (field ? field === '1' : undefined)
 
 /** 303 to a path of ours or, at the end, back to the relying app. */
 export function seeOther(location: string, setCookies: string[] = []): Response {
@@ -63,23 +82,44 @@ export async function formPost(
   return handle(fields, requests.caller(request.headers))
 }
 
-/** The page of a step; null where several serve it. */
-const pageOf = (step: Step): LoginPage | null =>
-  step === 'verify_email' ? '/verify' : step === 'details' ? '/signup/details' : null
+const PAGES: Partial<Record<Step, LoginPage>> = {
+  verify_email: '/verify',
+  details: '/signup/details',
+  second: '/signin/second',
+  enroll: '/signin/enroll',
+  backup_codes: '/signin/codes',
+}
 
-/** Answers a verb of signin. `page` is where its refusals belong while the step is still "identify". */
+/** The page of a step; null where several serve it. */
+export const pageOf = (step: Step): LoginPage | null => PAGES[step] ?? null
+
+/** Pages with several faces, and what chooses one. */
+const FACES: Partial<Record<LoginPage, 'with' | 'way'>> = {
+  '/signup': 'way',
+  '/signin/second': 'with',
+  '/signin/enroll': 'with',
+}
+
+/**
+ * Answers a verb of signin.
+ * @param page where its refusals belong while the step is still "identify"
+ * @param chosen the face of the page that the form was on, to come back to
+ */
 export async function answer(
   flow: string,
   caller: Caller,
   page: LoginPage,
   result: Result<Outcome>,
+  chosen?: string,
 ): Promise<Response> {
   if (!result.ok) return seeOther(at(page, flow))
   const outcome = result.value
   if (outcome.step === 'done') {
     return seeOther(await afterSignIn(outcome, caller, outcome.facts), outcome.setCookies)
   }
-  const next = at(pageOf(outcome.step) ?? page, flow)
+  const to = pageOf(outcome.step) ?? page
+  const face = FACES[to]
+  const next = at(to, flow, face && chosen ? { [face]: chosen } : {})
   return outcome.refusal?.retryAfterSeconds === undefined
     ? seeOther(next)
     : comeBackLater(next, outcome.refusal)
@@ -101,6 +141,10 @@ export function comeBackLater(next: string, refusal: Refusal): Response {
     },
   })
 }
+
+/** Begins again, for somebody else perhaps; the app that waits goes on waiting. */
+export const startAgain = (request: string | null): string =>
+  request ? `/signin/start?switch=1&request=${encodeURIComponent(request)}` : '/signin/start'
 
 /** Where a browser goes once it is signed in: on with the waiting app's request, or to the page it came for. */
 export async function afterSignIn(

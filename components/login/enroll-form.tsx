@@ -54,13 +54,13 @@ interface ChoiceProps {
   ways: readonly EnrollWay[]
   hrefOf: (way: EnrollWay) => string
   lead: ReactNode
-  /** Until when it may be put off, in words; null: it may not. */
-  until?: string | null
+  /** May be put off: for good, or until a day in words; null: it may not. */
+  later: { until: string | null } | null
   notice?: RefusalView | null
 }
 
 /** A second step is needed: which one? */
-export async function EnrollChoice({ flow, ways, hrefOf, lead, until, notice }: ChoiceProps) {
+export async function EnrollChoice({ flow, ways, hrefOf, lead, later, notice }: ChoiceProps) {
   const t = await getTranslations('login.enroll')
   return (
     <AuthCard title={t('title')} lead={lead}>
@@ -82,10 +82,12 @@ export async function EnrollChoice({ flow, ways, hrefOf, lead, until, notice }: 
           </li>
         ))}
       </ul>
-      {until ? (
+      {later ? (
         <>
-          <p className="text-[0.9375rem] text-ink-2">{t('until', { date: until })}</p>
-          <Later flow={flow} label={t('later')} />
+          {later.until ? (
+            <p className="text-[0.9375rem] text-ink-2">{t('until', { date: later.until })}</p>
+          ) : null}
+          <Later flow={flow} label={t(later.until ? 'later' : 'offer_later')} />
         </>
       ) : null}
     </AuthCard>
@@ -199,12 +201,10 @@ interface TotpProps {
   notice?: RefusalView | null
 }
 
-const ABOUT_THE_CODE = ['code_wrong', 'code_expired', 'code_exhausted']
-
 /** Adds an authenticator app: key over, one code back. Works without script. */
 export async function EnrollTotp({ flow, enrolment, backHref, notice }: TotpProps) {
   const [t, ui] = await Promise.all([getTranslations('login.enroll'), getTranslations('ui')])
-  const error = notice && ABOUT_THE_CODE.includes(notice.code) ? await refusalText(notice) : undefined
+  const error = notice?.field === 'code' ? await refusalText(notice) : undefined
   return (
     <AuthCard
       title={t('totp_title')}

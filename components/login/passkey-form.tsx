@@ -11,7 +11,7 @@ interface Props extends ButtonStyle {
   flow: string
   /** Where the response posts: `flow`, `response`, `fields`, and what the children ask for. */
   action: string
-  /** Where the options are asked for: `flow`, `fields`. */
+  /** Where the options are asked for: `flow`, `fields`, and `conditional` when nobody asked for it. */
   optionsAction: string
   /** Hidden fields of both. */
   fields?: Record<string, string>
@@ -62,11 +62,11 @@ export function PasskeyForm(props: Props) {
         // What waited in the autofill ended when this began.
         offeredAt.current = Number.NEGATIVE_INFINITY
       }
+      if (!window.PublicKeyCredential) return fail(words.unsupported)
       try {
-        const answer = await fetch(optionsAction, {
-          method: 'POST',
-          body: new URLSearchParams(JSON.parse(asked)),
-        })
+        const body = new URLSearchParams(JSON.parse(asked))
+        if (silent && quietly === 'create') body.set('conditional', '1')
+        const answer = await fetch(optionsAction, { method: 'POST', body })
         const said: Ceremony | { message: string } = await answer.json()
         if ('message' in said) return fail(said.message)
         const { perform } = await import('../factors/ceremony')
@@ -83,7 +83,7 @@ export function PasskeyForm(props: Props) {
         fail(words.failed)
       }
     },
-    [optionsAction, asked, words, setWorking],
+    [optionsAction, asked, quietly, words, setWorking],
   )
 
   useEffect(() => {

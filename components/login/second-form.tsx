@@ -52,14 +52,24 @@ interface Props {
   now: number
   /** How long this browser would not be asked again; null: that is not on offer. */
   trustDays: number | null
-  triesLeft?: number | null
   notice?: RefusalView | null
   recoverHref?: string | null
   startAgainHref: string
   mailboxHref?: string | null
 }
 
-const ABOUT_THE_CODE = ['code_wrong', 'code_expired', 'code_exhausted', 'password_wrong']
+const isAboutCode = (notice: RefusalView | null | undefined): notice is RefusalView =>
+  notice?.field === 'code' || ABOUT_THE_CODE.includes(notice?.code ?? '')
+
+const ABOUT_THE_CODE = [
+  'code_wrong',
+  'code_expired',
+  'code_exhausted',
+  'password_wrong',
+  'totp_wrong',
+  'totp_used',
+  'backup_code_wrong',
+]
 
 const SUBMIT = '/signin/second/submit'
 const SEND = '/signin/second/send'
@@ -69,7 +79,7 @@ export async function SecondForm(props: Props) {
   const { offers, chosen, why, client, notice, trustDays } = props
   const t = await getTranslations('login.second')
   const others = offers.filter(({ method }) => method !== chosen.method)
-  const aboutCode = notice && ABOUT_THE_CODE.includes(notice.code)
+  const aboutCode = isAboutCode(notice)
   const trust = trustDays ? <Trust days={trustDays} /> : null
   return (
     <AuthCard
@@ -114,9 +124,6 @@ export async function SecondForm(props: Props) {
       ) : (
         <ByTyping {...props} trust={trust} />
       )}
-      {typeof props.triesLeft === 'number' && aboutCode ? (
-        <p className="text-sm text-ink-2">{t('tries_left', { count: props.triesLeft })}</p>
-      ) : null}
       {others.length > 0 ? (
         <section aria-labelledby="other-ways" className="grid gap-1 border-t border-line pt-4">
           <h2 id="other-ways" className="text-sm font-medium text-ink-3">
@@ -160,7 +167,7 @@ async function Trust({ days }: { days: number }) {
 /** A code of an app, a backup code, or the password after a key that stood for possession alone. */
 async function ByTyping({ flow, chosen, product, notice, trust }: WayProps) {
   const [t, ui] = await Promise.all([getTranslations('login.second'), getTranslations('ui')])
-  const error = notice && ABOUT_THE_CODE.includes(notice.code) ? await refusalText(notice) : undefined
+  const error = isAboutCode(notice) ? await refusalText(notice) : undefined
   const { method, hint } = chosen
   return (
     <form method="post" action={SUBMIT} className="grid gap-5">
@@ -215,7 +222,7 @@ async function BySentCode({ flow, chosen, sent, now, notice, mailboxHref, trust 
     getLocale(),
   ])
   const kind = chosen.method === 'email_code' ? 'email' : 'sms'
-  const error = notice && ABOUT_THE_CODE.includes(notice.code) ? await refusalText(notice) : undefined
+  const error = isAboutCode(notice) ? await refusalText(notice) : undefined
   const b = (chunks: ReactNode) => <strong className="font-semibold wrap-anywhere text-ink">{chunks}</strong>
   const hidden = (
     <>

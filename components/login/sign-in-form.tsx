@@ -153,24 +153,26 @@ export async function SignInForm({
           </SubmitButton>
         </form>
       ) : null}
-      {passkeyFirst ? null : passkeySlot}
-      {action && codeAction ? (
-        <SubmitButton
-          form="sign-in"
-          wide
-          look="secondary"
-          formAction={codeAction}
-          formNoValidate
-          workingLabel={ui('working')}
-        >
-          {t('sign_in.email_code')}
-        </SubmitButton>
-      ) : null}
-      {phoneHref ? (
-        <LinkButton wide look="secondary" href={phoneHref}>
-          {t('sign_in.phone')}
-        </LinkButton>
-      ) : null}
+      <div className="grid gap-3 empty:hidden">
+        {passkeyFirst ? null : passkeySlot}
+        {action && codeAction ? (
+          <SubmitButton
+            form="sign-in"
+            wide
+            look="secondary"
+            formAction={codeAction}
+            formNoValidate
+            workingLabel={ui('working')}
+          >
+            {t('sign_in.email_code')}
+          </SubmitButton>
+        ) : null}
+        {phoneHref ? (
+          <LinkButton wide look="secondary" href={phoneHref}>
+            {t('sign_in.phone')}
+          </LinkButton>
+        ) : null}
+      </div>
       {providersSlot ? (
         <>
           <p className={OR}>{t('sign_in.or')}</p>

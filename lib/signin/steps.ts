@@ -225,7 +225,7 @@ export interface EnrollmentAsked {
   required: boolean
   /** Until then it may be put off, milliseconds since the epoch; null: not at all where required. */
   until: number | null
-  why: 'policy' | 'app' | 'offer'
+  why: 'policy' | 'app' | 'offer' | 'sign_up'
   methods: StrongMethod[]
   /** What the page begins with. */
   wanted: 'passkey' | null
@@ -242,9 +242,8 @@ export function enrollmentAsked(facts: Facts, policy: Policy): EnrollmentAsked |
   const offered =
     wants.passkey === 'sign_up' ||
     (wants.passkey === 'offer' && ['password', 'email_code'].includes(facts.proofs[0]?.method ?? ''))
-  return offered
-    ? { required: false, until: null, why: 'offer', methods: ['passkey'], wanted: 'passkey' }
-    : null
+  const why = wants.passkey === 'sign_up' ? 'sign_up' : 'offer'
+  return offered ? { required: false, until: null, why, methods: ['passkey'], wanted: 'passkey' } : null
 }
 
 export const mayPutOff = ({ required, until }: EnrollmentAsked): boolean => !required || until !== null

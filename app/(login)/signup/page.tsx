@@ -13,14 +13,18 @@ export async function generateMetadata(): Promise<Metadata> {
 const FIELDS: readonly string[] = ['firstName', 'lastName', 'email', 'password'] satisfies SignUpField[]
 
 export default async function SignUpPage({ searchParams }: { searchParams: Query }) {
-  const flow = one((await searchParams).flow)
+  const query = await searchParams
+  const flow = one(query.flow)
   if (!flow) redirect('/signin/start?page=signup')
   const caller = await currentCaller()
   const found = await signin.expect(flow, caller)
   if (!found.ok) return <FlowProblem refusal={found.refusal} />
   const view = found.value
-  if (view.step === 'done' || view.reauth || view.signedInSince) redirect(at('/signin', flow))
+  const begins = view.step === 'identify' || view.step === 'verify_email'
+  if (!begins || view.reauth || view.signedInSince) redirect(at('/signin', flow))
   const { signUp, passwordMinLength } = requests.settings()
+  const ways = (['password', 'passkey'] as const).filter((way) => view.ways.includes(way))
+  const way = ways.find((one) => one === query.way) ?? ways[0] ?? 'passkey'
   if (!signUp) return <FlowProblem refusal={{ code: 'sign_up_closed' }} />
   const notice = view.typed.firstName === undefined ? null : toView(view.notice)
   const field = notice?.field && FIELDS.includes(notice.field) ? notice.field : null
@@ -28,7 +32,10 @@ export default async function SignUpPage({ searchParams }: { searchParams: Query
     <SignUpForm
       flow={flow}
       action="/signup/submit"
-      way="password"
+      way={way}
+      otherWayHref={
+        ways.length > 1 ? at('/signup', flow, { way: ways.find((other) => other !== way) }) : null
+      }
       values={view.typed}
       errors={field && notice ? { [field]: notice } : {}}
       notice={field ? null : notice}

@@ -16,7 +16,6 @@ export default async function VerifyPage({ searchParams }: { searchParams: Query
   const found = await signin.expect(flow, await currentCaller())
   if (!found.ok) return <FlowProblem refusal={found.refusal} />
   const { step, verification, notice, signingUp } = found.value
-  if (step === 'details') redirect(at('/signup/details', flow))
   if (step !== 'verify_email' || !verification) redirect(at('/signin', flow))
   const phone = verification.purpose === 'phone_sign_in'
   return (

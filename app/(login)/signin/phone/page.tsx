@@ -15,8 +15,9 @@ export default async function PhonePage({ searchParams }: { searchParams: Query 
   if (!flow) redirect('/signin/start')
   const found = await signin.expect(flow, await currentCaller())
   if (!found.ok) return <FlowProblem refusal={found.refusal} />
-  const { step, signedInSince, notice } = found.value
-  if (step === 'done' || step === 'details' || signedInSince || !notify.sms.enabled())
+  const { step, signedInSince, notice, ways } = found.value
+  const begins = step === 'identify' || step === 'verify_email'
+  if (!begins || signedInSince || !ways.includes('sms_code') || !notify.sms.enabled())
     redirect(at('/signin', flow))
   return (
     <PhoneForm

@@ -1,0 +1,30 @@
+import type { Metadata } from 'next'
+import { redirect } from 'next/navigation'
+import { getTranslations } from 'next-intl/server'
+import { at, currentCaller, one, type Query } from '@/app/_lib/login'
+import { CodesForm } from '@/components/login/codes-form'
+import { requests, signin } from '@/lib'
+import { FlowProblem } from '../../_parts'
+
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await getTranslations('login.codes'))('title') }
+}
+
+/** The backup codes that came with somebody's first second factor. */
+export default async function CodesPage({ searchParams }: { searchParams: Query }) {
+  const flow = one((await searchParams).flow)
+  if (!flow) redirect('/signin/start')
+  const found = await signin.expect(flow, await currentCaller())
+  if (!found.ok) return <FlowProblem refusal={found.refusal} />
+  const { step, backupCodes, typed } = found.value
+  if (step !== 'backup_codes' || !backupCodes) redirect(at('/signin', flow))
+  return (
+    <CodesForm
+      flow={flow}
+      action="/signin/codes/submit"
+      codes={backupCodes}
+      product={requests.settings().productName}
+      account={typed.email}
+    />
+  )
+}
