@@ -30,6 +30,18 @@ describe('a wrong variable', () => {
       '10.0.0.0/8, proxy.internal',
       'TRUSTED_PROXIES must list addresses, networks (10.0.0.0/8) or loopback, linklocal, uniquelocal.',
     ],
+    ['SECOND_FACTOR', 'always', 'SECOND_FACTOR must be optional, encouraged or required.'],
+    ['SECOND_FACTOR_FROM', 'soon', 'SECOND_FACTOR_FROM must be a date such as 2027-03-01.'],
+    [
+      'SIGN_IN_METHODS',
+      'password,fax',
+      'SIGN_IN_METHODS must be a list with commas of password, email_code, sms_code, passkey.',
+    ],
+    [
+      'SIGN_IN_METHODS',
+      'sms_code',
+      'SIGN_IN_METHODS must name password, email_code or passkey: text messages reach only some people.',
+    ],
     ['GATEHOUSE_BRAND_COLOR', 'red', 'GATEHOUSE_BRAND_COLOR must be a colour such as #3b5bdb.'],
   ])('%s=%s is refused in one sentence that says how to mend it', (name, value, sentence) => {
     expect(() => readEnv({ [name]: value })).toThrow(new ConfigError(sentence))
@@ -43,6 +55,15 @@ describe('a wrong variable', () => {
       )
     },
   )
+
+  test('policy_that_nobody_could_meet_is_refused', () => {
+    expect(() => readEnv({ SECOND_FACTOR: 'required', SECOND_FACTOR_METHODS: 'backup_code' })).toThrow(
+      /SECOND_FACTOR_METHODS must name totp, passkey or security_key/,
+    )
+    expect(() => readEnv({ SIGN_IN_METHODS: 'passkey', SECOND_FACTOR_METHODS: 'totp' })).toThrow(
+      /SECOND_FACTOR_METHODS must name passkey/,
+    )
+  })
 
   test('does not hide the others', () => {
     expect(() => readEnv({ PORT: 'abc', DEMO_PORT: '-1' })).toThrow(

@@ -73,7 +73,8 @@ export async function second(
 
   const proven = await check(attempt, userId, input, flow, caller)
   if (!proven.ok) {
-    note('signin.failed', userId, caller, method)
+    // The two others write their own.
+    if (method !== 'totp' && method !== 'backup_code') note('signin.failed', userId, caller, method)
     if (here.value.left === 0) return exhausted(flow)
     return turnDown(flow, 'second', { ...proven.refusal, field: proven.refusal.field ?? 'code' })
   }
