@@ -46,6 +46,8 @@ describe('the client address', () => {
     expect(callerFrom(header({}), '127.0.0.1').local).toBe(true)
     expect(callerFrom(header({ 'x-forwarded-for': '127.0.0.1' }), '127.0.0.1').local).toBe(false)
     expect(callerFrom(header({ forwarded: 'for=127.0.0.1' }), '127.0.0.1').local).toBe(false)
+    expect(callerFrom(header({ via: '1.1 proxy' }), '127.0.0.1').local).toBe(false)
+    expect(callerFrom(header({ 'x-real-ip': '192.0.2.1' }), '127.0.0.1').local).toBe(false)
     expect(callerFrom(header({}), '192.0.2.1').local).toBe(false)
   })
 })

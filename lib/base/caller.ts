@@ -140,6 +140,16 @@ export function matchLocale(header: string | undefined, spoken: readonly string[
   return spoken[0] ?? 'en'
 }
 
+/** What a proxy adds to what it passes on (RFC 9110 section 7.6.3, RFC 7239, and what is in use). */
+const PROXY_MARKS = [
+  'via',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+]
+
 type HeaderReader = (name: string) => string | undefined
 
 /**
@@ -161,7 +171,7 @@ export function callerFrom(
     userAgent: cleanText(header('user-agent') ?? '', 400),
     cookies,
     locale: localeOf(cookies, header('accept-language')),
-    local: addressOf(ip)?.loopback === true && !header('x-forwarded-for') && !header('forwarded'),
+    local: addressOf(ip)?.loopback === true && !PROXY_MARKS.some(header),
   }
 }
 

@@ -41,8 +41,17 @@ export const sha256 = (value: string | Uint8Array): string =>
   createHash('sha256').update(value).digest('base64url')
 
 /** HMAC-SHA-256 in base64url under the purpose's key: how a short code or a name is kept at rest. */
-export const hmac = (purpose: string, value: string): string =>
-  createHmac('sha256', deriveKey(`hmac:${purpose}`))
+export const hmac = (purpose: string, value: string): string => hmacUnder(sealingSecret(), purpose, value)
+
+/**
+ * The same under each of the secrets, the newest first: what was kept before a rotation is found by
+ * any of them.
+ */
+export const hmacs = (purpose: string, value: string): string[] =>
+  env().secrets.map((secret) => hmacUnder(secret, purpose, value))
+
+const hmacUnder = (secret: string, purpose: string, value: string): string =>
+  createHmac('sha256', deriveKey(`hmac:${purpose}`, 32, secret))
     .update(value)
     .digest('base64url')
 

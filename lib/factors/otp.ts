@@ -12,7 +12,7 @@ import { randomDigits, randomToken } from '../base/ids'
 import { key as redisKeyOf } from '../base/keys'
 import { budget, refund } from '../base/limits'
 import { ok, type Result, refuse } from '../base/refusals'
-import { hmac } from '../base/secrets'
+import { hmac, hmacs } from '../base/secrets'
 import { PURPOSES, type Purpose, type PurposeName } from './purposes'
 import { answered, mailbox, RESEND_SECONDS, spendSending } from './sending'
 import * as store from './store'
@@ -58,8 +58,12 @@ export interface Guess {
 type Bound = Pick<Guess, 'purpose' | 'key' | 'to' | 'binding'>
 
 /** JSON keeps the parts apart, whatever they contain. */
-const sealed = ({ purpose, key, to, binding }: Bound, code: string): string =>
-  hmac('otp', JSON.stringify([purpose, key, to.toLowerCase(), binding, code]))
+const parts = ({ purpose, key, to, binding }: Bound, code: string): string =>
+  JSON.stringify([purpose, key, to.toLowerCase(), binding, code])
+
+const sealed = (bound: Bound, code: string): string => hmac('otp', parts(bound, code))
+/** What a code may be kept as: a secret that was rotated since it was sent still knows it (KEY2). */
+const allSealed = (bound: Bound, code: string): string[] => hmacs('otp', parts(bound, code))
 
 const redisKey = (purpose: Purpose, key: string): string => redisKeyOf(purpose.redisKey, key)
 
@@ -130,7 +134,7 @@ export async function verify(guess: Guess): Promise<Result> {
   const day = await budget(ofRecipient, { max: GUESSES_PER_RECIPIENT_DAY, windowSeconds: 24 * HOUR })
   if (!day.ok) return day
   const outcome = await store.tryCode(redisKey(purpose, guess.key), {
-    hmac: sealed(guess, guess.code),
+    hmacs: allSealed(guess, guess.code),
     nowMs: nowMs(),
     maxTries: purpose.maxTries,
   })
@@ -168,7 +172,7 @@ export interface Pending {
 export async function pending(bound: Bound): Promise<Pending | null> {
   const purpose: Purpose = PURPOSES[bound.purpose]
   const found = await store.readCode(redisKey(purpose, bound.key))
-  if (!found || found.boundTo !== sealed(bound, '') || found.endMs <= nowMs()) return null
+  if (!found || !allSealed(bound, '').includes(found.boundTo) || found.endMs <= nowMs()) return null
   const sentAt = found.endMs - purpose.lifeSeconds * 1000
   return { resendAt: sentAt + RESEND_SECONDS * 1000, expiresAt: found.endMs }
 }
