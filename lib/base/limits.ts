@@ -169,3 +169,6 @@ export function startSweeping(): () => void {
   void sweep()
   return () => clearInterval(timer)
 }
+
+/** The mailbox behind an address as limits count it: case folded, "+tag" gone, so that one box is one budget. */
+export const mailbox = (address: string): string => address.toLowerCase().replace(/(?<=.)\+[^@]*@/, '@')

@@ -10,11 +10,11 @@ import { nowMs } from '../base/clock'
 import { inTx } from '../base/db'
 import { randomDigits, randomToken } from '../base/ids'
 import { key as redisKeyOf } from '../base/keys'
-import { budget, refund } from '../base/limits'
+import { budget, mailbox, refund } from '../base/limits'
 import { ok, type Result, refuse } from '../base/refusals'
 import { hmac, hmacs } from '../base/secrets'
-import { PURPOSES, type Purpose, type PurposeName } from './purposes'
-import { answered, mailbox, RESEND_SECONDS, spendSending } from './sending'
+import { PURPOSES, type Purpose, type PurposeName, subject } from './purposes'
+import { answered, RESEND_SECONDS, spendSending } from './sending'
 import * as store from './store'
 
 /** Guesses for one key in an hour, over all its codes: two codes' worth. */
@@ -68,9 +68,9 @@ const allSealed = (bound: Bound, code: string): string[] => hmacs('otp', parts(b
 const redisKey = (purpose: Purpose, key: string): string => redisKeyOf(purpose.redisKey, key)
 
 /** What guesses are counted by: whose code it is, and whose mailbox. */
-const triesOf = ({ purpose, key, to }: Bound): [string, string] => [
-  `otp-tries:${purpose}:${key}`,
-  `otp-tries-to:${purpose}:${mailbox(to)}`,
+const triesOf = (bound: Bound): [string, string] => [
+  `otp-tries:${bound.purpose}:${subject(bound)}`,
+  `otp-tries-to:${bound.purpose}:${mailbox(bound.to)}`,
 ]
 
 /**

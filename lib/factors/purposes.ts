@@ -7,6 +7,7 @@ import type { Caller } from '../base/caller'
 import type { Tx } from '../base/db'
 import { env } from '../base/env'
 import type { KeyName } from '../base/keys'
+import { mailbox } from '../base/limits'
 import { asker, send, sendSms } from '../notify'
 
 /** What a message is made of. */
@@ -29,6 +30,12 @@ export interface Purpose {
   digits: number
   lifeSeconds: number
   maxTries: number
+  /**
+   * Whose limits its codes count against: their key's where not said. `recipient` where anybody may type
+   * one: the key of somebody's address is theirs, that of nobody's is new each time, and limits by key would
+   * tell the two apart (ENU3).
+   */
+  limitedBy?: 'key' | 'recipient'
   /** Sends the code, as part of `tx`. */
   tell: (tx: Tx, message: Message) => Promise<void>
   /** Sends what the reader of that mailbox should know when no code may come; never a code. */
@@ -83,6 +90,7 @@ export const PURPOSES = {
   },
   email_sign_in: {
     redisKey: 'emailSignIn',
+    limitedBy: 'recipient',
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
@@ -117,6 +125,7 @@ export const PURPOSES = {
   phone_sign_in: {
     redisKey: 'phoneSignIn',
     channel: 'sms',
+    limitedBy: 'recipient',
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
@@ -166,3 +175,9 @@ export const PURPOSES = {
 } as const satisfies Record<string, Purpose>
 
 export type PurposeName = keyof typeof PURPOSES
+
+/** What limits know a code by: its key, or the mailbox or number it goes to. */
+export function subject({ purpose, key, to }: { purpose: PurposeName; key: string; to: string }): string {
+  const { limitedBy }: Purpose = PURPOSES[purpose]
+  return limitedBy === 'recipient' ? mailbox(to) : key
+}

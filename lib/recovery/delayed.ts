@@ -221,7 +221,7 @@ async function complete(
   const hash = await newHash(input.password, user, addresses)
   if (!hash.ok) return hash
   const done = await inTx(async (tx) => {
-    await store.lockAccount(tx, user.id)
+    await users.lockAccount(tx, user.id)
     if (!(await store.finishRequest(tx, row.token_hash))) return false
     const removed = input.removeFactors ? await factors.removeSecondFactors(tx, user.id) : null
     await setPasswordAnew(tx, user.id, hash.value, { reason: 'recovered', caller })

@@ -6,6 +6,7 @@
  */
 import { now } from '../base/clock'
 import { sql, type Tx } from '../base/db'
+import { lockAccount } from '../users'
 
 export interface RequestRow {
   id: string
@@ -52,14 +53,6 @@ export async function readRunning(userId: string): Promise<RequestRow | null> {
     values: [userId, now()],
   })
   return row ?? null
-}
-
-/**
- * Lets one change of an account's password or recovery in at a time, until `tx` ends: what several of them
- * would lock in different orders they lock one after the other. Take it first.
- */
-export async function lockAccount(tx: Tx, userId: string): Promise<void> {
-  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('recovery:' || ${userId}, 0))`
 }
 
 /**
@@ -184,4 +177,10 @@ export async function insertContact(tx: Tx, userId: string, contactId: string): 
 export async function deleteContact(tx: Tx, userId: string, contactId: string): Promise<boolean> {
   const { count } = await tx.trustedContact.deleteMany({ where: { userId, contactId } })
   return count > 0
+}
+
+/** Ends the trust in everybody who accepted since a moment. @returns how many */
+export async function deleteContactsSince(tx: Tx, userId: string, since: Date): Promise<number> {
+  const { count } = await tx.trustedContact.deleteMany({ where: { userId, createdAt: { gte: since } } })
+  return count
 }

@@ -14,7 +14,8 @@ export * as emails from './emails'
 /** peek, lockDown. */
 export * as lockdown from './lockdown'
 export { type SecurityNews, tellSecurity } from './news'
-/** add, resend, pending, verify, makePrimary, remove. */
+/** add, resend, pending, verify, makePrimary, remove, release. */
 export * as phones from './phones'
+export { whenShutOut } from './shut-out'
 /** peek, undo: of a change of the primary address. */
 export * as emailChange from './undo'
