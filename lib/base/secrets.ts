@@ -55,10 +55,10 @@ const hmacUnder = (secret: string, purpose: string, value: string): string =>
     .update(value)
     .digest('base64url')
 
-/** Compares without telling by time where two strings differ. */
+/** Compares without telling by time where two strings differ; only whether they are of one length. */
 export function equal(a: string, b: string): boolean {
-  const [x, y] = [createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest()]
-  return timingSafeEqual(x, y)
+  const [x, y] = [Buffer.from(a), Buffer.from(b)]
+  return x.length === y.length && timingSafeEqual(x, y)
 }
 
 /** AES-256-GCM (NIST SP 800-38D) with a 96-bit nonce and a 128-bit tag. @returns ciphertext ‖ tag */
@@ -85,7 +85,16 @@ export function decrypt(cipherKey: Uint8Array, nonce: Uint8Array, aad: Uint8Arra
 const TAG_BYTES = 16
 const NONCE_BYTES = 12
 
-const keyId = (secret: string): string => sha256(`key-id:${secret}`).slice(0, 8)
+const keyIds = new Map<string, string>()
+
+function keyId(secret: string): string {
+  let id = keyIds.get(secret)
+  if (!id) {
+    id = sha256(`key-id:${secret}`).slice(0, 8)
+    keyIds.set(secret, id)
+  }
+  return id
+}
 
 /**
  * Seals `plain` under the first secret with a random nonce and the purpose's key; `aad` is bound to
@@ -118,4 +127,7 @@ export function open(purpose: string, aad: string, sealed: string): string {
 }
 
 /** Forgets derived keys (after the environment was replaced in a test). */
-export const forgetKeys = (): void => derived.clear()
+export function forgetKeys(): void {
+  derived.clear()
+  keyIds.clear()
+}

@@ -201,7 +201,12 @@ async function decide(
   // The library would refuse to go on under another session than the request began with. Who is signed in
   // is judged anew from the facts when the browser comes back, so the memory of the old session goes.
   delete next.session
-  await store.putArtifact(MODEL, uid, { payload: next }, exp - nowSeconds())
+  await store.putArtifact({
+    model: MODEL,
+    id: uid,
+    payload: { payload: next },
+    ttlSeconds: exp - nowSeconds(),
+  })
   return `${env().issuer}/auth/${uid}`
 }
 
