@@ -226,7 +226,11 @@ test('“this wasn’t me” says what it does, locks the account, and works onc
   const context = await otherBrowser()
   const home = await context.newPage()
   await home.goto(link)
-  for (const words of ['Everybody is signed out', 'Apps lose their access', `or since, and are removed: ${second}`])
+  for (const words of [
+    'Everybody is signed out',
+    'Apps lose their access',
+    `or since, and are removed: ${second}`,
+  ])
     await expect(home.getByText(words)).toBeVisible()
   await home.getByRole('button', { name: 'Lock my account' }).click()
   await expect(home.getByRole('heading', { name: 'Your account is locked' })).toBeVisible()
