@@ -8,7 +8,7 @@ import { getPriority, setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { hashSync, verifySync } from '@node-rs/argon2'
 
-const STEPS_BELOW = 10
+const STEPS_BELOW = 5
 const LOWEST = 19
 
 try {

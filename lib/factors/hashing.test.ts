@@ -106,7 +106,7 @@ describe('the threads', () => {
   test.runIf(process.platform === 'linux')('hash at a lower priority than everything else', async () => {
     const own = getPriority()
     expect((await hashPassword('harbour lantern seventeen')).ok).toBe(true)
-    expect(niceness()).toContain(Math.min(19, own + 10))
+    expect(niceness()).toContain(Math.min(19, own + 5))
     expect(getPriority()).toBe(own)
   })
 
