@@ -10,7 +10,7 @@ import { whenShutOut } from '../security'
 import * as store from './store'
 
 whenShutOut(async (tx: Tx, userId: string, since: Date, caller: Caller) => {
-  if ((await store.endRunning(tx, userId)) > 0) {
+  if ((await store.endRunning(tx, userId)).length > 0) {
     await record(tx, { type: 'recovery.vetoed', userId, caller, data: { by: 'shut_out' } })
   }
   await factors.links.voidAll(tx, userId, 'contact_invitation', since)
