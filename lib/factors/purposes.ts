@@ -8,7 +8,7 @@ import type { Tx } from '../base/db'
 import { env } from '../base/env'
 import type { KeyName } from '../base/keys'
 import { mailbox } from '../base/limits'
-import { asker, send, sendSms } from '../notify'
+import { asker, type Before, send, sendSms } from '../notify'
 
 /** What a message is made of. */
 export interface Message {
@@ -17,8 +17,10 @@ export interface Message {
   code: string
   link: string
   lifeSeconds: number
-  /** A code that is over is not worth sending. */
+  /** Later than this it is not worth sending. */
   notAfter: Date
+  /** Lets the code's life begin when a mail goes out. */
+  before?: Before
   caller: Caller
 }
 
@@ -48,20 +50,22 @@ export const PURPOSES = {
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
-    tell: (tx, { to, locale, notAfter, code, link, lifeSeconds, caller }) =>
+    tell: (tx, { to, locale, notAfter, before, code, link, lifeSeconds, caller }) =>
       send(tx, {
         template: 'verify_email',
         to,
         locale,
         notAfter,
+        before,
         props: { code, link, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
       }),
-    tellOwner: (tx, { to, locale, notAfter, caller }) =>
+    tellOwner: (tx, { to, locale, notAfter, before, caller }) =>
       send(tx, {
         template: 'address_taken',
         to,
         locale,
         notAfter,
+        before,
         props: { signInUrl: `${env().url}/signin/start?to=/account`, ...asker(caller) },
       }),
   },
@@ -71,20 +75,22 @@ export const PURPOSES = {
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
-    tell: (tx, { to, locale, notAfter, code, link, lifeSeconds, caller }) =>
+    tell: (tx, { to, locale, notAfter, before, code, link, lifeSeconds, caller }) =>
       send(tx, {
         template: 'verify_email',
         to,
         locale,
         notAfter,
+        before,
         props: { code, link, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
       }),
-    tellOwner: (tx, { to, locale, notAfter, caller }) =>
+    tellOwner: (tx, { to, locale, notAfter, before, caller }) =>
       send(tx, {
         template: 'address_claimed',
         to,
         locale,
         notAfter,
+        before,
         props: { signInUrl: `${env().url}/signin/start?to=/account`, ...asker(caller) },
       }),
   },
@@ -94,16 +100,17 @@ export const PURPOSES = {
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
-    tell: (tx, { to, locale, notAfter, code, link, lifeSeconds, caller }) =>
+    tell: (tx, { to, locale, notAfter, before, code, link, lifeSeconds, caller }) =>
       send(tx, {
         template: 'sign_in_code',
         to,
         locale,
         notAfter,
+        before,
         props: { code, link, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
       }),
-    tellOwner: (tx, { to, locale, notAfter, caller }) =>
-      send(tx, { template: 'no_account', to, locale, notAfter, props: asker(caller) }),
+    tellOwner: (tx, { to, locale, notAfter, before, caller }) =>
+      send(tx, { template: 'no_account', to, locale, notAfter, before, props: asker(caller) }),
   },
   phone_verification: {
     redisKey: 'phoneVerification',
@@ -146,12 +153,13 @@ export const PURPOSES = {
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
-    tell: (tx, { to, locale, notAfter, code, lifeSeconds, caller }) =>
+    tell: (tx, { to, locale, notAfter, before, code, lifeSeconds, caller }) =>
       send(tx, {
         template: 'rehearsal_code',
         to,
         locale,
         notAfter,
+        before,
         props: { code, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
       }),
     tellOwner: async () => {},

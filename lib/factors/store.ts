@@ -104,6 +104,20 @@ end
 if tries >= tonumber(ARGV[2]) then redis.call('HDEL', KEYS[1], 'hmac') return 'last' end
 return 'wrong'`
 
+/** KEYS[1] the code's hash. ARGV: its HMAC, its new end and life in ms. Only if it is still this one, and alive. */
+const RENEW_CODE = `
+if redis.call('HGET', KEYS[1], 'hmac') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'end', ARGV[2])
+return redis.call('PEXPIRE', KEYS[1], ARGV[3])`
+
+/** Lets the life of a code begin now; of one that was used, replaced or is over nothing. */
+export async function renewCode(
+  redisKey: string,
+  code: { hmac: string; endMs: number; lifeMs: number },
+): Promise<void> {
+  await withRedis((client) => client.eval(RENEW_CODE, 1, redisKey, code.hmac, code.endMs, code.lifeMs))
+}
+
 /** Keeps the newest code of a key; any older one is dead from now on. */
 export async function putCode(
   redisKey: string,
