@@ -10,7 +10,7 @@ test.describe('a German browser', () => {
     await page.getByRole('link', { name: 'Konto erstellen' }).click()
     await page.getByLabel('Vorname').fill(person.firstName)
     await page.getByLabel('Nachname').fill(person.lastName)
-    await page.getByLabel('E-Mail').fill(person.email)
+    await page.getByLabel('E‑Mail').fill(person.email)
     await page.getByLabel('Passwort', { exact: true }).fill(person.password)
     await page.getByRole('button', { name: 'Konto erstellen' }).click()
     await expect(page.getByRole('heading', { name: 'Sehen Sie in Ihr Postfach' })).toBeVisible()
@@ -36,10 +36,10 @@ test.describe('a German browser', () => {
 
   test('a wrong password is refused in German', async ({ page, person }) => {
     await page.goto('/signin/start?to=/account')
-    await page.getByLabel('E-Mail').fill(person.email)
+    await page.getByLabel('E‑Mail').fill(person.email)
     await page.getByLabel('Passwort', { exact: true }).fill('falsch-falsch-falsch')
     await page.getByRole('button', { name: 'Anmelden', exact: true }).click()
-    await expect(page.getByText('E-Mail-Adresse und Passwort passen nicht zusammen.')).toBeVisible()
+    await expect(page.getByText('E‑Mail-Adresse und Passwort passen nicht zusammen.')).toBeVisible()
   })
 })
 

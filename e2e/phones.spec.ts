@@ -148,7 +148,7 @@ test('while the driver takes no text messages the pages say so and offer another
     await expect(page.getByText(/text messages don’t get through/i)).toBeVisible()
     await page.context().clearCookies()
     await page.goto('/signin/start?to=/account')
-    await page.getByRole('link', { name: /text message|phone/i }).click()
+    await page.getByRole('link', { name: 'Use your phone' }).click()
     await fail()
     await page.reload()
     await expect(page.getByText(/text messages don’t get through/i)).toBeVisible()
