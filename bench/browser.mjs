@@ -19,7 +19,26 @@ const NAVIGATION = {
 export function expect(answer, status, test, what) {
   if (answer.status === status && test) return answer
   const { location = '' } = answer.headers
-  throw new Error(`${what}: ${answer.status} ${location} ${answer.body.slice(0, 300)}`)
+  const error = new Error(`${what}: ${answer.status} ${location} ${answer.body.slice(0, 300)}`)
+  throw Object.assign(error, { status: answer.status })
+}
+
+const TRIES = 5
+const PAUSE_MS = 2000
+
+/**
+ * What only prepares a measurement is tried again when the portal says "come back" (503), as a person's
+ * browser would: on a crowded machine a store may take too long now and then.
+ */
+export async function patiently(attempt) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (error.status !== 503 || tries === TRIES) throw error
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    }
+  }
 }
 
 /** Where an answer leads: a redirect, or the page that stands for one after a form. */

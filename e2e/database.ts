@@ -47,7 +47,11 @@ export async function openDatabase(portal: Portal): Promise<Database> {
     },
     settled: async () => {
       const owed = async () =>
-        (await query('SELECT 1 FROM deliveries WHERE delivered_at IS NULL AND failed_at IS NULL')).length
+        (
+          await query(
+            'SELECT 1 FROM deliveries WHERE delivered_at IS NULL AND failed_at IS NULL AND (not_before IS NULL OR not_before <= now())',
+          )
+        ).length
       await expect.poll(owed, { timeout: 15_000 }).toBe(0)
     },
     close: () => client.end(),

@@ -185,14 +185,27 @@ test('a change of the primary is told to the old address, which takes it back wi
   const home = await context.newPage()
   await home.goto(link)
   await expect(home.getByText(`was changed from ${person.email} to ${second}`)).toBeVisible()
+  await expect(home.getByText(`or since, and are removed: ${second}`)).toBeVisible()
   await home.getByRole('button', { name: 'Take it back' }).click()
   await expect(home.getByRole('heading', { name: 'The change is taken back' })).toBeVisible()
 
   expect((await page.request.get('/api/session')).status()).toBe(401)
   await home.goto(link)
   await expect(home.getByRole('heading', { name: 'This link no longer works' })).toBeVisible()
+  // The password is worth nothing until the old address chose another: who changed the address knew it.
   await home.goto(`/signin/start?to=${PAGE}`)
   await fillSignIn(home, person)
+  await expect(home.getByText('That e-mail and password don’t match')).toBeVisible()
+  await home.goto('/forgot')
+  await home.getByLabel('E-mail').fill(person.email)
+  await home.getByRole('button', { name: 'Send the link' }).click()
+  await home.goto(linkTo(await mailAbout(person.email, 'Choose a new password'), '/reset'))
+  const password = 'copper-lantern-meadow-tide'
+  await home.getByLabel('New password').fill(password)
+  await home.getByRole('button', { name: 'Set the new password' }).click()
+  await expect(home.getByRole('heading', { name: 'Your new password is set' })).toBeVisible()
+  await home.goto(`/signin/start?to=${PAGE}`)
+  await fillSignIn(home, { ...person, password })
   await expect(row(home, person.email)).toContainText('Primary')
   await expect(row(home, second)).toHaveCount(0)
 })
@@ -213,7 +226,11 @@ test('“this wasn’t me” says what it does, locks the account, and works onc
   const context = await otherBrowser()
   const home = await context.newPage()
   await home.goto(link)
-  for (const words of ['Everybody is signed out', 'Apps lose their access', `${second} is removed`])
+  for (const words of [
+    'Everybody is signed out',
+    'Apps lose their access',
+    `or since, and are removed: ${second}`,
+  ])
     await expect(home.getByText(words)).toBeVisible()
   await home.getByRole('button', { name: 'Lock my account' }).click()
   await expect(home.getByRole('heading', { name: 'Your account is locked' })).toBeVisible()

@@ -201,55 +201,90 @@ test('hints and unknown ids give nobody away', async () => {
   })
 })
 
-test('forged_hosts_never_reach_a_mail', async () => {
-  const { port, url } = shared()
-  const { host, origin } = new URL(url)
-  const evil = 'evil.example'
-  const cases: [what: string, target: string, headers: string, accepted: boolean][] = [
-    ['the Host of another', '/signup/submit', `Host: ${evil}`, false],
-    ['our Host with a port', '/signup/submit', `Host: ${host}1`, false],
-    ['our Host as a user', '/signup/submit', `Host: ${host}@${evil}`, false],
-    ['our Host and another', '/signup/submit', `Host: ${host}\r\nHost: ${evil}`, false],
-    ['another and our Host', '/signup/submit', `Host: ${evil}\r\nHost: ${host}`, false],
-    ['no Host', '/signup/submit', 'X: y', false],
-    ['an absolute URL of another', `http://${evil}/signup/submit`, `Host: ${host}`, false],
-    ['an absolute URL of ours, Host of another', `${origin}/signup/submit`, `Host: ${evil}`, false],
-    ['X-Forwarded-Host', '/signup/submit', `Host: ${host}\r\nX-Forwarded-Host: ${evil}`, true],
+/** Ways to claim another Host with a POST to `path`, and whether the request may pass at all. */
+function forgeries(path: string): [what: string, target: string, headers: string, accepted: boolean][] {
+  const { host, origin } = new URL(shared().url)
+  return [
+    ['the Host of another', path, `Host: ${EVIL}`, false],
+    ['our Host with a port', path, `Host: ${host}1`, false],
+    ['our Host as a user', path, `Host: ${host}@${EVIL}`, false],
+    ['our Host and another', path, `Host: ${host}\r\nHost: ${EVIL}`, false],
+    ['another and our Host', path, `Host: ${EVIL}\r\nHost: ${host}`, false],
+    ['no Host', path, 'X: y', false],
+    ['an absolute URL of another', `http://${EVIL}${path}`, `Host: ${host}`, false],
+    ['an absolute URL of ours, Host of another', `${origin}${path}`, `Host: ${EVIL}`, false],
+    ['X-Forwarded-Host', path, `Host: ${host}\r\nX-Forwarded-Host: ${EVIL}`, true],
     [
       'X-Forwarded-Proto and Port',
-      '/signup/submit',
+      path,
       `Host: ${host}\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 444`,
       true,
     ],
-    ['Forwarded', '/signup/submit', `Host: ${host}\r\nForwarded: host=${evil};proto=https`, true],
+    ['Forwarded', path, `Host: ${host}\r\nForwarded: host=${EVIL};proto=https`, true],
     [
       'X-Host and others',
-      '/signup/submit',
-      `Host: ${host}\r\nX-Host: ${evil}\r\nX-Original-Host: ${evil}\r\nX-HTTP-Host-Override: ${evil}`,
+      path,
+      `Host: ${host}\r\nX-Host: ${EVIL}\r\nX-Original-Host: ${EVIL}\r\nX-HTTP-Host-Override: ${EVIL}`,
       true,
     ],
-    ['an absolute URL of ours', `${origin}/signup/submit`, `Host: ${host}`, true],
+    ['an absolute URL of ours', `${origin}${path}`, `Host: ${host}`, true],
   ]
-  for (const [what, target, headers, accepted] of cases) {
+}
+
+const EVIL = 'evil.example'
+
+/** Posts a form byte by byte, as no client would. */
+function postRaw(visitor: Visitor, target: string, headers: string, fields: Record<string, string>) {
+  const { port, url } = shared()
+  const body = String(new URLSearchParams(fields))
+  return sendRaw(
+    port,
+    `POST ${target} HTTP/1.1\r\n${headers}\r\nX-Forwarded-For: ${visitor.ip}\r\nOrigin: ${new URL(url).origin}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\nCookie: gatehouse.browser=${visitor.cookies.get('gatehouse.browser')}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+function leadsToUs(mail: { links: string[]; html: string; text: string }, what: string): void {
+  expect(mail.links.length, what).toBeGreaterThan(0)
+  for (const link of mail.links) expect(new URL(link).origin, what).toBe(new URL(shared().url).origin)
+  expect(mail.html + mail.text, what).not.toContain(EVIL)
+}
+
+test('forged_hosts_never_reach_a_mail', async () => {
+  for (const [what, target, headers, accepted] of forgeries('/signup/submit')) {
     const person = newPerson()
     const visitor = new Visitor()
     const flow = await visitor.begin('to=/account&page=signup')
-    const body = String(new URLSearchParams({ flow, ...person }))
-    const answer = await sendRaw(
-      port,
-      `POST ${target} HTTP/1.1\r\n${headers}\r\nX-Forwarded-For: ${visitor.ip}\r\nOrigin: ${origin}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\nCookie: gatehouse.browser=${visitor.cookies.get('gatehouse.browser')}\r\nConnection: close\r\n\r\n${body}`,
-    )
+    const answer = await postRaw(visitor, target, headers, { flow, ...person })
+    expect(answer.head, what).not.toContain(EVIL)
     if (!accepted) {
       expect([400, 421], what).toContain(answer.status)
-      expect(answer.head, what).not.toContain(evil)
       continue
     }
     expect(answer.status, what).toBe(303)
-    expect(answer.head, what).not.toContain(evil)
-    const mail = await latestMail(person.email)
-    expect(mail.links.length, what).toBeGreaterThan(0)
-    for (const link of mail.links) expect(new URL(link).origin, what).toBe(origin)
-    expect(mail.html + mail.text, what).not.toContain(evil)
+    leadsToUs(await latestMail(person.email), what)
+  }
+})
+
+test('forged_hosts_never_reach_the_link_of_a_forgotten_password', async () => {
+  test.setTimeout(120_000)
+  for (const [what, target, headers, accepted] of forgeries('/forgot/submit')) {
+    const person = newPerson()
+    const visitor = new Visitor()
+    if (accepted) await visitor.signUp(person)
+    else await visitor.begin()
+    const answer = await postRaw(visitor, target, headers, { email: person.email })
+    expect(answer.head, what).not.toContain(EVIL)
+    if (!accepted) {
+      expect([400, 421], what).toContain(answer.status)
+      expect(await mailsTo(person.email), what).toEqual([])
+      continue
+    }
+    expect(answer.status, what).toBe(303)
+    const resets = async () =>
+      (await mailsTo(person.email)).filter(({ links }) => links.some((url) => url.includes('/reset?')))
+    await expect.poll(async () => (await resets()).length, { timeout: 15_000 }).toBe(1)
+    const [mail] = await resets()
+    if (mail) leadsToUs(mail, what)
   }
 })
 

@@ -98,7 +98,11 @@ async function publicThingsAnswer(what: string): Promise<void> {
 }
 
 /** A fresh browser can neither sign in nor try to. */
-async function nobodyGetsIn(what: string, begun: { flow: string; by: Visitor }): Promise<void> {
+async function nobodyGetsIn(
+  what: string,
+  begun: { flow: string; by: Visitor },
+  { canRead = false } = {},
+): Promise<void> {
   isUnavailable(await new Visitor(portal).get('/signin/start?to=/account'), `${what}: begin`)
   for (const password of ['a wrong one', person.password]) {
     const answer = await begun.by.post('/signin/password', {
@@ -109,7 +113,9 @@ async function nobodyGetsIn(what: string, begun: { flow: string; by: Visitor }):
     isUnavailable(answer, `${what}: password`)
     expect(answer.headers['set-cookie'], what).toBeUndefined()
   }
-  isUnavailable(await begun.by.get(`/signin?flow=${begun.flow}`, { accept: 'text/html' }), `${what}: page`)
+  const page = await begun.by.get(`/signin?flow=${begun.flow}`, { accept: 'text/html' })
+  if (canRead) expect(page.status, `${what}: page`).toBe(200)
+  else isUnavailable(page, `${what}: page`)
 }
 
 async function begin(): Promise<{ flow: string; by: Visitor }> {
@@ -166,6 +172,26 @@ test('Redis hangs', async () => {
   const answer = await begun.by.post('/signin/password', { flow: begun.flow, ...person })
   expect(answer.location).toBe('/account')
 })
+
+for (const { what, breaks, mends } of [
+  { what: 'has no memory left', breaks: 'CONFIG SET maxmemory 1', mends: 'CONFIG SET maxmemory 0' },
+  { what: 'takes no writes', breaks: 'REPLICAOF 127.0.0.1 1', mends: 'REPLICAOF NO ONE' },
+]) {
+  test(`Redis ${what}`, async () => {
+    test.skip(!redis.isReal, 'the embedded one has neither')
+    const begun = await begin()
+    expect(await redis.command(breaks)).toContain('OK')
+    await during(
+      () => redis.command(mends),
+      async () => {
+        await nobodyIsForgotten(what)
+        expect(await readiness(), what).toBe(503)
+        await nobodyGetsIn(what, begun, { canRead: true })
+      },
+    )
+    await allIsWell(what)
+  })
+}
 
 test('a_flush_of_redis_gives_no_further_guesses_of_a_password', async () => {
   const victim = newPerson()

@@ -1,4 +1,4 @@
-import { expect, test } from './fixtures'
+import { DEMO, expect, test } from './fixtures'
 import { latestMail } from './mailbox'
 
 test.describe('a German browser', () => {
@@ -10,7 +10,7 @@ test.describe('a German browser', () => {
     await page.getByRole('link', { name: 'Konto erstellen' }).click()
     await page.getByLabel('Vorname').fill(person.firstName)
     await page.getByLabel('Nachname').fill(person.lastName)
-    await page.getByLabel('E-Mail').fill(person.email)
+    await page.getByLabel('E‑Mail').fill(person.email)
     await page.getByLabel('Passwort', { exact: true }).fill(person.password)
     await page.getByRole('button', { name: 'Konto erstellen' }).click()
     await expect(page.getByRole('heading', { name: 'Sehen Sie in Ihr Postfach' })).toBeVisible()
@@ -36,10 +36,10 @@ test.describe('a German browser', () => {
 
   test('a wrong password is refused in German', async ({ page, person }) => {
     await page.goto('/signin/start?to=/account')
-    await page.getByLabel('E-Mail').fill(person.email)
+    await page.getByLabel('E‑Mail').fill(person.email)
     await page.getByLabel('Passwort', { exact: true }).fill('falsch-falsch-falsch')
     await page.getByRole('button', { name: 'Anmelden', exact: true }).click()
-    await expect(page.getByText('E-Mail-Adresse und Passwort passen nicht zusammen.')).toBeVisible()
+    await expect(page.getByText('E‑Mail-Adresse und Passwort passen nicht zusammen.')).toBeVisible()
   })
 })
 
@@ -74,6 +74,22 @@ test('a person’s own language goes before the browser’s, also in mails and a
   await page.goto('/signout')
   await page.getByRole('button', { name: 'Abmelden', exact: true }).click()
   await expect(page.getByRole('heading', { name: 'Sie sind abgemeldet' })).toBeVisible()
+})
+
+test('the language an app asks for is spoken, unless another was chosen in this browser', async ({
+  page,
+}) => {
+  const ask = (locales: string) =>
+    page.goto(`${DEMO()}/login?${new URLSearchParams({ ui_locales: locales })}`)
+  await ask('fr de-AT en')
+  await expect(page.getByRole('heading', { name: 'Anmelden' })).toBeVisible()
+  await page.getByRole('link', { name: 'Konto erstellen' }).click()
+  await expect(page.locator('html')).toHaveAttribute('lang', 'de')
+  await ask('')
+  await expect(page.locator('html')).toHaveAttribute('lang', 'en')
+  await page.getByRole('button', { name: 'English' }).click()
+  await ask('de')
+  await expect(page.locator('html')).toHaveAttribute('lang', 'en')
 })
 
 test('a_forged_language_changes_nothing', async ({ page, request }) => {

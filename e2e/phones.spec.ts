@@ -1,5 +1,8 @@
 import { randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import type { Page } from '@playwright/test'
+import { Redis } from 'ioredis'
 import { expect, test } from './fixtures'
 import { latestMail } from './mailbox'
 
@@ -121,4 +124,41 @@ test.describe('without script', () => {
     await confirm(page, number.stored)
     await expect(page.getByText('It is now a way back into your account.')).toBeVisible()
   })
+})
+
+test('while the driver takes no text messages the pages say so and offer another way', async ({
+  page,
+  person,
+  signUp,
+}) => {
+  const { redisUrl } = JSON.parse(readFileSync(path.join(process.env.E2E_DATA ?? '', 'run.json'), 'utf8'))
+  const redis = new Redis(redisUrl)
+  // What a failed delivery notes, and the next one that succeeds takes back.
+  const fail = () =>
+    redis.set('sms:trouble', JSON.stringify({ since: new Date().toISOString(), error: '503' }), 'EX', 60)
+  try {
+    await signUp(page, person)
+    const number = newNumber()
+    await fail()
+    await page.goto('/account/phones')
+    await expect(page.getByText('Our text messages don’t get through right now')).toBeVisible()
+    await addNumber(page, number)
+    await fail()
+    await page.reload()
+    await expect(page.getByText(/text messages don’t get through/i)).toBeVisible()
+    await page.context().clearCookies()
+    await page.goto('/signin/start?to=/account')
+    await page.getByRole('link', { name: 'Use your phone' }).click()
+    await fail()
+    await page.reload()
+    await expect(page.getByText(/text messages don’t get through/i)).toBeVisible()
+    await page
+      .getByRole('link', { name: /e-mail/i })
+      .first()
+      .click()
+    await expect(page).toHaveURL(/\/signin\?flow=/)
+  } finally {
+    await redis.del('sms:trouble')
+    redis.disconnect()
+  }
 })

@@ -12,6 +12,7 @@ export interface Portal {
   /** Where it listens, on this machine. */
   port: number
   demoUrl: string
+  demoPort: number
   data: string
   pid: number
   /** Where its stores are, as it says in its data folder. */
@@ -24,7 +25,12 @@ export interface Portal {
    * @throws when it did not end well, or logged an error that `expected` does not know
    */
   stop(expected?: RegExp): Promise<void>
+  /** Ends it from one moment to the next, as a power cut would; its data stays for another start. */
+  kill(): Promise<void>
 }
+
+/** What a portal was, for one that takes its place. */
+type Place = Pick<Portal, 'data' | 'port' | 'demoPort'>
 
 /** The first of several answers of its kind may take a build. */
 export async function until(url: string): Promise<void> {
@@ -38,10 +44,12 @@ export async function until(url: string): Promise<void> {
 /**
  * Starts a portal and waits until it is ready.
  * @param settings environment on top of what every test wants
+ * @param before a portal that was killed; else it gets a place of its own
  */
-export async function launchPortal(settings: Record<string, string> = {}): Promise<Portal> {
-  const data = mkdtempSync(path.join(tmpdir(), 'gatehouse-e2e-'))
-  const [port, demoPort] = [await freePort(), await freePort()]
+export async function launchPortal(settings: Record<string, string> = {}, before?: Place): Promise<Portal> {
+  const data = before?.data ?? mkdtempSync(path.join(tmpdir(), 'gatehouse-e2e-'))
+  const port = before?.port ?? (await freePort())
+  const demoPort = before?.demoPort ?? (await freePort())
   const url = settings.GATEHOUSE_URL ?? `http://localhost:${port}`
   const { DATABASE_URL: _database, REDIS_URL: _redis, SMTP_URL: _smtp, ...rest } = process.env
   const child = spawn(process.execPath, ['scripts/start.mjs'], {
@@ -73,23 +81,31 @@ export async function launchPortal(settings: Record<string, string> = {}): Promi
       resolve(code)
     }),
   )
+  let ready = false
   await Promise.race([
     until(`http://localhost:${port}/readyz`),
     ended.then((code) => {
+      if (ready) return
       removeData(data)
       throw new Error(`the portal ended with ${code} before it was ready:\n${output}`)
     }),
   ])
+  ready = true
 
   return {
     url,
     port,
     demoUrl: `http://localhost:${demoPort}`,
+    demoPort,
     data,
     pid: child.pid ?? 0,
     stores: () => JSON.parse(readFileSync(path.join(data, 'run.json'), 'utf8')),
     output: () => output,
     alive: () => !over,
+    kill: async () => {
+      child.kill('SIGKILL')
+      await ended
+    },
     stop: async (expected) => {
       child.kill('SIGTERM')
       const code = await ended

@@ -26,12 +26,16 @@ export class RedisProcess {
   #child: ChildProcess | undefined
   readonly port: number
 
+  /** The real program, with all its commands. */
+  readonly isReal: boolean
+  readonly #program = onPath(['redis-server', 'valkey-server'])
+
   constructor(port: number) {
     this.port = port
+    this.isReal = this.#program !== undefined
   }
 
   async start(): Promise<void> {
-    const program = onPath(['redis-server', 'valkey-server'])
     const memoryOnly = [
       '--port',
       String(this.port),
@@ -42,8 +46,8 @@ export class RedisProcess {
       '--appendonly',
       'no',
     ]
-    this.#child = program
-      ? spawn(program, memoryOnly, { stdio: 'ignore' })
+    this.#child = this.#program
+      ? spawn(this.#program, memoryOnly, { stdio: 'ignore' })
       : spawn(process.execPath, [path.join(import.meta.dirname, 'redis.mjs'), String(this.port)], {
           stdio: 'ignore',
         })

@@ -34,7 +34,11 @@ export function askToken(portal: Portal, by: Visitor, fields: Record<string, str
   )
 }
 
-export async function tokensFor(visitor: Visitor, portal: Portal): Promise<Tokens> {
+/** Walks the code flow up to the code. @returns how the app redeems it */
+export async function codeFor(
+  visitor: Visitor,
+  portal: Portal,
+): Promise<{ redeem: (at: Portal) => Promise<Answer> }> {
   const { clientId } = demoClient(portal)
   const verifier = randomBytes(32).toString('base64url')
   const redirect_uri = `${portal.demoUrl}/callback`
@@ -57,12 +61,13 @@ export async function tokensFor(visitor: Visitor, portal: Portal): Promise<Token
     next = answer.location
   }
   const code = new URL(next).searchParams.get('code') ?? ''
-  const answer = await askToken(portal, visitor, {
-    grant_type: 'authorization_code',
-    code,
-    redirect_uri,
-    code_verifier: verifier,
-  })
+  const fields = { grant_type: 'authorization_code', code, redirect_uri, code_verifier: verifier }
+  return { redeem: (at) => askToken(at, visitor, fields) }
+}
+
+export async function tokensFor(visitor: Visitor, portal: Portal): Promise<Tokens> {
+  const { redeem } = await codeFor(visitor, portal)
+  const answer = await redeem(portal)
   const { access_token, refresh_token } = JSON.parse(answer.body)
   if (!access_token || !refresh_token) throw new Error(`no tokens: ${answer.status} ${answer.body}`)
   return { access: access_token, refresh: refresh_token }

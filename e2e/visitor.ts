@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
 import { PORTAL } from './fixtures'
-import { latestMail } from './mailbox'
+import { latestMail, mailsTo } from './mailbox'
 import type { Person } from './people'
 
 export interface Answer {
@@ -129,8 +129,9 @@ export class Visitor {
 
   /** Makes an account and leaves this visitor signed in. */
   async signUp(person: Person): Promise<void> {
+    const before = (await mailsTo(person.email, this.place.url)).length
     const { flow } = await this.submitSignUp(person)
-    const code = (await latestMail(person.email, 1, this.place.url)).codes[0] ?? ''
+    const code = (await latestMail(person.email, before + 1, this.place.url)).codes[0] ?? ''
     const answer = await this.post('/verify/submit', { flow, code })
     if (answer.location !== '/account') throw new Error(`no sign-up: ${answer.status} ${answer.location}`)
   }

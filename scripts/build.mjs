@@ -35,6 +35,7 @@ export async function buildRooms(at = root) {
   const entries = {
     server: 'lib/host/portal.ts',
     rooms: 'lib/rooms.ts',
+    hasher: 'lib/factors/hasher.mjs',
     cli: 'lib/cli/main.ts',
     seed: 'prisma/seed.ts',
   }

@@ -5,7 +5,7 @@
 import { headers } from 'next/headers'
 import { getRequestConfig } from 'next-intl/server'
 import { requests } from '@/lib'
-import { language, messages } from '@/lib/texts'
+import { type Language, language, type Messages, messages } from '@/lib/texts'
 import { summaryOf, whoIs } from './guard'
 
 async function localeOfReader(): Promise<string> {
@@ -19,7 +19,18 @@ async function localeOfReader(): Promise<string> {
   }
 }
 
+const forPages = new Map<Language, Messages>()
+
+/** The words of a language as pages show them: no line ends within "E-Mail". Mails and text messages keep the plain hyphen. */
+function pageMessages(tag: Language): Messages {
+  const known = forPages.get(tag)
+  if (known) return known
+  const kept = JSON.parse(JSON.stringify(messages(tag)).replaceAll('E-Mail', 'E\u2011Mail')) as Messages
+  forPages.set(tag, kept)
+  return kept
+}
+
 export default getRequestConfig(async ({ locale }) => {
-  const tag = locale ?? (await localeOfReader())
-  return { locale: language(tag), messages: messages(tag), timeZone: 'UTC' }
+  const tag = language(locale ?? (await localeOfReader()))
+  return { locale: tag, messages: pageMessages(tag), timeZone: 'UTC' }
 })

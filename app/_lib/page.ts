@@ -24,6 +24,17 @@ export async function cspNonce(): Promise<string | undefined> {
 
 const YEAR_SECONDS = 31_536_000
 
+/**
+ * The Set-Cookie line for the language that an app asks for (`ui_locales`), until the browser is closed or another app asks; it
+ * gives way to what was chosen here.
+ */
+export function appLocaleCookie(asked: readonly string[]): string {
+  const { https } = requests.settings()
+  const locale = requests.firstSpoken(asked)
+  const value = locale ? `${locale}; Path=/` : '; Path=/; Max-Age=0'
+  return `${requests.APP_LOCALE_COOKIE}=${value}; HttpOnly; SameSite=Lax${https ? '; Secure' : ''}`
+}
+
 /** The Set-Cookie line that keeps a language in this browser, for the pages before a sign-in. */
 export function localeCookie(locale: Language): string {
   const secure = requests.settings().https ? '; Secure' : ''

@@ -60,7 +60,9 @@ export interface Owed {
   target: string
   /** JSON; sealed at rest and emptied at the end. */
   payload: unknown
-  /** Worthless after this time (default: 24 hours from now). */
+  /** Not tried before this time; at once where not said. */
+  notBefore?: Date
+  /** Worthless after this time (default: 24 hours from when it may be tried). */
   notAfter?: Date
 }
 
@@ -80,7 +82,9 @@ export async function owe(tx: Tx | null, owed: Owed): Promise<string> {
     target: cleanText(owed.target, 300),
     payloadSealed: seal('delivery', aad(id, owed.kind), JSON.stringify(owed.payload)),
     createdAt,
-    notAfter: owed.notAfter ?? new Date(createdAt.getTime() + DEFAULT_LIFE_HOURS * 3_600_000),
+    notBefore: owed.notBefore ?? null,
+    notAfter:
+      owed.notAfter ?? new Date((owed.notBefore ?? createdAt).getTime() + DEFAULT_LIFE_HOURS * 3_600_000),
   })
 }
 
@@ -153,6 +157,8 @@ export async function attempt(id: string, stop?: AbortSignal): Promise<void> {
   if (!row) return
   const handler = handlers.get(row.kind)
   if (!handler) throw new Error(`nobody here delivers ${row.kind}`)
+  const early = row.notBefore ? row.notBefore.getTime() - nowMs() : 0
+  if (early > 0) return await store.reschedule(row.id, row.attempts, row.lastError, early / 1000)
   if (row.notAfter && row.notAfter.getTime() <= nowMs()) {
     await giveUp(row, 'expired', row.lastError ?? 'its time was over before it could be sent')
     return

@@ -78,13 +78,14 @@ export interface DeliveryRow {
   attempts: number
   lastError: string | null
   createdAt: Date
+  notBefore: Date | null
   notAfter: Date | null
   deliveredAt: Date | null
   failedAt: Date | null
 }
 
 const deliveryColumns = `id, kind, user_id AS "userId", target, attempts, last_error AS "lastError",
-  created_at AS "createdAt", not_after AS "notAfter", delivered_at AS "deliveredAt", failed_at AS "failedAt"`
+  created_at AS "createdAt", not_before AS "notBefore", not_after AS "notAfter", delivered_at AS "deliveredAt", failed_at AS "failedAt"`
 
 /** The queue's name for deliveries of a kind: a process only fetches kinds that it can handle. */
 export const taskName = (kind: string): string => `deliver:${kind}`
@@ -103,15 +104,16 @@ export async function insertDelivery(
     target: string
     payloadSealed: string
     createdAt: Date
+    notBefore: Date | null
     notAfter: Date
   },
 ): Promise<string> {
   const [made] = await tx.$queryRawUnsafe<{ id: string }[]>(
     `WITH d AS (
-       INSERT INTO deliveries (id, kind, user_id, dedupe_key, target, payload_sealed, created_at, not_after)
-       VALUES ($1::uuid, $2, $3::uuid, $4, $5, $6, $7::timestamptz, $8::timestamptz)
-       ON CONFLICT (dedupe_key) DO NOTHING RETURNING id, kind)
-     SELECT d.id, (${ADD_JOB} NULL)).id::text AS job FROM d`,
+       INSERT INTO deliveries (id, kind, user_id, dedupe_key, target, payload_sealed, created_at, not_after, not_before)
+       VALUES ($1::uuid, $2, $3::uuid, $4, $5, $6, $7::timestamptz, $8::timestamptz, $9::timestamptz)
+       ON CONFLICT (dedupe_key) DO NOTHING RETURNING id, kind, not_before)
+     SELECT d.id, (${ADD_JOB} d.not_before)).id::text AS job FROM d`,
     d.id,
     d.kind,
     d.userId,
@@ -120,6 +122,7 @@ export async function insertDelivery(
     d.payloadSealed,
     d.createdAt.toISOString(),
     d.notAfter.toISOString(),
+    d.notBefore?.toISOString() ?? null,
   )
   if (made) return made.id
   const older = await tx.delivery.findUnique({
@@ -166,7 +169,7 @@ export async function settle(
 export async function reschedule(
   id: string,
   attempts: number,
-  error: string,
+  error: string | null,
   delaySeconds: number,
 ): Promise<void> {
   await sql({
@@ -237,7 +240,7 @@ export async function sweep(): Promise<number> {
       SELECT pg_try_advisory_xact_lock(hashtext('gatehouse.deliveries.sweep')) AS mine`
     if (!lock?.mine) return 0
     const woken = await tx.$queryRawUnsafe<{ job: string }[]>(
-      `SELECT (${ADD_JOB} NULL)).id::text AS job
+      `SELECT (${ADD_JOB} d.not_before)).id::text AS job
        FROM deliveries d LEFT JOIN graphile_worker.jobs j ON j.key = 'delivery:' || d.id
        WHERE d.delivered_at IS NULL AND d.failed_at IS NULL
          AND (j.id IS NULL OR j.attempts >= j.max_attempts

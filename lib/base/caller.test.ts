@@ -1,5 +1,15 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { callerFrom, canonicalIp, cleanText, clientIp, ipPrefix, matchLocale, parseCookies } from './caller'
+import {
+  callerFrom,
+  canonicalIp,
+  cleanText,
+  clientIp,
+  firstSpoken,
+  ipPrefix,
+  localeOf,
+  matchLocale,
+  parseCookies,
+} from './caller'
 import { reloadEnv } from './env'
 
 function trust(spec: string): void {
@@ -46,6 +56,8 @@ describe('the client address', () => {
     expect(callerFrom(header({}), '127.0.0.1').local).toBe(true)
     expect(callerFrom(header({ 'x-forwarded-for': '127.0.0.1' }), '127.0.0.1').local).toBe(false)
     expect(callerFrom(header({ forwarded: 'for=127.0.0.1' }), '127.0.0.1').local).toBe(false)
+    expect(callerFrom(header({ via: '1.1 proxy' }), '127.0.0.1').local).toBe(false)
+    expect(callerFrom(header({ 'x-real-ip': '192.0.2.1' }), '127.0.0.1').local).toBe(false)
     expect(callerFrom(header({}), '192.0.2.1').local).toBe(false)
   })
 })
@@ -67,5 +79,14 @@ describe('what a request says', () => {
     expect(matchLocale('de-CH, en;q=0.5', ['en', 'de'])).toBe('de')
     expect(matchLocale('fr, *;q=0.1', ['en', 'de'])).toBe('en')
     expect(matchLocale(undefined)).toBe('en')
+  })
+
+  it('is the one chosen here, else the one the app asked for, else the browser’s', () => {
+    const [chosen, app] = [{ 'gatehouse.locale': 'en' }, { 'gatehouse.app_locale': 'de' }]
+    expect(localeOf({ ...chosen, ...app }, 'de')).toBe('en')
+    expect(localeOf(app, 'en')).toBe('de')
+    expect(localeOf({ 'gatehouse.app_locale': 'tlh' }, 'de')).toBe('de')
+    expect(firstSpoken(['fr-CA', 'de-AT', 'en'])).toBe('de')
+    expect(firstSpoken(['tlh', '', '../../etc', '__proto__'])).toBeNull()
   })
 })

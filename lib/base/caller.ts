@@ -115,10 +115,23 @@ export const SPOKEN = ['en', 'de'] as const
 /** Keeps the language chosen in a browser, for people who are not signed in. */
 export const LOCALE_COOKIE = 'gatehouse.locale'
 
-/** The language for whoever is not signed in: as chosen in this browser, else as it asks for. */
+/** Keeps the language that the app asked for from which somebody came (OpenID Connect, `ui_locales`). */
+export const APP_LOCALE_COOKIE = 'gatehouse.app_locale'
+
+/** The language for whoever is not signed in: as chosen in this browser, else as the app asked for it, else as the browser does. */
 export function localeOf(cookies: Record<string, string>, acceptLanguage: string | undefined): string {
-  const chosen = cookies[LOCALE_COOKIE]
-  return SPOKEN.find((tag) => tag === chosen) ?? matchLocale(acceptLanguage)
+  const spoken = (name: string) => SPOKEN.find((tag) => tag === cookies[name])
+  return spoken(LOCALE_COOKIE) ?? spoken(APP_LOCALE_COOKIE) ?? matchLocale(acceptLanguage)
+}
+
+/** The first of these languages (BCP 47, best first) that the house speaks; null when it speaks none. */
+export function firstSpoken(tags: readonly string[]): string | null {
+  for (const tag of tags.slice(0, 20)) {
+    const base = tag.toLowerCase().split('-')[0]
+    const match = SPOKEN.find((spoken) => spoken === base)
+    if (match) return match
+  }
+  return null
 }
 
 /** The first language of Accept-Language that the house speaks; else English. */
@@ -139,6 +152,16 @@ export function matchLocale(header: string | undefined, spoken: readonly string[
   }
   return spoken[0] ?? 'en'
 }
+
+/** What a proxy adds to what it passes on (RFC 9110 section 7.6.3, RFC 7239, and what is in use). */
+const PROXY_MARKS = [
+  'via',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+]
 
 type HeaderReader = (name: string) => string | undefined
 
@@ -161,7 +184,7 @@ export function callerFrom(
     userAgent: cleanText(header('user-agent') ?? '', 400),
     cookies,
     locale: localeOf(cookies, header('accept-language')),
-    local: addressOf(ip)?.loopback === true && !header('x-forwarded-for') && !header('forwarded'),
+    local: addressOf(ip)?.loopback === true && !PROXY_MARKS.some(header),
   }
 }
 

@@ -143,6 +143,13 @@ export const KEYS = {
       'which token families of a consent are revoked (`*`: all), for as long as an access token can live',
     ifLost: 'the access tokens it speaks of are lost with it; the rows in Postgres say the same',
   },
+  ready: {
+    pattern: 'ready',
+    type: 'string',
+    ttlSeconds: 300,
+    holds: 'nothing: whether it can be written is what `/readyz` wants to know',
+    ifLost: 'nothing',
+  },
   mailbox: {
     pattern: 'dev:mailbox',
     type: 'list',

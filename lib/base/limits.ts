@@ -9,7 +9,7 @@ import { type KeyName, key } from './keys'
 import { log } from './log'
 import { withRedis } from './redis'
 import { ok, type Result, refuse } from './refusals'
-import { hmac } from './secrets'
+import { hmac, hmacs } from './secrets'
 
 /**
  * GCRA: the key holds the theoretical arrival time. ARGV: now, milliseconds a token takes to leak,
@@ -69,6 +69,7 @@ export interface Budget {
  */
 export async function budgets(list: Budget[]): Promise<Result<{ left: number }>> {
   const at = new Date(nowMs())
+  await adopt(list)
   const rows = await sql<{ spent: number; max: number; expires_at: Date }>({
     name: 'budget-spend',
     text: `WITH asked AS (
@@ -96,6 +97,25 @@ export async function budgets(list: Budget[]): Promise<Result<{ left: number }>>
     return refuse('rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(Math.max(...waits) / 1000)) })
   }
   return ok({ left: Math.min(...rows.map((row) => row.max - row.spent)) })
+}
+
+/** Tries that were counted under a secret rotated since are still spent (KEY2). */
+async function adopt(list: Budget[]): Promise<void> {
+  const older = list.flatMap(({ subject }) => {
+    const [now, ...before] = hmacs('budget', subject)
+    return before.map((key) => ({ key, now }))
+  })
+  if (older.length === 0) return
+  await sql({
+    name: 'budget-adopt',
+    text: `WITH known AS (SELECT * FROM unnest($1::text[], $2::text[]) AS k (key, now)),
+           gone AS (DELETE FROM budgets b USING known WHERE b.key = known.key
+                    RETURNING known.now, b.spent, b.started_at, b.expires_at)
+           INSERT INTO budgets AS b (key, spent, started_at, expires_at)
+           SELECT now, sum(spent)::int, min(started_at), max(expires_at) FROM gone GROUP BY now
+           ON CONFLICT (key) DO UPDATE SET spent = b.spent + EXCLUDED.spent`,
+    values: [older.map(({ key }) => key), older.map(({ now }) => now)],
+  })
 }
 
 /** Spends one try of one budget; see `budgets`. */
@@ -194,3 +214,6 @@ export function startSweeping(): () => void {
   void sweep()
   return () => clearInterval(timer)
 }
+
+/** The mailbox behind an address as limits count it: case folded, "+tag" gone, so that one box is one budget. */
+export const mailbox = (address: string): string => address.toLowerCase().replace(/(?<=.)\+[^@]*@/, '@')

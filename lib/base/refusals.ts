@@ -8,7 +8,6 @@ export const REFUSALS = {
   invalid_phone: { status: 400, secret: false },
   phone_country: { status: 400, secret: false },
   sms_off: { status: 403, secret: false },
-  sms_down: { status: 503, secret: false },
   sms_spent: { status: 429, secret: false },
   last_way_back: { status: 409, secret: false },
   factor_required: { status: 409, secret: false },

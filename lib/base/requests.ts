@@ -5,7 +5,7 @@
 import { type Caller, callerFrom } from './caller'
 import { currentRequest } from './log'
 
-export { LOCALE_COOKIE } from './caller'
+export { APP_LOCALE_COOKIE, firstSpoken, LOCALE_COOKIE } from './caller'
 export { nowMs } from './clock'
 
 import { env } from './env'

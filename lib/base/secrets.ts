@@ -41,15 +41,24 @@ export const sha256 = (value: string | Uint8Array): string =>
   createHash('sha256').update(value).digest('base64url')
 
 /** HMAC-SHA-256 in base64url under the purpose's key: how a short code or a name is kept at rest. */
-export const hmac = (purpose: string, value: string): string =>
-  createHmac('sha256', deriveKey(`hmac:${purpose}`))
+export const hmac = (purpose: string, value: string): string => hmacUnder(sealingSecret(), purpose, value)
+
+/**
+ * The same under each of the secrets, the newest first: what was kept before a rotation is found by
+ * any of them.
+ */
+export const hmacs = (purpose: string, value: string): string[] =>
+  env().secrets.map((secret) => hmacUnder(secret, purpose, value))
+
+const hmacUnder = (secret: string, purpose: string, value: string): string =>
+  createHmac('sha256', deriveKey(`hmac:${purpose}`, 32, secret))
     .update(value)
     .digest('base64url')
 
-/** Compares without telling by time where two strings differ. */
+/** Compares without telling by time where two strings differ; only whether they are of one length. */
 export function equal(a: string, b: string): boolean {
-  const [x, y] = [createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest()]
-  return timingSafeEqual(x, y)
+  const [x, y] = [Buffer.from(a), Buffer.from(b)]
+  return x.length === y.length && timingSafeEqual(x, y)
 }
 
 /** AES-256-GCM (NIST SP 800-38D) with a 96-bit nonce and a 128-bit tag. @returns ciphertext ‖ tag */
@@ -76,7 +85,16 @@ export function decrypt(cipherKey: Uint8Array, nonce: Uint8Array, aad: Uint8Arra
 const TAG_BYTES = 16
 const NONCE_BYTES = 12
 
-const keyId = (secret: string): string => sha256(`key-id:${secret}`).slice(0, 8)
+const idsBySecret = new Map<string, string>()
+
+function keyId(secret: string): string {
+  let id = idsBySecret.get(secret)
+  if (!id) {
+    id = sha256(`key-id:${secret}`).slice(0, 8)
+    idsBySecret.set(secret, id)
+  }
+  return id
+}
 
 /** Key ids of all configured secrets, the one that seals first. */
 export const keyIds = (): string[] => env().secrets.map(keyId)
@@ -88,8 +106,7 @@ export const keyIds = (): string[] => env().secrets.map(keyId)
  */
 export const keyedHashes = (purpose: string, value: string): [string, ...string[]] => {
   const hashes = env().secrets.map((secret) => {
-    const body = createHmac('sha256', deriveKey(`hmac:${purpose}`, 32, secret)).update(value)
-    return `v1.${keyId(secret)}.${body.digest('base64url')}`
+    return `v1.${keyId(secret)}.${hmacUnder(secret, purpose, value)}`
   })
   const [first, ...older] = hashes
   if (!first) throw new Error('no GATEHOUSE_SECRET')
@@ -130,4 +147,7 @@ export function open(purpose: string, aad: string, sealed: string): string {
 export const isSealedByOlder = (sealed: string): boolean => sealed.split('.')[1] !== keyId(sealingSecret())
 
 /** Forgets derived keys (after the environment was replaced in a test). */
-export const forgetKeys = (): void => derived.clear()
+export function forgetKeys(): void {
+  derived.clear()
+  idsBySecret.clear()
+}

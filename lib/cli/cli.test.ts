@@ -302,6 +302,30 @@ describe('user', () => {
     expect([again.code, again.err]).toEqual([1, `${email} has no second factor.\n`])
   })
 
+  test('release-phone takes a number from whoever confirmed it, once, and owes them a mail', async () => {
+    const number = '+4915112345678'
+    const { rows } = await db.query(
+      `SELECT user_id, address FROM emails WHERE verified_at IS NOT NULL LIMIT 1`,
+    )
+    const [{ user_id: userId }] = rows
+    await db.query(
+      'INSERT INTO phones (user_id, number, is_primary, verified_at) VALUES ($1, $2, true, now())',
+      [userId, number],
+    )
+    const released = await ok(['user', 'release-phone', '+49 1511 2345678'])
+    expect(released).toEqual({ number: '+49 1511 2345678', user_id: userId })
+    const { rows: left } = await db.query('SELECT 1 FROM phones WHERE number = $1', [number])
+    expect(left).toEqual([])
+    const { rows: owed } = await db.query(
+      `SELECT 1 FROM deliveries WHERE user_id = $1 AND kind = 'mail' AND target LIKE 'security_notice%'`,
+      [userId],
+    )
+    expect(owed).toHaveLength(1)
+    const again = await gatehouse(['user', 'release-phone', number])
+    expect(again).toMatchObject({ code: 1, out: '' })
+    expect(again.err).toContain('Nobody has confirmed')
+  })
+
   test('terminal_escapes_in_names_stay_text', async () => {
     await ok(['user', 'add', '--email', 'esc@example.com', '--no-password', '--verified'])
     await db.query(

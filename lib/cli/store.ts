@@ -12,13 +12,14 @@ export async function databaseFacts(): Promise<{ version: string; now: Date }> {
   return row
 }
 
-/** Owed deliveries: how many, since when, and what the newest failure was. */
+/** Owed deliveries that are due: how many, since when, and what the newest failure was. */
 export async function owedFacts(): Promise<{ count: number; oldest: Date | null; lastError: string | null }> {
   const [row] = await sql<{ count: number; oldest: Date | null; lastError: string | null }>({
     name: 'doctor-deliveries',
-    text: `SELECT count(*)::int AS count, min(created_at) AS oldest,
+    text: `SELECT count(*)::int AS count, min(COALESCE(not_before, created_at)) AS oldest,
              (array_agg(last_error ORDER BY created_at DESC) FILTER (WHERE last_error IS NOT NULL))[1] AS "lastError"
-           FROM deliveries WHERE delivered_at IS NULL AND failed_at IS NULL`,
+           FROM deliveries WHERE delivered_at IS NULL AND failed_at IS NULL
+             AND (not_before IS NULL OR not_before <= now())`,
   })
   return row ?? { count: 0, oldest: null, lastError: null }
 }

@@ -244,6 +244,23 @@ async function enable(name: string, options: { json?: boolean }): Promise<void> 
   })
 }
 
+async function releasePhone(number: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const { phones } = await import('../security')
+    const { migrate } = await import('../audit')
+    // The mail is owed through the queue, whose tables the portal makes at its first start.
+    await migrate()
+    const released = await phones.release(number)
+    if (!released.ok) {
+      if (released.refusal.code !== 'not_found') throw refused(released.refusal)
+      throw new CliError(`Nobody has confirmed ${number}.`, 'Give it with its country: +4915112345678.')
+    }
+    const { userId, number: readable } = released.value
+    if (options.json) return json({ number: readable, userId })
+    say(`Released ${readable}: it no longer belongs to ${userId}, who is told by mail.`)
+  })
+}
+
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
 export function userCommands(program: Command): void {
@@ -305,4 +322,10 @@ export function userCommands(program: Command): void {
     .description('let a disabled person in again')
     .option('--json', 'print JSON')
     .action(enable)
+  user
+    .command('release-phone')
+    .argument('<number>', 'with a leading +, such as +4915112345678')
+    .description('take a number that changed hands from whoever confirmed it')
+    .option('--json', 'print JSON')
+    .action(releasePhone)
 }

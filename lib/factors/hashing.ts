@@ -1,9 +1,11 @@
 /**
- * Argon2id in a bounded queue. At most cores − 1 hashes run at a time, first come first served, so a
- * storm of sign-ins slows sign-ins and nothing else (PW4); who would wait too long is told so at once.
+ * Argon2id in a bounded queue. At most cores − 1 hashes run at a time, first come first served, each on a
+ * thread of its own that yields to everything else (hasher.mjs), so a storm of sign-ins slows sign-ins and
+ * nothing else (PW4); who would wait too long is told so at once.
  */
 import { availableParallelism } from 'node:os'
-import { hash as argon2hash, verify as argon2verify, type Options, parseOptions } from '@node-rs/argon2'
+import { Worker } from 'node:worker_threads'
+import { hash as argon2hash, type Options, parseOptions } from '@node-rs/argon2'
 import { env } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
 
@@ -78,6 +80,49 @@ const queue = new WorkQueue(() => ({
   maxWaiting: 1000,
 }))
 
+type Job = { plain: string; options: Options } | { plain: string; hash: string }
+type Answer = { value: string | boolean } | { error: string }
+
+/** Threads with nothing to do; there are never more than the queue lets run. */
+const idle: Worker[] = []
+
+function newThread(): Worker {
+  const thread = new Worker(new URL('./hasher.mjs', import.meta.url), {
+    execArgv: [],
+    env: {},
+    resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
+  })
+  thread.unref()
+  // Whose job it had is told in `onThread`; one that ends while it has none is only not asked again.
+  thread.on('error', () => {})
+  thread.once('exit', () => {
+    const place = idle.indexOf(thread)
+    if (place >= 0) idle.splice(place, 1)
+  })
+  return thread
+}
+
+/** Hands one job to a thread, which is kept for the next; one that broke is not. */
+function onThread<T extends string | boolean>(job: Job): Promise<T> {
+  const thread = idle.pop() ?? newThread()
+  return new Promise<T>((resolve, reject) => {
+    const broke = (error: Error | number) =>
+      reject(typeof error === 'number' ? new Error(`a hashing thread ended with ${error}`) : error)
+    thread.once('error', broke)
+    thread.once('exit', broke)
+    thread.once('message', (answer: Answer) => {
+      thread.off('error', broke)
+      thread.off('exit', broke)
+      thread.unref()
+      idle.push(thread)
+      if ('error' in answer) reject(new Error(answer.error))
+      else resolve(answer.value as T)
+    })
+    thread.ref()
+    thread.postMessage(job)
+  })
+}
+
 const SALT_BYTES = 16
 const TAG_BYTES = 32
 
@@ -91,11 +136,11 @@ const parameters = (): Options => ({
 
 /** @returns the PHC string with a fresh salt; refusal `busy` */
 export const hashPassword = (plain: string): Promise<Result<string>> =>
-  queue.run(() => argon2hash(plain, parameters()))
+  queue.run(() => onThread<string>({ plain, options: parameters() }))
 
 /** @returns whether the password is the hashed one; refusal `busy` */
 export const matches = (hash: string, plain: string): Promise<Result<boolean>> =>
-  queue.run(() => argon2verify(hash, plain))
+  queue.run(() => onThread<boolean>({ plain, hash }))
 
 /** True when a hash is weaker in anything than what is configured now (PW3). */
 export function isOutdated(hash: string): boolean {

@@ -10,11 +10,12 @@ import { nowMs } from '../base/clock'
 import { inTx } from '../base/db'
 import { randomDigits, randomToken } from '../base/ids'
 import { key as redisKeyOf } from '../base/keys'
-import { budget, refund } from '../base/limits'
+import { budget, mailbox, refund } from '../base/limits'
 import { ok, type Result, refuse } from '../base/refusals'
-import { hmac } from '../base/secrets'
-import { PURPOSES, type Purpose, type PurposeName } from './purposes'
-import { answered, mailbox, RESEND_SECONDS, spendSending } from './sending'
+import { hmac, hmacs } from '../base/secrets'
+import { beforeSending } from '../notify'
+import { PURPOSES, type Purpose, type PurposeName, subject } from './purposes'
+import { answered, RESEND_SECONDS, spendSending } from './sending'
 import * as store from './store'
 
 /** Guesses for one key in an hour, over all its codes: two codes' worth. */
@@ -22,6 +23,11 @@ const GUESSES_PER_KEY_HOUR = 10
 /** Guesses at codes for one recipient in a day: a sign-up begun anew is a new key, but not a new mailbox. */
 const GUESSES_PER_RECIPIENT_DAY = 30
 const HOUR = 3600
+/**
+ * A mail server may be down for so long without a code being lost: as long as a sign-in may take. The code's own
+ * life begins when it is sent (REL7), and nobody can know it before.
+ */
+const SEND_WITHIN_MS = HOUR * 1000
 
 export interface Begin {
   purpose: PurposeName
@@ -58,15 +64,19 @@ export interface Guess {
 type Bound = Pick<Guess, 'purpose' | 'key' | 'to' | 'binding'>
 
 /** JSON keeps the parts apart, whatever they contain. */
-const sealed = ({ purpose, key, to, binding }: Bound, code: string): string =>
-  hmac('otp', JSON.stringify([purpose, key, to.toLowerCase(), binding, code]))
+const parts = ({ purpose, key, to, binding }: Bound, code: string): string =>
+  JSON.stringify([purpose, key, to.toLowerCase(), binding, code])
+
+const sealed = (bound: Bound, code: string): string => hmac('otp', parts(bound, code))
+/** What a code may be kept as: a secret that was rotated since it was sent still knows it (KEY2). */
+const allSealed = (bound: Bound, code: string): string[] => hmacs('otp', parts(bound, code))
 
 const redisKey = (purpose: Purpose, key: string): string => redisKeyOf(purpose.redisKey, key)
 
 /** What guesses are counted by: whose code it is, and whose mailbox. */
-const triesOf = ({ purpose, key, to }: Bound): [string, string] => [
-  `otp-tries:${purpose}:${key}`,
-  `otp-tries-to:${purpose}:${mailbox(to)}`,
+const triesOf = (bound: Bound): [string, string] => [
+  `otp-tries:${bound.purpose}:${subject(bound)}`,
+  `otp-tries-to:${bound.purpose}:${mailbox(bound.to)}`,
 ]
 
 /**
@@ -84,15 +94,27 @@ export async function begin(asked: Begin): Promise<Result<Sent>> {
 
   const code = randomDigits(purpose.digits)
   const lifeMs = purpose.lifeSeconds * 1000
-  const endMs = nowMs() + lifeMs
-  await store.putCode(redisKey(purpose, asked.key), {
+  const at = nowMs()
+  const kept = {
+    redisKey: redisKey(purpose, asked.key),
     hmac: sealed(asked, asked.decoy ? randomToken() : code),
+  }
+  await store.putCode(kept.redisKey, {
+    hmac: kept.hmac,
     boundTo: sealed(asked, ''),
-    endMs,
+    endMs: at + lifeMs,
     lifeMs,
   })
   const { to, locale, caller } = asked
-  const message = { to, locale, caller, lifeSeconds: purpose.lifeSeconds, notAfter: new Date(endMs) }
+  const byMail = purpose.channel !== 'sms'
+  const message = {
+    to,
+    locale,
+    caller,
+    lifeSeconds: purpose.lifeSeconds,
+    notAfter: new Date(at + (byMail ? SEND_WITHIN_MS : lifeMs)),
+    before: { name: 'otp', data: { ...kept, lifeMs } satisfies Unsent },
+  }
   const link = asked.link(code)
   await inTx(async (tx) => {
     if (asked.decoy) await purpose.tellOwner(tx, message)
@@ -106,6 +128,21 @@ export async function begin(asked: Begin): Promise<Result<Sent>> {
   })
   return ok({ resendInSeconds: RESEND_SECONDS, expiresInSeconds: purpose.lifeSeconds })
 }
+
+interface Unsent {
+  redisKey: string
+  hmac: string
+  lifeMs: number
+}
+
+/**
+ * The ten minutes run from the try to send that succeeds. Each try begins them anew, while the code is still the newest
+ * and unused; tries are closer together than a code lives, so it does not vanish in between.
+ */
+beforeSending('otp', async (data) => {
+  const { redisKey, hmac, lifeMs } = data as Unsent
+  await store.renewCode(redisKey, { hmac, endMs: nowMs() + lifeMs, lifeMs })
+})
 
 /**
  * Tries a code. Spent before it is compared; good once; after five wrong tries, or ten minutes, or a
@@ -130,7 +167,7 @@ export async function verify(guess: Guess): Promise<Result> {
   const day = await budget(ofRecipient, { max: GUESSES_PER_RECIPIENT_DAY, windowSeconds: 24 * HOUR })
   if (!day.ok) return day
   const outcome = await store.tryCode(redisKey(purpose, guess.key), {
-    hmac: sealed(guess, guess.code),
+    hmacs: allSealed(guess, guess.code),
     nowMs: nowMs(),
     maxTries: purpose.maxTries,
   })
@@ -168,7 +205,7 @@ export interface Pending {
 export async function pending(bound: Bound): Promise<Pending | null> {
   const purpose: Purpose = PURPOSES[bound.purpose]
   const found = await store.readCode(redisKey(purpose, bound.key))
-  if (!found || found.boundTo !== sealed(bound, '') || found.endMs <= nowMs()) return null
+  if (!found || !allSealed(bound, '').includes(found.boundTo) || found.endMs <= nowMs()) return null
   const sentAt = found.endMs - purpose.lifeSeconds * 1000
   return { resendAt: sentAt + RESEND_SECONDS * 1000, expiresAt: found.endMs }
 }

@@ -7,7 +7,8 @@ import type { Caller } from '../base/caller'
 import type { Tx } from '../base/db'
 import { env } from '../base/env'
 import type { KeyName } from '../base/keys'
-import { asker, send, sendSms } from '../notify'
+import { mailbox } from '../base/limits'
+import { asker, type Before, send, sendSms } from '../notify'
 
 /** What a message is made of. */
 export interface Message {
@@ -16,8 +17,10 @@ export interface Message {
   code: string
   link: string
   lifeSeconds: number
-  /** A code that is over is not worth sending. */
+  /** Later than this it is not worth sending. */
   notAfter: Date
+  /** Lets the code's life begin when a mail goes out. */
+  before?: Before
   caller: Caller
 }
 
@@ -29,6 +32,12 @@ export interface Purpose {
   digits: number
   lifeSeconds: number
   maxTries: number
+  /**
+   * Whose limits its codes count against: their key's where not said. `recipient` where anybody may type
+   * one: the key of somebody's address is theirs, that of nobody's is new each time, and limits by key would
+   * tell the two apart (ENU3).
+   */
+  limitedBy?: 'key' | 'recipient'
   /** Sends the code, as part of `tx`. */
   tell: (tx: Tx, message: Message) => Promise<void>
   /** Sends what the reader of that mailbox should know when no code may come; never a code. */
@@ -41,20 +50,22 @@ export const PURPOSES = {
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
-    tell: (tx, { to, locale, notAfter, code, link, lifeSeconds, caller }) =>
+    tell: (tx, { to, locale, notAfter, before, code, link, lifeSeconds, caller }) =>
       send(tx, {
         template: 'verify_email',
         to,
         locale,
         notAfter,
+        before,
         props: { code, link, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
       }),
-    tellOwner: (tx, { to, locale, notAfter, caller }) =>
+    tellOwner: (tx, { to, locale, notAfter, before, caller }) =>
       send(tx, {
         template: 'address_taken',
         to,
         locale,
         notAfter,
+        before,
         props: { signInUrl: `${env().url}/signin/start?to=/account`, ...asker(caller) },
       }),
   },
@@ -64,38 +75,42 @@ export const PURPOSES = {
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
-    tell: (tx, { to, locale, notAfter, code, link, lifeSeconds, caller }) =>
+    tell: (tx, { to, locale, notAfter, before, code, link, lifeSeconds, caller }) =>
       send(tx, {
         template: 'verify_email',
         to,
         locale,
         notAfter,
+        before,
         props: { code, link, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
       }),
-    tellOwner: (tx, { to, locale, notAfter, caller }) =>
+    tellOwner: (tx, { to, locale, notAfter, before, caller }) =>
       send(tx, {
         template: 'address_claimed',
         to,
         locale,
         notAfter,
+        before,
         props: { signInUrl: `${env().url}/signin/start?to=/account`, ...asker(caller) },
       }),
   },
   email_sign_in: {
     redisKey: 'emailSignIn',
+    limitedBy: 'recipient',
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
-    tell: (tx, { to, locale, notAfter, code, link, lifeSeconds, caller }) =>
+    tell: (tx, { to, locale, notAfter, before, code, link, lifeSeconds, caller }) =>
       send(tx, {
         template: 'sign_in_code',
         to,
         locale,
         notAfter,
+        before,
         props: { code, link, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
       }),
-    tellOwner: (tx, { to, locale, notAfter, caller }) =>
-      send(tx, { template: 'no_account', to, locale, notAfter, props: asker(caller) }),
+    tellOwner: (tx, { to, locale, notAfter, before, caller }) =>
+      send(tx, { template: 'no_account', to, locale, notAfter, before, props: asker(caller) }),
   },
   phone_verification: {
     redisKey: 'phoneVerification',
@@ -117,6 +132,7 @@ export const PURPOSES = {
   phone_sign_in: {
     redisKey: 'phoneSignIn',
     channel: 'sms',
+    limitedBy: 'recipient',
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
@@ -169,12 +185,13 @@ export const PURPOSES = {
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
-    tell: (tx, { to, locale, notAfter, code, lifeSeconds, caller }) =>
+    tell: (tx, { to, locale, notAfter, before, code, lifeSeconds, caller }) =>
       send(tx, {
         template: 'rehearsal_code',
         to,
         locale,
         notAfter,
+        before,
         props: { code, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
       }),
     tellOwner: async () => {},
@@ -198,3 +215,9 @@ export const PURPOSES = {
 } as const satisfies Record<string, Purpose>
 
 export type PurposeName = keyof typeof PURPOSES
+
+/** What limits know a code by: its key, or the mailbox or number it goes to. */
+export function subject({ purpose, key, to }: { purpose: PurposeName; key: string; to: string }): string {
+  const { limitedBy }: Purpose = PURPOSES[purpose]
+  return limitedBy === 'recipient' ? mailbox(to) : key
+}

@@ -9,12 +9,12 @@
  */
 import type { Caller } from '../base/caller'
 import { env } from '../base/env'
-import { bucket, budget, giveBack } from '../base/limits'
+import { bucket, budget, giveBack, mailbox } from '../base/limits'
 import { log } from '../base/log'
 import { ok, type Result, refuse } from '../base/refusals'
 import { sha256 } from '../base/secrets'
 import { sms } from '../notify'
-import type { PurposeName } from './purposes'
+import { type PurposeName, subject } from './purposes'
 
 /** Between two codes for one key. */
 export const RESEND_SECONDS = 30
@@ -58,12 +58,14 @@ export async function spendSending(asked: Asked, channel: Channel): Promise<Resu
 }
 
 /** What every code costs, whichever way it goes. */
-const commonSteps = ({ purpose, key, to, caller }: Asked): Step[] => {
+const commonSteps = (asked: Asked): Step[] => {
+  const { purpose, to, caller } = asked
   const { requestsBurst, requestsPerMinute } = env().limits
+  const whose = subject(asked)
   return [
     () =>
       bucket(
-        sha256(`${purpose}:${key}:${to.toLowerCase()}`),
+        sha256(`${purpose}:${whose}:${mailbox(to)}`),
         { capacity: 1, perMinute: 60 / RESEND_SECONDS },
         'otp-resend',
       ),
@@ -73,7 +75,7 @@ const commonSteps = ({ purpose, key, to, caller }: Asked): Step[] => {
         { capacity: requestsBurst, perMinute: Math.max(1, requestsPerMinute / 10) },
         'otp-ip',
       ),
-    () => budget(`otp-key:${purpose}:${key}`, { max: SENT_PER_KEY_HOUR, windowSeconds: HOUR }),
+    () => budget(`otp-key:${purpose}:${whose}`, { max: SENT_PER_KEY_HOUR, windowSeconds: HOUR }),
   ]
 }
 
@@ -105,11 +107,13 @@ function smsSteps(asked: Asked): Step[] {
   ]
 }
 
-/** The budgets that a right code gives its place back in. One number is one account here, whatever the purpose. */
-const unanswered = ({ key, to, caller }: { key: string; to: string; caller?: Caller }) => ({
-  ofKey: `sms-open-key:${key}`,
-  ofNetwork: `sms-open-ip:${caller?.ipPrefix ?? ''}`,
-  ofBlock: `sms-open-block:${sms.block(to)}`,
+type Answered = Pick<Asked, 'purpose' | 'key' | 'to'> & { caller?: Caller }
+
+/** The budgets that a right code gives its place back in. */
+const unanswered = (code: Answered) => ({
+  ofKey: `sms-open-key:${subject(code)}`,
+  ofNetwork: `sms-open-ip:${code.caller?.ipPrefix ?? ''}`,
+  ofBlock: `sms-open-block:${sms.block(code.to)}`,
 })
 
 /** The last word on the bill: so many text messages a day, and then none, whoever asks. */
@@ -127,15 +131,10 @@ async function theDay(max: number): Promise<Result<unknown>> {
  * A code came back: its text message was asked for by someone who reads it. Gives its place back in the
  * budgets of unanswered ones, one for one, so that answered codes can never pay for pumped ones.
  */
-export async function answered(
-  { key, to, caller }: { key: string; to: string; caller?: Caller },
-  channel: Channel,
-): Promise<void> {
+export async function answered(code: Answered, channel: Channel): Promise<void> {
   if (channel !== 'sms') return
-  const { ofKey, ofNetwork, ofBlock } = unanswered({ key, to, caller })
+  const { to, caller } = code
+  const { ofKey, ofNetwork, ofBlock } = unanswered(code)
   await giveBack(...(caller ? [ofKey, ofNetwork, ofBlock] : [ofKey, ofBlock]))
   await sms.answered(to)
 }
-
-/** The mailbox behind an address as limits count it: case folded, "+tag" gone, so that one box is one budget. */
-export const mailbox = (to: string): string => to.toLowerCase().replace(/\+[^@]*@/, '@')

@@ -89,20 +89,36 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`
 
 /**
- * KEYS[1] the code's hash. ARGV: HMAC of the guess, now in ms, most tries. The try is counted before
+ * KEYS[1] the code's hash. ARGV: now in ms, most tries, HMACs of the guess (one for each secret). The try is counted before
  * it is compared. A right guess deletes the hash; the last wrong one deletes the HMAC and leaves the
  * count, so that what follows is told "exhausted" and not "expired". Comparing HMACs needs no constant
  * time: who cannot compute them learns nothing from their first differing byte.
  */
 const TRY_CODE = `
-local found = redis.call('HMGET', KEYS[1], 'hmac', 'end', 'tries')
+local found = redis.call('HMGET', KEYS[1], 'hmac', 'end')
 if not found[2] then return 'gone' end
-if tonumber(found[2]) <= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) return 'gone' end
+if tonumber(found[2]) <= tonumber(ARGV[1]) then redis.call('DEL', KEYS[1]) return 'gone' end
 if not found[1] then return 'exhausted' end
 local tries = redis.call('HINCRBY', KEYS[1], 'tries', 1)
-if found[1] == ARGV[1] then redis.call('DEL', KEYS[1]) return 'right' end
-if tries >= tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], 'hmac') return 'last' end
+for i = 3, #ARGV do
+  if found[1] == ARGV[i] then redis.call('DEL', KEYS[1]) return 'right' end
+end
+if tries >= tonumber(ARGV[2]) then redis.call('HDEL', KEYS[1], 'hmac') return 'last' end
 return 'wrong'`
+
+/** KEYS[1] the code's hash. ARGV: its HMAC, its new end and life in ms. Only if it is still this one, and alive. */
+const RENEW_CODE = `
+if redis.call('HGET', KEYS[1], 'hmac') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'end', ARGV[2])
+return redis.call('PEXPIRE', KEYS[1], ARGV[3])`
+
+/** Lets the life of a code begin now; of one that was used, replaced or is over nothing. */
+export async function renewCode(
+  redisKey: string,
+  code: { hmac: string; endMs: number; lifeMs: number },
+): Promise<void> {
+  await withRedis((client) => client.eval(RENEW_CODE, 1, redisKey, code.hmac, code.endMs, code.lifeMs))
+}
 
 /** Keeps the newest code of a key; any older one is dead from now on. */
 export async function putCode(
@@ -124,10 +140,10 @@ export type Try = 'right' | 'wrong' | 'last' | 'exhausted' | 'gone'
 
 export async function tryCode(
   redisKey: string,
-  guess: { hmac: string; nowMs: number; maxTries: number },
+  guess: { hmacs: string[]; nowMs: number; maxTries: number },
 ): Promise<Try> {
   return (await withRedis((client) =>
-    client.eval(TRY_CODE, 1, redisKey, guess.hmac, guess.nowMs, guess.maxTries),
+    client.eval(TRY_CODE, 1, redisKey, guess.nowMs, guess.maxTries, ...guess.hmacs),
   )) as Try
 }
 

@@ -112,7 +112,9 @@ export function identify(req: IncomingMessage): Caller {
   const given = headers[HOST_HEADERS.requestId]
   const requestId =
     typeof given === 'string' && REQUEST_ID.test(given) && isTrustedProxy(peer ?? '') ? given : uuid()
-  return callerFrom((name) => one(headers[name]), peer, requestId)
+  const caller = callerFrom((name) => one(headers[name]), peer, requestId)
+  // No browser speaks HTTP/1.0; proxies in their default configuration do, and name nobody they speak for.
+  return req.httpVersionMajor === 1 && req.httpVersionMinor === 0 ? { ...caller, local: false } : caller
 }
 
 const one = (value: string | string[] | undefined): string | undefined =>

@@ -5,6 +5,7 @@
  */
 import pg from 'pg'
 import { env } from '../base/env'
+import { KEYS, key } from '../base/keys'
 import { log } from '../base/log'
 import { withRedis } from '../base/redis'
 import { onStoresDown } from '../base/refusals'
@@ -81,7 +82,8 @@ export function watchHealth(): Health {
         (good): Check => (good ? 'ok' : 'behind'),
         (): Check => 'down',
       ),
-      withRedis((client) => client.ping()).then(
+      // Written, not only asked: one that is full or a replica answers, but nobody can sign in with it.
+      withRedis((client) => client.set(key('ready'), '1', 'EX', KEYS.ready.ttlSeconds)).then(
         (): Check => 'ok',
         (): Check => 'down',
       ),

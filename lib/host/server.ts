@@ -176,7 +176,8 @@ export function createHost(parts: HostParts): Host {
     const storesFailed = () => parts.health.failures() !== failuresBefore
     const policy = page ? pagePolicy(pathname, settings) : null
     setSecurityHeaders(res, settings, policy)
-    rewriteHeaders(req, caller, oidc ? null : (policy?.csp ?? null))
+    // The provider has its own idea of the headers it may see.
+    if (!oidc) rewriteHeaders(req, caller, policy?.csp ?? null)
     if (page) {
       const { method, headers } = req
       const call = { 'next-action': headers['next-action'], 'content-type': headers['content-type'] }
@@ -196,14 +197,19 @@ export function createHost(parts: HostParts): Host {
     })
     try {
       if (!oidc) await parts.pages(req, res)
-      else await parts.oidc(req, res, { caller, renderProblem: showProblem })
+      else await parts.oidc(req, res, { caller, renderProblem: (...told) => showProblem(caller, ...told) })
     } catch (error) {
       fail(req, res, error, caller.requestId)
     }
   }
 
   /** What the provider cannot tell to the app, told to the person on a page of the house. */
-  async function showProblem(req: IncomingMessage, res: ServerResponse, problem: Problem): Promise<void> {
+  async function showProblem(
+    caller: Caller,
+    req: IncomingMessage,
+    res: ServerResponse,
+    problem: Problem,
+  ): Promise<void> {
     const policy = pagePolicy(PROBLEM_PAGE, settings)
     setSecurityHeaders(res, settings, policy)
     watchAnswer(req, res, {
@@ -217,7 +223,7 @@ export function createHost(parts: HostParts): Host {
     for (const name of ['content-length', 'content-type', 'transfer-encoding']) delete req.headers[name]
     req.method = 'GET'
     req.url = PROBLEM_PAGE
-    req.headers['content-security-policy'] = policy.csp
+    rewriteHeaders(req, caller, policy.csp)
     req.headers['x-gatehouse-problem'] = problem.error
     if (problem.client) req.headers['x-gatehouse-problem-app'] = encodeURIComponent(problem.client.name)
     await parts.pages(req, res)

@@ -49,6 +49,14 @@ export interface SendInput<Name extends MailName> {
   dedupeKey?: string
   /** Worthless after this time (an expired code); default 24 hours. */
   notAfter?: Date
+  /** What is done right before each try to send it; see `beforeSending`. */
+  before?: Before | undefined
+}
+
+/** Something to be done before a mail goes out: by whom, and with what (JSON). */
+export interface Before {
+  name: string
+  data: unknown
 }
 
 interface MailPayload {
@@ -56,6 +64,17 @@ interface MailPayload {
   to: string
   locale: string
   props: unknown
+  before?: Before | undefined
+}
+
+const preparations = new Map<string, (data: unknown) => Promise<void>>()
+
+/**
+ * Names what other rooms do right before each try to send a mail that asks for it, such as letting the life of its
+ * code begin. What it throws counts as a failed try: nothing was sent.
+ */
+export function beforeSending(name: string, fn: (data: unknown) => Promise<void>): void {
+  preparations.set(name, fn)
 }
 
 /**
@@ -65,7 +84,13 @@ interface MailPayload {
 export async function send<Name extends MailName>(tx: Tx | null, mail: SendInput<Name>): Promise<void> {
   const to = plainMailbox(mail.to)
   check(mail.template, mail.locale, mail.props)
-  const payload: MailPayload = { template: mail.template, to, locale: mail.locale, props: mail.props }
+  const payload: MailPayload = {
+    template: mail.template,
+    to,
+    locale: mail.locale,
+    props: mail.props,
+    before: mail.before,
+  }
   await owe(tx, {
     kind: 'mail',
     target: `${mail.template} to ${masked(to)}`,
@@ -77,6 +102,7 @@ export async function send<Name extends MailName>(tx: Tx | null, mail: SendInput
 }
 
 handle('mail', async (delivery, payload) => {
-  const { template, to, locale, props } = payload as MailPayload
+  const { template, to, locale, props, before } = payload as MailPayload
+  if (before) await preparations.get(before.name)?.(before.data)
   await transmit(delivery.id, to, render(template, locale, props as MailProps[typeof template]))
 })

@@ -45,6 +45,7 @@ const SAMPLES: MailProps = {
   },
   reset_refused: asker,
   recovery_started: { ...asker, stopUrl: 'http://localhost:3000/recover/stop?token=a', readyAt: new Date() },
+  recovery_soon: { ...asker, stopUrl: 'http://localhost:3000/recover/stop?token=a', readyAt: new Date() },
   recovery_vouch: {
     ...asker,
     name: 'Ada Lovelace',

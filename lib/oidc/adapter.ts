@@ -92,8 +92,16 @@ function redisAdapter(model: string): Adapter {
         const granted = grantOf(payload)
         if (granted) kept.grant = granted
       }
-      await store.putArtifact(model, id, kept, expiresIn ?? 60)
-      if (model === 'AccessToken' && payload.gty === 'authorization_code') await noteSignIn(payload, null)
+      const artifact = { model, id, payload: kept, ttlSeconds: expiresIn ?? 60 }
+      if (model !== 'AccessToken' || payload.gty !== 'authorization_code') return store.putArtifact(artifact)
+      const state = current()
+      // The library asks for the refresh token next: it is stored first, and both are told in one go.
+      if (state && getsRefreshToken()) {
+        state.access = artifact
+        return
+      }
+      await store.putArtifact(artifact)
+      await noteSignIn(payload, null)
     },
     async find(id) {
       if (GATED.has(model) && isRefreshToken(id)) return undefined
@@ -153,10 +161,14 @@ function grantOf(payload: AdapterPayload): store.GrantRow | undefined {
   }
 }
 
-/** Notes which app the session is signed in to. Apps that get a refresh token are noted with it, in one statement. */
-async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | null): Promise<void> {
+/** Whether the app of this request gets a refresh token at each sign-in (`issueRefreshToken` in provider.ts). */
+function getsRefreshToken(): boolean {
   const ctx = Provider.ctx as KoaContextWithOIDC | undefined
-  if (!first && ctx?.oidc.client?.grantTypeAllowed('refresh_token')) return
+  return ctx?.oidc.client?.grantTypeAllowed('refresh_token') === true
+}
+
+/** Notes which app the session is signed in to, with its first refresh token if it gets one, in one statement. */
+async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | null): Promise<void> {
   const { accountId, clientId, sessionUid, sid, grantId: id, scope } = payload
   if (!accountId || !clientId || !sessionUid || !sid || !id) throw new Error('tokens without their bearer')
   const { consent, family } = splitGrantId(id)
@@ -172,8 +184,13 @@ async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | nul
     },
     first,
   )
+  if (!first) return
   // Its code may have been replayed while this was being stored (see revokeFamily).
-  if (first && (await store.buried(consent, family))) await store.deleteFamily(family)
+  const access = current()?.access
+  const replayed = access
+    ? await store.putArtifactThenBuried(access, consent, family)
+    : await store.buried(consent, family)
+  if (replayed) await store.deleteFamily(family)
 }
 
 const iso = (seconds: number): Date => new Date(seconds * 1000)

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Caller } from '../base/caller'
 import type { SessionFacts } from '../sessions'
 import { Provider } from './library'
-import type { GrantRow } from './store'
+import type { Artifact, GrantRow } from './store'
 
 /** Something the person or the app's developer is told; `handle` shows it. */
 export interface Problem {
@@ -33,6 +33,8 @@ export interface RequestState {
   granted: Map<string, Granted>
   /** Hash of the refresh token that was consumed and whose successor is about to be stored. */
   rotating?: string
+  /** A sign-in's access token, kept as soon as its refresh token is stored. */
+  access?: Artifact
   problem?: Problem
   /** Set-Cookie lines of ours, beside anything the library wants. */
   setCookies: string[]

@@ -46,6 +46,8 @@ export interface Instance {
   jwks: Document
   discovery: Document
   callback: Callback
+  /** Our origin, as the library is to see it in headers. */
+  origin: { host: string; proto: string }
 }
 
 export async function makeInstance(keys: KeySet): Promise<Instance> {
@@ -57,12 +59,14 @@ export async function makeInstance(keys: KeySet): Promise<Instance> {
       notFound(ctx as KoaContextWithOIDC)
   })
   logout.setKnownKids(keys.signing.map((key) => key.kid))
+  const { host, protocol } = new URL(env().url)
   return {
     provider,
     version: keys.version,
     jwks: makeDocument(keys.jwks, 'application/jwk-set+json; charset=utf-8'),
     discovery: makeDocument(await readDiscovery(provider), 'application/json; charset=utf-8'),
     callback: provider.callback() as Callback,
+    origin: { host, proto: protocol.slice(0, -1) },
   }
 }
 
@@ -175,7 +179,7 @@ function problemOf(error: unknown, caller: Caller): Problem {
 }
 
 async function route(
-  { provider, callback }: Instance,
+  { provider, callback, origin }: Instance,
   req: IncomingMessage,
   res: ServerResponse,
   pathname: string,
@@ -201,19 +205,23 @@ async function route(
   const facts = personal ? await sessions.check(caller.cookies) : null
   const setCookies = resumed && isBound(resumed, caller.cookies) ? [endCookie(resumed)] : []
   begin(req, { caller, facts, granted: new Map(), setCookies })
-  prepare(req, target.slice('/oidc'.length), setCookies.length > 0 ? resumed : null)
+  prepare(req, origin, target.slice('/oidc'.length), setCookies.length > 0 ? resumed : null)
   await callback(req, res)
   return stateOf(req).problem
 }
 
 /** What the library gets to see: our origin, no forwarded headers, no cookie but the one it looks for. */
-function prepare(req: IncomingMessage, url: string, resumed: string | null): void {
-  const { host, protocol } = new URL(env().url)
+function prepare(
+  req: IncomingMessage,
+  { host, proto }: Instance['origin'],
+  url: string,
+  resumed: string | null,
+): void {
   for (const name of Object.keys(req.headers)) {
     if (name === 'forwarded' || name.startsWith('x-forwarded-') || name === 'cookie') delete req.headers[name]
   }
   req.headers.host = host
-  req.headers['x-forwarded-proto'] = protocol.slice(0, -1)
+  req.headers['x-forwarded-proto'] = proto
   if (resumed) req.headers.cookie = resumeCookie(LIBRARY_COOKIES.resume, resumed)
   req.url = url
 }

@@ -10,7 +10,7 @@ import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { nowMs, nowSeconds } from '../base/clock'
 import { env } from '../base/env'
-import { equal, hmac } from '../base/secrets'
+import { equal, hmac, hmacs } from '../base/secrets'
 import type { SessionFacts } from '../sessions'
 import * as clients from './clients'
 import { stateOf } from './context'
@@ -36,7 +36,8 @@ function cookie(name: string, value: string, maxAgeSeconds: number): string {
 
 /** True when this browser began the request. */
 export const isBound = (uid: string, cookies: Record<string, string>): boolean =>
-  /^[\w-]{20,64}$/.test(uid) && equal(cookies[cookieName(uid)] ?? '', cookieValue(uid))
+  /^[\w-]{20,64}$/.test(uid) &&
+  hmacs('oidc-request', uid).some((value) => equal(cookies[cookieName(uid)] ?? '', value))
 
 /** Called by the library when a request needs a person: binds it to the browser, says where the person goes. */
 export function interactionDestination(ctx: KoaContextWithOIDC, interaction: Interaction): string {
@@ -200,7 +201,12 @@ async function decide(
   // The library would refuse to go on under another session than the request began with. Who is signed in
   // is judged anew from the facts when the browser comes back, so the memory of the old session goes.
   delete next.session
-  await store.putArtifact(MODEL, uid, { payload: next }, exp - nowSeconds())
+  await store.putArtifact({
+    model: MODEL,
+    id: uid,
+    payload: { payload: next },
+    ttlSeconds: exp - nowSeconds(),
+  })
   return `${env().issuer}/auth/${uid}`
 }
 

@@ -150,7 +150,7 @@ export async function ask(
   if (meant) return end({ sid: facts.sid, clientId: client.id, returnTo }, caller, facts)
   const id = randomToken()
   const kept: Kept = { sid: facts.sid, clientId: client?.id ?? null, returnTo }
-  await store.putArtifact(MODEL, id, kept, QUESTION_SECONDS)
+  await store.putArtifact({ model: MODEL, id, payload: kept, ttlSeconds: QUESTION_SECONDS })
   return { url: `${env().url}/signout?request=${id}`, setCookies: [] }
 }
 

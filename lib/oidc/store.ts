@@ -18,21 +18,21 @@ export { subscribe } from '../base/redis'
 
 const artifactKey = (model: string, id: string): string => key('oidcArtifact', model, sha256(id))
 
-/** Keeps an artefact for exactly `ttlSeconds`. The id (often a bearer secret) is kept only as its hash. */
-export async function putArtifact(
-  model: string,
-  id: string,
-  payload: object,
-  ttlSeconds: number,
-): Promise<void> {
-  await withRedis((client) =>
-    client.set(
-      artifactKey(model, id),
-      `0${JSON.stringify(payload)}`,
-      'EX',
-      Math.max(1, Math.floor(ttlSeconds)),
-    ),
-  )
+export interface Artifact {
+  model: string
+  /** Often a bearer secret: kept only as its hash. */
+  id: string
+  payload: object
+  ttlSeconds: number
+}
+
+/** An artefact as it is kept while nobody has used it. */
+const fresh = (payload: object): string => `0${JSON.stringify(payload)}`
+const whole = (seconds: number): number => Math.max(1, Math.floor(seconds))
+
+/** Keeps an artefact for exactly `ttlSeconds`. */
+export async function putArtifact({ model, id, payload, ttlSeconds }: Artifact): Promise<void> {
+  await withRedis((client) => client.set(artifactKey(model, id), fresh(payload), 'EX', whole(ttlSeconds)))
 }
 
 /** The artefact and whether it has been used; null when it never was or its time is over. */
@@ -73,6 +73,27 @@ export async function bury(grantId: string, family: string, ttlSeconds: number):
 
 export async function buried(grantId: string, family: string): Promise<boolean> {
   const marks = await withRedis((client) => client.hmget(key('oidcRevoked', grantId), family, '*'))
+  return marks.some((mark) => mark !== null)
+}
+
+/** `putArtifact`, then `buried`, in one round trip. */
+export async function putArtifactThenBuried(
+  artifact: Artifact,
+  grantId: string,
+  family: string,
+): Promise<boolean> {
+  const { model, id, payload, ttlSeconds } = artifact
+  const [put, marks] = await withRedis(async (client) => {
+    const answers = await client
+      .pipeline()
+      .set(artifactKey(model, id), fresh(payload), 'EX', whole(ttlSeconds))
+      .hmget(key('oidcRevoked', grantId), family, '*')
+      .exec()
+    // A pipeline itself never fails.
+    for (const [error] of answers ?? []) if (error) throw error
+    return (answers ?? []).map(([, answer]) => answer)
+  })
+  if (put !== 'OK' || !Array.isArray(marks)) throw new Error('redis gave no answer to a pipeline')
   return marks.some((mark) => mark !== null)
 }
 
@@ -246,13 +267,16 @@ const refreshValues = (t: RefreshRow): unknown[] => [
   new Date(nowMs()),
 ]
 
+/** How exactly it is kept when a consent or an app of a session was last used: a row is not written for less. */
+const USE_GRAIN = "interval '10 minutes'"
+
 /** Consumes `old` and stores its successor; false when someone else had consumed it (then nothing is stored). */
 export async function rotateRefresh(old: string, next: RefreshRow): Promise<boolean> {
   const rows = await sql({
     name: 'oidc-refresh-rotate',
     text: `WITH used AS (UPDATE refresh_tokens SET consumed_at = $9 WHERE id = $10 AND consumed_at IS NULL RETURNING 1),
         seen AS (UPDATE grants SET last_used_at = $9 WHERE id = $5 AND EXISTS (SELECT 1 FROM used)
-          AND (last_used_at IS NULL OR last_used_at < $9::timestamptz - interval '10 minutes'))
+          AND (last_used_at IS NULL OR last_used_at < $9::timestamptz - ${USE_GRAIN}))
       INSERT INTO refresh_tokens (id, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, created_at)
       SELECT $1, $2, $3::uuid, $4, $5, $6::uuid, $7::jsonb, $8::timestamptz, $9::timestamptz FROM used RETURNING 1`,
     values: [...refreshValues(next), old],
@@ -269,9 +293,13 @@ export async function saveSignIn(
   const at = new Date(nowMs())
   const events = eventSql(6, event)
   const base = `WITH app AS (
-      INSERT INTO session_clients (session_id, client_id, sid, created_at, last_used_at) VALUES ($1, $2, $3, $5, $5)
+      INSERT INTO session_clients (session_id, client_id, sid, created_at, last_used_at)
+      SELECT $1::uuid, $2::text, $3, $5::timestamptz, $5 WHERE NOT EXISTS (SELECT 1 FROM session_clients
+        WHERE session_id = $1::uuid AND client_id = $2 AND last_used_at > $5::timestamptz - ${USE_GRAIN})
       ON CONFLICT (session_id, client_id) DO UPDATE SET last_used_at = $5),
-    seen AS (UPDATE grants SET last_used_at = $5 WHERE id = $4), e AS (${events.text})`
+    seen AS (UPDATE grants SET last_used_at = $5
+      WHERE id = $4 AND (last_used_at IS NULL OR last_used_at < $5::timestamptz - ${USE_GRAIN})),
+    e AS (${events.text})`
   const values = [app.sessionId, app.clientId, app.sid, app.grantId, at, ...events.values]
   if (!first) {
     await sql({ name: 'oidc-sign-in', text: `${base} SELECT 1`, values })

@@ -9,7 +9,6 @@ import * as sessions from '../sessions'
 import * as users from '../users'
 import { spendRequest } from './gate'
 import { giveTriesBack, newHash, setPassword } from './renew'
-import * as store from './store'
 
 export interface ChangePassword {
   /** The password there is; may be left out by whoever signed in within the last ten minutes. */
@@ -46,7 +45,7 @@ export async function change(
   if (!hash.ok) return hash
 
   const done = await inTx(async (tx) => {
-    await store.lockAccount(tx, userId)
+    await users.lockAccount(tx, userId)
     const why = { reason: 'password_changed', caller }
     // The account's row before the session's, as sign-in takes them: two at once never wait for each other.
     await users.lock(tx, userId)

@@ -9,7 +9,7 @@ import type { Caller } from '../base/caller'
 import { now } from '../base/clock'
 import { inTx } from '../base/db'
 import { env } from '../base/env'
-import { budget, refund } from '../base/limits'
+import { budget, mailbox, refund } from '../base/limits'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal } from '../base/secrets'
 import * as factors from '../factors'
@@ -101,7 +101,7 @@ export async function invite(input: { email: string }, { session, caller }: Who)
     windowSeconds: 86_400,
   })
   if (!spent.ok) return spent
-  const toOne = await budget(`contact-invite-to:${email.value.toLowerCase()}`, {
+  const toOne = await budget(`contact-invite-to:${mailbox(email.value)}`, {
     max: env().limits.mailsPerRecipientHour,
     windowSeconds: 86_400,
   })

@@ -1,5 +1,6 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import * as audit from '../audit'
+import { setClock } from '../base/clock'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import * as users from '../users'
@@ -27,6 +28,10 @@ beforeAll(async () => {
   await sessions.start()
   return () => sessions.stop()
 })
+
+afterEach(() => setClock(null))
+
+const HOUR = 3_600_000
 
 /** Asks for a recovery and waits until it is begun (or not). */
 async function ask(email: string): Promise<string> {
@@ -210,38 +215,63 @@ describe('asking for one', () => {
     expect(await mailsTo(`nobody.${ada.address}`)).toEqual([])
   })
 
-  it('one_runs_at_a_time_and_the_second_asker_gets_nothing', async () => {
+  it('a_stranger_who_asks_keeps_the_owner_from_nothing_and_one_finish_ends_the_others', async () => {
     const ada = await person()
-    const first = await ask(ada.address)
-    const second = await ask(ada.address)
-    expect(await recovery.delayed.view(second)).toMatchObject({ state: 'waiting' })
+    const strangers = await ask(ada.address)
+    const owners = await ask(ada.address)
     await ripen(ada)
-    expect(code(await finish(second))).toBe('recovery_over')
-    expect(code(await finish(first))).toBe('ok')
-    const { rows } = await sql('SELECT count(*)::int AS n FROM recovery_requests WHERE user_id = $1', [
-      ada.id,
-    ])
-    expect(rows[0].n).toBe(1)
+    expect(code(await finish(owners))).toBe('ok')
+    expect(code(await finish(strangers))).toBe('recovery_over')
   })
 
-  it('two_at_the_same_instant_begin_one', async () => {
+  it('a_lost_link_is_no_loss: who asks again waits from then, not until the first request is over', async () => {
     const ada = await person()
-    await Promise.all([1, 2].map(() => recovery.delayed.request({ email: ada.address }, testCaller())))
-    await audit.drain()
-    const { rows } = await sql('SELECT count(*)::int AS n FROM recovery_requests WHERE user_id = $1', [
-      ada.id,
-    ])
-    expect(rows[0].n).toBe(1)
+    await ask(ada.address)
+    const at = Date.now() + 24 * HOUR
+    setClock(() => at)
+    const again = await ask(ada.address)
+    setClock(() => at + 72 * HOUR + 1000)
+    expect(await recovery.delayed.view(again)).toMatchObject({ state: 'ready' })
+    expect(code(await finish(again))).toBe('ok')
   })
 
-  it('a_stranger_cannot_ring_the_owner_every_day', async () => {
-    const ada = await person()
-    for (let i = 0; i < 5; i++) {
-      await ask(ada.address)
-      await sql('UPDATE recovery_requests SET vetoed_at = now() WHERE user_id = $1', [ada.id])
+  it('one veto stops all that run, by a notice or by a session', async () => {
+    for (const way of ['notice', 'session']) {
+      const ada = await person()
+      const tokens = [await ask(ada.address), await ask(ada.address), await ask(ada.address)]
+      const notices = (await mailsTo(ada.address)).map((mail) => tokenIn(mail, '/recover/stop'))
+      if (way === 'notice') await recovery.veto({ token: notices[1] ?? '' }, testCaller())
+      else await recovery.veto({ userId: ada.id, sid: (await browser(ada.id)).session.sid }, testCaller())
+      await sql('UPDATE users SET last_login_at = NULL WHERE id = $1', [ada.id])
+      await ripen(ada)
+      for (const token of tokens) expect(code(await finish(token))).toBe('recovery_over')
+      expect(await running(ada.id)).toBeNull()
     }
+  })
+
+  it('one delivery made twice begins one', async () => {
+    const ada = await person()
+    await recovery.delayed.request({ email: ada.address }, testCaller())
+    await audit.drain()
+    await sql(`UPDATE deliveries SET delivered_at = NULL WHERE kind = 'recovery_request'`)
+    await audit.drain({ now: true })
+    const { rows } = await sql('SELECT count(*)::int AS n FROM recovery_requests WHERE user_id = $1', [
+      ada.id,
+    ])
+    expect(rows[0].n).toBe(1)
+  })
+
+  it('a_stranger_cannot_ring_the_owner_every_day_and_every_request_is_told_by_mail', async () => {
+    const ada = await person()
+    const number = '+4915112349000'
+    await sql('INSERT INTO phones (user_id, number, is_primary, verified_at) VALUES ($1, $2, true, now())', [
+      ada.id,
+      number,
+    ])
+    for (let i = 0; i < 5; i++) await ask(ada.address)
     const started = (await mailsTo(ada.address)).filter((mail) => tokenIn(mail, '/recover/stop'))
-    expect(started).toHaveLength(3)
+    expect(started).toHaveLength(5)
+    expect(await mailsTo(number)).toHaveLength(3)
   })
 
   it('a_bent_link_is_no_link', async () => {
@@ -263,5 +293,66 @@ describe('asking for one', () => {
       const { rows } = await sql(`SELECT row_to_json(t)::text AS row FROM ${table} t`)
       expect(rows.some(({ row }) => row.includes(token.slice(0, 43)))).toBe(false)
     }
+  })
+})
+
+describe('the reminder before the waiting time ends', () => {
+  const reminders = async (to: string) =>
+    (await mailsTo(to)).filter(({ subject }) => subject.startsWith('Last chance'))
+  /** Lets the queue look at everything owed, at a moment after now. */
+  const lookAt = async (ms: number) => {
+    const at = Date.now() + ms
+    setClock(() => at)
+    await audit.drain({ now: true })
+  }
+
+  it('comes a day before, once, to every address and number, with a link that stops it', async () => {
+    const ada = await person()
+    const number = '+4915112349001'
+    const second = `second.${ada.address}`
+    await sql('INSERT INTO emails (user_id, address, verified_at) VALUES ($1, $2, now())', [ada.id, second])
+    await sql('INSERT INTO phones (user_id, number, is_primary, verified_at) VALUES ($1, $2, true, now())', [
+      ada.id,
+      number,
+    ])
+    const token = await ask(ada.address)
+    await lookAt(47 * HOUR)
+    expect(await reminders(ada.address)).toEqual([])
+    await lookAt(48 * HOUR + 60_000)
+    await lookAt(49 * HOUR)
+    for (const to of [ada.address, second]) expect(await reminders(to)).toHaveLength(1)
+    const texts = await mailsTo(number)
+    expect(texts).toHaveLength(2)
+    expect(texts[0]?.text).toContain('24 hours')
+    const stop = tokenIn((await reminders(second))[0], '/recover/stop')
+    expect(code(await recovery.veto({ token: stop }, testCaller()))).toBe('ok')
+    await lookAt(73 * HOUR)
+    expect(code(await finish(token))).toBe('recovery_over')
+  })
+
+  it('is not sent once it was stopped, finished, or its person signed in', async () => {
+    const [vetoed, done, back] = [await person(), await person(), await person()]
+    for (const { address } of [vetoed, done, back]) await ask(address)
+    const stop = tokenIn((await mailsTo(vetoed.address))[0], '/recover/stop')
+    await recovery.veto({ token: stop }, testCaller())
+    await sql(`UPDATE recovery_requests SET completed_at = now() WHERE user_id = $1`, [done.id])
+    await browser(back.id)
+    await lookAt(60 * HOUR)
+    for (const { address } of [vetoed, done, back]) expect(await reminders(address)).toEqual([])
+  })
+
+  it('waits for its time also when the queue was lost', async () => {
+    const ada = await person()
+    await ask(ada.address)
+    await sql(`DELETE FROM graphile_worker._private_jobs`)
+    await audit.start()
+    await audit.stop()
+    const { rows } = await sql(
+      `SELECT j.run_at > now() + interval '47 hours' AS later FROM graphile_worker.jobs j
+       JOIN deliveries d ON j.key = 'delivery:' || d.id
+       WHERE d.kind = 'recovery_reminder' AND d.delivered_at IS NULL AND d.not_before > now()`,
+    )
+    expect(rows.length).toBeGreaterThan(0)
+    expect(rows.every(({ later }) => later)).toBe(true)
   })
 })

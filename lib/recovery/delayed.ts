@@ -5,6 +5,9 @@
  * The link is given at once, to whoever asks, for any address: its page shows the end of the waiting time,
  * read from the link itself, and nothing else until then. So an address without an account, one whose
  * recovery was stopped, and one that waits look alike (ENU1). It is kept as its SHA-256.
+ *
+ * Several may run at once, each with a waiting time of its own: whoever lost the link asks again, and a stranger
+ * who asks keeps nobody from it. One veto stops them all.
  */
 import { handle, owe, record } from '../audit'
 import type { Caller } from '../base/caller'
@@ -27,8 +30,12 @@ import * as store from './store'
 const DAY_MS = 86_400_000
 /** How long after the waiting time a recovery may be finished. */
 const FINISH_MS = 7 * DAY_MS
-/** Requests for one person in a week, over all addresses: a stranger must not ring their phone every day. */
-const REQUESTS_PER_WEEK = 3
+/** Requests for one person in a day, over all addresses. */
+const REQUESTS_PER_DAY = 10
+/** Of those that ring a phone, in a week: a stranger must not do that every day. Mail is told of each. */
+const TEXTS_PER_WEEK = 3
+/** How long before the waiting time ends everybody is told once more. */
+const REMINDER_MS = DAY_MS
 
 const waitMs = (): number => env().recovery.waitSeconds * 1000
 
@@ -77,27 +84,29 @@ handle('recovery_request', async (_delivery, payload) => {
       data: { why },
     })
   if (await store.readByToken(tokenHash)) return
-  const spent = await budget(`recovery-user:${user.id}`, {
-    max: REQUESTS_PER_WEEK,
-    windowSeconds: 7 * 86_400,
-  })
+  const spent = await budget(`recovery-user:${user.id}`, { max: REQUESTS_PER_DAY, windowSeconds: 86_400 })
   if (!spent.ok) return turnDown('too_many')
-  const begun = await inTx(async (tx) => {
+  const texts = await budget(`recovery-texts:${user.id}`, { max: TEXTS_PER_WEEK, windowSeconds: 7 * 86_400 })
+  await inTx(async (tx) => {
     const expiresAt = new Date(readyAt + FINISH_MS)
     const times = { createdAt: new Date(createdAt), readyAt: new Date(readyAt), expiresAt }
-    const id = await store.insertRequest(tx, { userId: user.id, tokenHash, ...times })
-    if (!id) return false
+    const noted = await store.insertRequest(tx, { userId: user.id, tokenHash, ...times })
+    if (!noted) return
+    const { id, others } = noted
     await record(tx, {
       type: 'recovery.requested',
       userId: user.id,
       caller,
-      data: { requestId: id, readyAt: times.readyAt },
+      data: { requestId: id, readyAt: times.readyAt, others },
     })
-    await tellEverybody(tx, { id, user, caller, ...times })
-    return true
+    const begun = { id, user, caller, texts: texts.ok, ...times }
+    await tellEverybody(tx, begun, 'started')
+    await tellContacts(tx, begun)
+    await oweReminder(tx, { requestId: id, by }, times)
   })
-  if (!begun) await turnDown('running')
 })
+
+// ── who is told, and when ────────────────────────────────────────────────────
 
 interface Begun {
   id: string
@@ -105,10 +114,16 @@ interface Begun {
   caller: Caller
   readyAt: Date
   expiresAt: Date
+  /** Phones ring too. */
+  texts: boolean
 }
 
-/** Every proven address and number at once, each with the link that stops it; and those who may vouch. */
-async function tellEverybody(tx: Tx, { id, user, caller, readyAt, expiresAt }: Begun): Promise<void> {
+/** Every proven address and number at once, each with the link that stops it. */
+async function tellEverybody(
+  tx: Tx,
+  { id, user, caller, readyAt, expiresAt, texts }: Begun,
+  when: 'started' | 'soon',
+): Promise<void> {
   const token = await factors.links.issue(tx, {
     purpose: 'recovery_veto',
     userId: user.id,
@@ -116,13 +131,15 @@ async function tellEverybody(tx: Tx, { id, user, caller, readyAt, expiresAt }: B
     lifeSeconds: Math.ceil((expiresAt.getTime() - nowMs()) / 1000),
   })
   const url = `${env().url}/recover/stop?token=${token}`
-  const hours = Math.round(waitMs() / 3_600_000)
-  const common = { userId: user.id, dedupeKey: `recovery:${id}`, notAfter: expiresAt }
+  const hours = Math.max(1, Math.round((readyAt.getTime() - nowMs()) / 3_600_000))
+  const common = { userId: user.id, dedupeKey: `recovery:${id}:${when}`, notAfter: expiresAt }
+  const template = when === 'started' ? 'recovery_started' : 'recovery_soon'
   const reach = await users.emails.reach(tx, user.id)
   for (const to of reach?.addresses ?? []) {
     const props = { stopUrl: url, readyAt, ...asker(caller) }
-    await send(tx, { ...common, template: 'recovery_started', to, locale: user.locale, props })
+    await send(tx, { ...common, template, to, locale: user.locale, props })
   }
+  if (!texts) return
   for (const { number, verifiedAt } of await users.phones.list(user.id)) {
     if (!verifiedAt || !sms.reaches(number)) continue
     await sendSms(tx, {
@@ -133,19 +150,66 @@ async function tellEverybody(tx: Tx, { id, user, caller, readyAt, expiresAt }: B
       props: { url, hours },
     })
   }
+}
+
+/** Those who may vouch. */
+async function tellContacts(tx: Tx, { id, user, caller, expiresAt }: Begun): Promise<void> {
   for (const contact of await vouchers(user.id, new Date(nowMs()))) {
     if (!contact.email) continue
-    const vouchUrl = `${env().url}/account/vouch/${id}`
     await send(tx, {
-      ...common,
       userId: contact.id,
+      dedupeKey: `recovery:${id}`,
+      notAfter: expiresAt,
       template: 'recovery_vouch',
       to: contact.email,
       locale: contact.locale,
-      props: { name: user.name, address: user.email, vouchUrl, ...asker(caller) },
+      props: {
+        name: user.name,
+        address: user.email,
+        vouchUrl: `${env().url}/account/vouch/${id}`,
+        ...asker(caller),
+      },
     })
   }
 }
+
+interface Reminder {
+  requestId: string
+  by: Asked
+}
+
+/**
+ * Owes the last word before the waiting time ends, to be said a day before (or half-way, where it is short): people who
+ * were away for the first one. It is owed with the request, so that nothing but the queue has to remember it.
+ */
+async function oweReminder(
+  tx: Tx,
+  reminder: Reminder,
+  { createdAt, readyAt }: { createdAt: Date; readyAt: Date },
+): Promise<void> {
+  const ahead = Math.min(REMINDER_MS, (readyAt.getTime() - createdAt.getTime()) / 2)
+  await owe(tx, {
+    kind: 'recovery_reminder',
+    target: 'a reminder that a recovery can soon be finished',
+    payload: reminder,
+    dedupeKey: reminder.requestId,
+    notBefore: new Date(readyAt.getTime() - ahead),
+    notAfter: readyAt,
+  })
+}
+
+handle('recovery_reminder', async (_delivery, payload) => {
+  const { requestId, by } = payload as Reminder
+  const row = await store.readById(requestId)
+  const user = row && (await users.get(row.user_id))
+  // Stopped, finished, hastened or moot since: there is nothing left to say.
+  if (!row || !user || !isOpen(row) || row.ready_at <= now() || signedInSince(user, row)) return
+  const { id, ready_at: readyAt, expires_at: expiresAt } = row
+  const texts = await budget(`recovery-texts:${user.id}`, { max: TEXTS_PER_WEEK, windowSeconds: 7 * 86_400 })
+  await inTx((tx) =>
+    tellEverybody(tx, { id, user, caller: callerOf(by), readyAt, expiresAt, texts: texts.ok }, 'soon'),
+  )
+})
 
 // ── the asker ────────────────────────────────────────────────────────────────
 
@@ -176,12 +240,13 @@ async function completable(
   token: string,
 ): Promise<{ row: store.RequestRow; user: users.UserSummary } | null> {
   const row = await store.readByToken(sha256(token))
-  const at = nowMs()
-  if (!row || row.vetoed_at || row.completed_at) return null
-  if (row.ready_at.getTime() > at || row.expires_at.getTime() <= at) return null
+  if (!row || !isOpen(row) || row.ready_at > now()) return null
   const user = await users.get(row.user_id)
   return user && user.status === 'active' && !signedInSince(user, row) ? { row, user } : null
 }
+
+const isOpen = (row: store.RequestRow): boolean =>
+  !row.vetoed_at && !row.completed_at && row.expires_at > now()
 
 /** Who signs in has a way in: then nothing was lost, or the one who asked is not the one who signs in. */
 const signedInSince = (user: users.UserSummary, row: store.RequestRow): boolean =>
@@ -221,7 +286,7 @@ async function complete(
   const hash = await newHash(input.password, user, addresses)
   if (!hash.ok) return hash
   const done = await inTx(async (tx) => {
-    await store.lockAccount(tx, user.id)
+    await users.lockAccount(tx, user.id)
     if (!(await store.finishRequest(tx, row.token_hash))) return false
     const removed = input.removeFactors ? await factors.removeSecondFactors(tx, user.id) : null
     await setPasswordAnew(tx, user.id, hash.value, { reason: 'recovered', caller })
@@ -252,7 +317,7 @@ export interface Running {
   moot: boolean
 }
 
-/** The recovery that runs for a user, to be shown on every page of theirs; null when none does. */
+/** The recovery that runs for a user (of several the one that is ready first), to be shown on every page of theirs; or null. */
 export async function running(user: users.UserSummary): Promise<Running | null> {
   const row = await store.readRunning(user.id)
   if (!row) return null
@@ -286,9 +351,10 @@ async function requestOf(token: string): Promise<store.RequestRow | null> {
 }
 
 /**
- * Stops the recovery that runs, by the link of a notice or by a session of the account. Once is enough: a
- * second time finds it stopped. The link stays good for looking, so that every notice tells what became of it.
- * @returns refusal `recovery_over` when there was nothing left to stop
+ * Stops every recovery that runs for the account, by the link of any notice or by a session: who says "not me" to
+ * one says it to all. Once is enough: a second time finds them stopped. The link stays good for looking, so that
+ * every notice tells what became of it.
+ * @returns refusal `recovery_over` when what the link was about was over already, or nothing runs
  */
 export async function veto(
   by: { token: string } | { userId: string; sid: string },
@@ -299,11 +365,12 @@ export async function veto(
   const row = 'token' in by ? await requestOf(by.token) : await store.readRunning(by.userId)
   if (!row) return refuse('recovery_over')
   const stopped = await inTx(async (tx) => {
-    const found = await store.stopRequest(tx, row.id)
-    if (!found) return false
-    const { userId } = found
+    const { id, user_id: userId } = row
+    await users.lockAccount(tx, userId)
+    if (!(await store.stopRequest(tx, id))) return false
+    const others = await store.endRunning(tx, userId)
     const sessionId = 'sid' in by ? by.sid : null
-    const data = { requestId: row.id, by: sessionId ? 'session' : 'notice' }
+    const data = { requestId: id, others: others.length, by: sessionId ? 'session' : 'notice' }
     await record(tx, { type: 'recovery.vetoed', userId, sessionId, caller, data })
     await tellSecurity(tx, userId, 'recovery_vetoed', caller)
     return true

@@ -1,7 +1,7 @@
 /** What every verb of the room asks first, and who asked, as it travels with what is owed. */
 import type { Caller } from '../base/caller'
 import { env } from '../base/env'
-import { bucket, budget } from '../base/limits'
+import { bucket, budget, mailbox } from '../base/limits'
 import { ok, type Result } from '../base/refusals'
 import { hmac } from '../base/secrets'
 import * as users from '../users'
@@ -15,9 +15,6 @@ const REQUESTS_PER_MINUTE = 600
 /** One leaky bucket for every request that costs something; the login's. */
 export const spendRequest = (caller: Caller): Promise<Result> =>
   bucket(caller.ipPrefix, { capacity: env().limits.requestsBurst, perMinute: env().limits.requestsPerMinute })
-
-/** The mailbox behind an address as limits count it: case folded, "+tag" gone, so that one box is one budget. */
-const mailbox = (to: string): string => to.toLowerCase().replace(/\+[^@]*@/, '@')
 
 /**
  * Judges an address that anybody may type, and spends what asking costs: per network, per mailbox (hour and

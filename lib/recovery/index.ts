@@ -8,6 +8,7 @@
  *   transaction; no recovery signs anybody in; a veto and a completion exclude each other in one statement.
  */
 import 'server-only'
+import './shut-out'
 
 export { type ChangePassword, change } from './change'
 export * as contacts from './contacts'

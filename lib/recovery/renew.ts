@@ -20,7 +20,7 @@ export async function setPassword(
   await sessions.forgetTrust(tx, userId)
   await factors.password.set(tx, userId, hash, why.caller)
   await factors.links.voidAll(tx, userId, ['password_reset', 'recovery_veto'])
-  if ((await store.endRunning(tx, userId)) > 0) {
+  if ((await store.endRunning(tx, userId)).length > 0) {
     const { caller, reason } = why
     await record(tx, { type: 'recovery.vetoed', userId, caller, data: { by: reason } })
   }

@@ -16,7 +16,6 @@ import { tellSecurity } from '../security'
 import * as users from '../users'
 import { type Asked, asked, askedFor, callerOf, spendRequest } from './gate'
 import { giveTriesBack, newHash, setPasswordAnew } from './renew'
-import * as store from './store'
 
 const LINK_SECONDS = 30 * 60
 /** A request that could not be worked on for this long is not worth working on. */
@@ -107,7 +106,7 @@ export async function reset(
   const hash = await newHash(input.password, user, [email])
   if (!hash.ok) return hash
   const done = await inTx(async (tx) => {
-    await store.lockAccount(tx, user.id)
+    await users.lockAccount(tx, user.id)
     if (!(await factors.links.use(tx, 'password_reset', input.token))) return false
     await setPasswordAnew(tx, user.id, hash.value, { reason: 'password_reset', caller })
     if (user.status === 'pending') await users.emails.verify(tx, user.id, email, caller)

@@ -1,11 +1,12 @@
 /**
  * All SQL of the room: recovery requests and trusted contacts. Atomic here: of a veto, a completion and an
  * approval of one request at the same instant each is one UPDATE with its condition, so a vetoed request is
- * never completed and a completed one never vetoed; `insertRequest` runs under a lock of the user, so one
- * request runs at a time; an approval and its count are one statement.
+ * never completed and a completed one never vetoed; `insertRequest` runs under a lock of the user, so that
+ * requests of one person are counted one after the other; an approval and its count are one statement.
  */
 import { now } from '../base/clock'
 import { sql, type Tx } from '../base/db'
+import { lockAccount } from '../users'
 
 export interface RequestRow {
   id: string
@@ -43,61 +44,54 @@ export async function readById(id: string): Promise<RequestRow | null> {
   return row ?? null
 }
 
-/** The request that runs for a user, if one does. */
+/** Of the requests that run for a user the one that could be finished first; null when none runs. */
 export async function readRunning(userId: string): Promise<RequestRow | null> {
   const [row] = await sql<RequestRow>({
     name: 'recovery-running',
     text: `SELECT ${COLUMNS} FROM recovery_requests r WHERE r.user_id = $1 AND ${OPEN}
-           ORDER BY r.created_at DESC LIMIT 1`,
+           ORDER BY r.ready_at, r.id LIMIT 1`,
     values: [userId, now()],
   })
   return row ?? null
 }
 
 /**
- * Lets one change of an account's password or recovery in at a time, until `tx` ends: what several of them
- * would lock in different orders they lock one after the other. Take it first.
- */
-export async function lockAccount(tx: Tx, userId: string): Promise<void> {
-  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('recovery:' || ${userId}, 0))`
-}
-
-/**
- * Notes a request unless one runs for the user, or this very one was noted before.
- * @returns its id, or null
+ * Notes a request, unless this very one was noted before.
+ * @returns its id and how many others run for the user; or null
  */
 export async function insertRequest(
   tx: Tx,
   request: { userId: string; tokenHash: string; createdAt: Date; readyAt: Date; expiresAt: Date },
-): Promise<string | null> {
+): Promise<{ id: string; others: number } | null> {
   const { userId, tokenHash, createdAt, readyAt, expiresAt } = request
   await lockAccount(tx, userId)
-  const [row] = await tx.$queryRaw<{ id: string }[]>`
+  const [row] = await tx.$queryRaw<{ id: string; others: number }[]>`
     INSERT INTO recovery_requests (user_id, token_hash, created_at, ready_at, expires_at)
-    SELECT ${userId}::uuid, ${tokenHash}, ${createdAt}::timestamptz, ${readyAt}::timestamptz, ${expiresAt}::timestamptz
-    WHERE NOT EXISTS (
-      SELECT 1 FROM recovery_requests WHERE user_id = ${userId}::uuid AND vetoed_at IS NULL
-        AND completed_at IS NULL AND expires_at > ${createdAt}::timestamptz)
-    ON CONFLICT (token_hash) DO NOTHING RETURNING id::text`
-  return row?.id ?? null
+    VALUES (${userId}::uuid, ${tokenHash}, ${createdAt}::timestamptz, ${readyAt}::timestamptz, ${expiresAt}::timestamptz)
+    ON CONFLICT (token_hash) DO NOTHING
+    RETURNING id::text, (
+      SELECT count(*)::int FROM recovery_requests r WHERE r.user_id = ${userId}::uuid AND r.vetoed_at IS NULL
+        AND r.completed_at IS NULL AND r.expires_at > ${createdAt}::timestamptz) AS others`
+  return row ?? null
 }
 
-/** Stops a request. @returns its user, or null when it was stopped, finished or over already */
-export async function stopRequest(tx: Tx, id: string): Promise<{ userId: string } | null> {
+/** Stops one request. False when it was stopped, finished or over already. */
+export async function stopRequest(tx: Tx, id: string): Promise<boolean> {
   const at = now()
-  const [row] = await tx.$queryRaw<{ user_id: string }[]>`
+  const count = await tx.$executeRaw`
     UPDATE recovery_requests SET vetoed_at = ${at}
-    WHERE id = ${id}::uuid AND vetoed_at IS NULL AND completed_at IS NULL AND expires_at > ${at}
-    RETURNING user_id::text`
-  return row ? { userId: row.user_id } : null
+    WHERE id = ${id}::uuid AND vetoed_at IS NULL AND completed_at IS NULL AND expires_at > ${at}`
+  return count > 0
 }
 
-/** Stops whatever runs for a user: the password was chosen anew. */
-export async function endRunning(tx: Tx, userId: string): Promise<number> {
+/** Stops whatever runs for a user. @returns the ids of what ran */
+export async function endRunning(tx: Tx, userId: string): Promise<string[]> {
   const at = now()
-  return await tx.$executeRaw`
+  const rows = await tx.$queryRaw<{ id: string }[]>`
     UPDATE recovery_requests SET vetoed_at = ${at}
-    WHERE user_id = ${userId}::uuid AND vetoed_at IS NULL AND completed_at IS NULL AND expires_at > ${at}`
+    WHERE user_id = ${userId}::uuid AND vetoed_at IS NULL AND completed_at IS NULL AND expires_at > ${at}
+    RETURNING id::text`
+  return rows.map(({ id }) => id)
 }
 
 /** Finishes a request whose time has come; of any number at once, one does. */
@@ -184,4 +178,10 @@ export async function insertContact(tx: Tx, userId: string, contactId: string): 
 export async function deleteContact(tx: Tx, userId: string, contactId: string): Promise<boolean> {
   const { count } = await tx.trustedContact.deleteMany({ where: { userId, contactId } })
   return count > 0
+}
+
+/** Ends the trust in everybody who accepted since a moment. @returns how many */
+export async function deleteContactsSince(tx: Tx, userId: string, since: Date): Promise<number> {
+  const { count } = await tx.trustedContact.deleteMany({ where: { userId, createdAt: { gte: since } } })
+  return count
 }

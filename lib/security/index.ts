@@ -23,9 +23,10 @@ export * as lockdown from './lockdown'
 export { type SecurityNews, tellSecurity } from './news'
 /** options, add, rename, remove: of passkeys and security keys. */
 export * as passkeys from './passkeys'
-/** add, resend, pending, verify, makePrimary, remove. */
+/** add, resend, pending, verify, makePrimary, remove, release. */
 export * as phones from './phones'
 export { type Removed, resetFactors } from './reset-factors'
+export { whenShutOut } from './shut-out'
 export { type Standing, standing } from './standing'
 /** forget. */
 export * as devices from './trusted-devices'

@@ -1,19 +1,22 @@
 /** "This wasn't me": one link from any notice shuts everybody out until the owner chooses a new password. */
 import type { Caller } from '../base/caller'
-import { inTx, type Tx } from '../base/db'
+import { inTx } from '../base/db'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
-import * as oidc from '../oidc'
-import * as sessions from '../sessions'
 import * as users from '../users'
 import { spendRequest } from './gate'
-import { type Brought, type BroughtFactor, tellSecurity } from './news'
+import { type BroughtFactor, tellSecurity } from './news'
+import { BEFORE_MS, type Foreign, foreignFactors, type Goes, shutOut } from './shut-out'
 
-const broughtBy = ({ data: { address, number, factor } }: factors.Link): Brought => ({
-  ...(typeof address === 'string' && { address }),
-  ...(typeof number === 'string' && { number }),
-  ...(isFactor(factor) && { factor }),
-})
+/** What a link takes away: what its notice was about, and all that was brought around that time. */
+function foreignBy({ data: { address, number, factor }, issuedAt }: factors.Link): Foreign {
+  return {
+    since: new Date(issuedAt.getTime() - BEFORE_MS),
+    ...(typeof address === 'string' && { address }),
+    ...(typeof number === 'string' && { number }),
+    ...(isFactor(factor) && { factor: factor.id }),
+  }
+}
 
 function isFactor(value: unknown): value is BroughtFactor {
   const { kind, id, name } = Object(value)
@@ -22,47 +25,46 @@ function isFactor(value: unknown): value is BroughtFactor {
   )
 }
 
-/** What a live link would take away besides; null when it no longer locks anything. Changes nothing. */
-export async function peek(token: string): Promise<Brought | null> {
+/** What a live link would remove; null when it no longer locks anything. Changes nothing. */
+export async function peek(token: string): Promise<Goes | null> {
   const link = await factors.links.peek('lockdown', token)
-  return link && broughtBy(link)
+  if (!link) return null
+  const { userId } = link
+  const foreign = foreignBy(link)
+  const [emails, phones, brought] = await Promise.all([
+    users.emails.list(userId),
+    users.phones.list(userId),
+    foreignFactors(userId, foreign),
+  ])
+  return {
+    factors: brought.map(({ kind, name }) => ({ kind, name })),
+    addresses: users.foreignAddresses(emails, foreign).go.map(({ address }) => address),
+    numbers: users.foreignNumbers(phones, foreign).map(({ readable }) => readable),
+  }
 }
 
 /**
  * Locks the account of a link: every session and consent ends, links to a new password are void, the
- * password takes nobody in until it is replaced, the address, number or factor of which the notice told is gone,
- * and all proven addresses that are left are told. Events are kept: they are the evidence. Links that take
- * a change of address back stay good. One transaction; of two at once, one does it.
+ * password takes nobody in until it is replaced, addresses, numbers and factors brought since 72 hours before
+ * the notice are gone (but for the proven address they had longest), and all proven addresses that are left are
+ * told. Events are kept: they are the evidence. Links that take a change of address back stay good. One
+ * transaction; of two at once, one does it.
  * @returns refusals `link_over`, `rate_limited`
  */
 export async function lockDown(token: string, caller: Caller): Promise<Result> {
   const allowed = await spendRequest(caller)
   if (!allowed.ok) return allowed
+  const seen = await factors.links.peek('lockdown', token)
+  if (!seen) return refuse('link_over')
   return inTx(async (tx) => {
+    await users.lockAccount(tx, seen.userId)
     const link = await factors.links.use(tx, 'lockdown', token)
     if (!link) return refuse('link_over')
     const { userId } = link
-    await users.lockDown(tx, userId, caller)
-    await takeAway(tx, userId, broughtBy(link), caller)
-    await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown'])
-    await sessions.revokeIn(tx, { userId, all: true }, { reason: 'locked_down', caller })
-    await oidc.grants.revokeAll(tx, userId, { caller })
+    const foreign = foreignBy(link)
+    await users.emails.expel(tx, userId, foreign, caller)
+    await shutOut(tx, userId, foreign, { reason: 'locked_down', caller })
     await tellSecurity(tx, userId, 'locked_down', caller)
     return ok()
   })
-}
-
-/** Removes the way in that the notice was about; an address or number not when it is the only one left. */
-async function takeAway(tx: Tx, userId: string, brought: Brought, caller: Caller): Promise<void> {
-  const { address, number, factor } = brought
-  if (address) await users.emails.expel(tx, userId, address, caller)
-  // A passkey takes its holder in without the password that is dead from now on.
-  if (factor) {
-    const { remove } = factor.kind === 'totp' ? factors.totp : factors.passkeys
-    await remove(tx, userId, factor.id, caller)
-  }
-  if (!number) return
-  const bare = (text: string) => text.replace(/[^+\d]/g, '')
-  const phone = (await users.phones.list(userId)).find((one) => bare(one.number) === bare(number))
-  if (phone) await users.phones.remove(tx, userId, phone.id, caller)
 }

@@ -139,3 +139,23 @@ export async function remove(who: Who, id: string, caller: Caller): Promise<Resu
     return ok({ number: name })
   })
 }
+
+/**
+ * For operators: takes a number from whoever proved it, after it changed hands. Its old owner is told at all proven
+ * addresses; sign-in codes sent there before are worth nothing. The new holder then adds it as any other number.
+ * @param number as typed, with a leading +
+ * @returns whose it was; refusals `invalid_phone`, `not_found`
+ */
+export async function release(number: string): Promise<Result<{ userId: string; number: string }>> {
+  // Judged by its form alone: the country may have left SMS_COUNTRIES since.
+  const e164 = number.replace(/[\s().-]/g, '')
+  if (!/^\+[1-9]\d{5,14}$/.test(e164)) return refuse('invalid_phone')
+  const name = users.readablePhone(e164)
+  return inTx(async (tx) => {
+    const released = await users.phones.release(tx, e164)
+    if (!released) return refuse('not_found')
+    const { userId } = released
+    await tellSecurity(tx, userId, { what: 'phone_released', name }, null)
+    return ok({ userId, number: name })
+  })
+}

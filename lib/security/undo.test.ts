@@ -4,6 +4,7 @@ import { setClock } from '../base/clock'
 import { inTx } from '../base/db'
 import * as factors from '../factors'
 import * as oidc from '../oidc'
+import * as recovery from '../recovery'
 import * as sessions from '../sessions'
 import * as signin from '../signin'
 import { useStores } from '../testing'
@@ -35,6 +36,7 @@ beforeAll(async () => {
 afterEach(() => setClock(null))
 
 const HOURS = 3_600_000
+const nobody = somewhere()
 let moved = 0
 const later = (ms: number) => {
   moved = ms
@@ -55,7 +57,12 @@ async function changed() {
 describe('taking a change of the primary back', () => {
   test('restores the old one, removes what came with the change, ends every session, tells', async () => {
     const { ada, second, token } = await changed()
-    expect(await security.emailChange.peek(token)).toMatchObject({ from: ada.email, to: second.email })
+    expect(await security.emailChange.peek(token)).toEqual({
+      from: ada.email,
+      to: second.email,
+      addresses: [second.email],
+      numbers: [],
+    })
     const elsewhere = await signIn(ada.id)
     expect(must(await security.emailChange.undo(token, somewhere()))).toEqual({ address: ada.email })
     expect(await primaryOf(ada.id)).toBe(ada.email)
@@ -185,7 +192,7 @@ describe('locking the account down', () => {
     const reset = await inTx((tx) =>
       factors.links.issue(tx, { purpose: 'password_reset', userId: ada.id, lifeSeconds: 1800 }),
     )
-    expect(await security.lockdown.peek(token)).toEqual({ address: second.email })
+    expect(await security.lockdown.peek(token)).toEqual({ addresses: [second.email], numbers: [] })
     must(await security.lockdown.lockDown(token, somewhere()))
 
     expect(await sessions.alive(ada.who.sid)).toBeNull()
@@ -251,5 +258,177 @@ describe('locking the account down', () => {
     must(await security.emails.remove(eve.ada.who, old?.id ?? '', eve.ada.caller))
     must(await security.lockdown.lockDown(lock, somewhere()))
     expect(await addressesOf(eve.ada.id)).toEqual([eve.second.email])
+  })
+})
+
+describe('what an intruder brought', () => {
+  let last = 10
+  const phone = () => `+49151234567${last++}`
+
+  /** Adds and proves a number in this person's browser. */
+  async function numbered(someone: Awaited<ReturnType<typeof person>>): Promise<string> {
+    const number = phone()
+    const { id } = must(await security.phones.add(someone.who, { number }, someone.caller))
+    const code = (await newest(number)).codes[0] ?? ''
+    must(await security.phones.verify(someone.who, id, code, someone.caller))
+    return number
+  }
+  const numbersOf = async (userId: string) => (await users.phones.list(userId)).map(({ number }) => number)
+
+  /** A recovery that somebody asked for, and the link that finishes it. */
+  async function recoveryOf(email: string): Promise<string> {
+    const asked = must(await recovery.delayed.request({ email }, somewhere()))
+    await audit.drain()
+    return asked.token
+  }
+  const finish = (token: string) =>
+    recovery.delayed.complete(
+      { token, password: 'copper lantern meadow tide', removeFactors: false },
+      somewhere(),
+    )
+  const ripen = (userId: string) =>
+    stores.sql(`UPDATE recovery_requests SET ready_at = now() - interval '1 second' WHERE user_id = $1`, [
+      userId,
+    ])
+
+  test('number_of_an_intruder_signs_nobody_in_after_the_undo_and_an_old_number_stays', async () => {
+    const ada = await person()
+    const old = await numbered(ada)
+    later(80 * HOURS)
+    ada.who = await signIn(ada.id, ada.caller)
+    const brought = await numbered(ada)
+    const second = await proven(ada)
+    must(await security.emails.makePrimary(ada.who, second.id, ada.caller))
+    const undo = await tokenFor(ada.email, 'undo')
+    expect((await security.emailChange.peek(undo))?.numbers).toEqual([users.readablePhone(brought)])
+    must(await security.emailChange.undo(undo, somewhere()))
+    expect(await numbersOf(ada.id)).toEqual([old])
+    expect(await users.phones.ownerOf(brought)).toBeNull()
+  })
+
+  test('password_that_an_intruder_knows_takes_nobody_in_after_the_undo', async () => {
+    const { ada, token } = await changed()
+    must(await security.emailChange.undo(token, somewhere()))
+    expect((await users.get(ada.id))?.lockedDownAt).not.toBeNull()
+    // The old address chooses a new one, and that is the end of it.
+    must(await recovery.forgot({ email: ada.email }, somewhere()))
+    await audit.drain()
+    const link = (await newest(ada.email)).links.find((url) => url.includes('/reset?')) ?? ''
+    const reset = new URL(link).searchParams.get('token') ?? ''
+    must(await recovery.reset({ token: reset, password: 'copper lantern meadow tide' }, somewhere()))
+    expect((await users.get(ada.id))?.lockedDownAt).toBeNull()
+  })
+
+  test('locking_by_any_notice_takes_every_address_and_number_brought_around_it', async () => {
+    const ada = await person()
+    later(80 * HOURS)
+    ada.who = await signIn(ada.id, ada.caller)
+    const first = await proven(ada)
+    const lock = await tokenFor(ada.email, 'lockdown')
+    const number = await numbered(ada)
+    later(80 * HOURS + 31_000)
+    const second = await proven(ada, address('third'))
+    must(await security.emails.makePrimary(ada.who, second.id, ada.caller))
+    const goes = await security.lockdown.peek(lock)
+    expect(goes?.addresses.sort()).toEqual([first.email, second.email].sort())
+    expect(goes?.numbers).toEqual([users.readablePhone(number)])
+    must(await security.lockdown.lockDown(lock, somewhere()))
+    expect(await addressesOf(ada.id)).toEqual([ada.email])
+    expect(await primaryOf(ada.id)).toBe(ada.email)
+    expect(await numbersOf(ada.id)).toEqual([])
+  })
+
+  for (const way of ['undo', 'lockdown'] as const) {
+    test(`recovery_that_an_intruder_asked_for_cannot_be_finished_after_the_${way}`, async () => {
+      const { ada } = await changed()
+      const token = await tokenFor(ada.email, way)
+      const theirs = await recoveryOf(ada.email)
+      await (way === 'undo'
+        ? security.emailChange.undo(token, somewhere())
+        : security.lockdown.lockDown(token, somewhere()))
+      await ripen(ada.id)
+      expect(refusal(await finish(theirs))).toBe('recovery_over')
+      expect((await users.get(ada.id))?.lockedDownAt).not.toBeNull()
+    })
+  }
+
+  /** A sign-in that has asked for a code, and the answer to typing it. */
+  async function codeAsked(ask: (flow: string, caller: typeof nobody) => Promise<unknown>, to: string) {
+    const caller = somewhere()
+    const begun = must(await signin.begin({ returnTo: '/account', caller }))
+    const cookies = Object.fromEntries(
+      begun.setCookies.map((line) => (line.split(';')[0] ?? '').split(/=(.*)/s) as [string, string]),
+    )
+    const browser = { ...caller, cookies }
+    await ask(begun.flow, browser)
+    const code = (await newest(to)).codes[0] ?? ''
+    return () => signin.verify(begun.flow, { code }, browser)
+  }
+
+  test('code_sent_to_an_address_or_number_that_left_the_account_since_signs_nobody_in', async () => {
+    const { ada, second, token } = await changed()
+    const number = await numbered(ada)
+    later(61_000)
+    const byMail = await codeAsked(
+      (flow, at) => signin.emailCode(flow, { email: second.email }, at),
+      second.email,
+    )
+    const byPhone = await codeAsked((flow, at) => signin.phoneCode(flow, { phone: number }, at), number)
+    must(await security.emailChange.undo(token, somewhere()))
+    for (const type of [byMail, byPhone]) {
+      expect(await type()).toMatchObject({ ok: true, value: { refusal: { code: 'code_expired' } } })
+    }
+    expect(await sessions.list(ada.id)).toEqual([])
+  })
+
+  test('friends_named_by_an_intruder_are_no_trusted_contacts_after_the_lockdown_and_old_ones_are', async () => {
+    const [ada, friend, accomplice] = [await person(), await person(), await person()]
+    const trust = (contactId: string, at: string) =>
+      stores.sql(`INSERT INTO trusted_contacts (user_id, contact_id, created_at) VALUES ($1, $2, ${at})`, [
+        ada.id,
+        contactId,
+      ])
+    await trust(friend.id, `now() - interval '90 days'`)
+    await trust(accomplice.id, 'now()')
+    await proven(ada)
+    must(await security.lockdown.lockDown(await tokenFor(ada.email, 'lockdown'), somewhere()))
+    expect((await recovery.contacts.list(ada.id)).map(({ id }) => id)).toEqual([friend.id])
+  })
+
+  test('two_lockdowns_by_different_notices_and_an_undo_at_once_end_in_a_locked_account', async () => {
+    const { ada, token } = await changed()
+    const locks = await Promise.all(
+      (await mails(ada.email)).map((mail) => tokenFor(ada.email, 'lockdown', mail)),
+    )
+    const results = await Promise.all([
+      ...locks.filter(Boolean).map((lock) => security.lockdown.lockDown(lock, somewhere())),
+      security.emailChange.undo(token, somewhere()),
+    ])
+    expect(results.some((result) => result.ok)).toBe(true)
+    expect(await addressesOf(ada.id)).toEqual([ada.email])
+    expect((await users.get(ada.id))?.lockedDownAt).not.toBeNull()
+    expect(await sessions.list(ada.id)).toEqual([])
+  })
+})
+
+describe('a number that changed hands', () => {
+  test('goes_from_its_old_owner_at_the_word_of_an_operator_who_are_told_and_the_new_one_can_add_it', async () => {
+    const number = '+4915112345001'
+    const [ada, eve] = [await person(), await person()]
+    const { id } = must(await security.phones.add(ada.who, { number }, ada.caller))
+    must(await security.phones.verify(ada.who, id, (await newest(number)).codes[0] ?? '', ada.caller))
+
+    expect(must(await security.phones.release(number))).toMatchObject({ userId: ada.id })
+    expect(await users.phones.ownerOf(number)).toBeNull()
+    expect((await newest(ada.email)).subject).toContain('phone number was taken')
+    const [event] = (await audit.list(ada.id, { limit: 1, types: ['phone.removed'] })).items
+    expect(event).toMatchObject({ actor: 'operator', data: { released: true } })
+    expect(refusal(await security.phones.release(number))).toBe('not_found')
+
+    later(31_000)
+    const again = must(await security.phones.add(eve.who, { number }, eve.caller))
+    const code = (await newest(number)).codes[0] ?? ''
+    must(await security.phones.verify(eve.who, again.id, code, eve.caller))
+    expect(await users.phones.ownerOf(number)).toBe(eve.id)
   })
 })

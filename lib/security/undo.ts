@@ -1,20 +1,21 @@
 /**
  * Taking a change of the primary address back. Who took over an account changes its address first; so the
  * old address can undo it for 72 hours, whatever was changed since: it is proven and primary again,
- * addresses brought along around the change are gone, and everybody is signed out. It signs nobody in.
+ * addresses and numbers brought along around the change are gone, everybody is signed out, and the password
+ * takes nobody in until the old address chose a new one: whoever changed the address proved themselves with it.
+ * It signs nobody in.
  */
 import type { Caller } from '../base/caller'
 import { inTx, type Tx } from '../base/db'
 import { env } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
-import * as sessions from '../sessions'
 import * as users from '../users'
 import { spendRequest } from './gate'
 import { tellSecurity } from './news'
+import { BEFORE_MS, foreignFactors, type Goes, shutOut } from './shut-out'
 
 export const UNDO_HOURS = 72
-const UNDO_MS = UNDO_HOURS * 3_600_000
 
 /** A change of the primary address, as its undo link keeps it. */
 interface Change {
@@ -43,10 +44,27 @@ export async function undoLink(tx: Tx, userId: string, change: Change): Promise<
   return `${env().url}/undo?token=${token}`
 }
 
-/** What a live link would restore and remove; null when it no longer works. Changes nothing. */
-export async function peek(token: string): Promise<{ from: string; to: string } | null> {
+/** What a live link would restore and remove, as people read it; null when it no longer works. Changes nothing. */
+export async function peek(token: string): Promise<(Goes & { from: string; to: string }) | null> {
   const link = await factors.links.peek('email_undo', token)
-  return link && changeOf(link)
+  if (!link) return null
+  const { userId } = link
+  const { from, to, at } = changeOf(link)
+  const since = new Date(at - BEFORE_MS)
+  const [emails, phones, brought] = await Promise.all([
+    users.emails.list(userId),
+    users.phones.list(userId),
+    foreignFactors(userId, { since }),
+  ])
+  const goes = ({ address, verifiedAt, createdAt }: users.EmailView) =>
+    address.toLowerCase() !== from.toLowerCase() && (verifiedAt ?? createdAt) >= since
+  return {
+    from,
+    to,
+    addresses: emails.filter(goes).map(({ address }) => address),
+    numbers: users.foreignNumbers(phones, { since }).map(({ readable }) => readable),
+    factors: brought.map(({ kind, name }) => ({ kind, name })),
+  }
 }
 
 /**
@@ -58,23 +76,26 @@ export async function peek(token: string): Promise<{ from: string; to: string } 
 export async function undo(token: string, caller: Caller): Promise<Result<{ address: string }>> {
   const allowed = await spendRequest(caller)
   if (!allowed.ok) return allowed
+  const seen = await factors.links.peek('email_undo', token)
+  if (!seen) return refuse('link_over')
   const refused = Symbol('refused')
   let refusal: ReturnType<typeof refuse> | null = null
   try {
     return await inTx(async (tx) => {
+      await users.lockAccount(tx, seen.userId)
       const link = await factors.links.use(tx, 'email_undo', token)
       if (!link) return refuse('link_over')
       const { from, at } = changeOf(link)
       const { userId } = link
-      const restored = await users.emails.restorePrimary(tx, userId, from, new Date(at - UNDO_MS), caller)
+      const since = new Date(at - BEFORE_MS)
+      const restored = await users.emails.restorePrimary(tx, userId, from, since, caller)
       if (!restored.ok) {
         // Rolled back as a whole, so that the link is not spent on nothing.
         refusal = restored
         throw refused
       }
       await factors.links.voidAll(tx, userId, 'email_undo', link.issuedAt)
-      await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown'])
-      await sessions.revokeIn(tx, { userId, all: true }, { reason: 'email_change_undone', caller })
+      await shutOut(tx, userId, { since }, { reason: 'email_change_undone', caller })
       await tellSecurity(tx, userId, { what: 'email_change_undone', address: from }, caller)
       return ok({ address: from })
     })

@@ -177,6 +177,8 @@ export async function verify(
   return advance(flow, caller)
 }
 
+const ownerOf = async (email: string): Promise<string | null> => (await users.find({ email }))?.id ?? null
+
 /**
  * What a right code settles in Postgres: makes the new account, or makes the waiting one active.
  * @returns the user, or null while somebody new has yet to say their name
@@ -190,6 +192,9 @@ async function settle(
   if (purpose === 'email_sign_in' && newcomer) return ok({ userId: null })
   if (purpose !== 'email_verification') {
     const user = await users.get(key)
+    // The address or number may have left the account, or gone to somebody else, since the code was sent (OTP2).
+    const owner = purpose === 'phone_sign_in' ? await users.phones.ownerOf(to) : await ownerOf(to)
+    if (owner !== key) return refuse('code_expired')
     if (user?.status === 'active') return ok({ userId: user.id })
     if (user?.status !== 'pending' || purpose === 'phone_sign_in') return refuse('account_disabled')
   }

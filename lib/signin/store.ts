@@ -14,8 +14,15 @@ const FINISHED_SECONDS = 600
 const FLOW = /^[\w-]{22}$/
 export const isFlow = (flow: string): boolean => FLOW.test(flow)
 
-const decode = (flow: string, raw: string): Attempt | Finished =>
-  JSON.parse(open(PURPOSE, flow, raw)) as Attempt | Finished
+/** Null when it was sealed under a secret that is gone: the person begins again. */
+function decode(flow: string, raw: string | null): Attempt | Finished | null {
+  if (!raw) return null
+  try {
+    return JSON.parse(open(PURPOSE, flow, raw)) as Attempt | Finished
+  } catch {
+    return null
+  }
+}
 const encode = (flow: string, value: Attempt | Finished): string => seal(PURPOSE, flow, JSON.stringify(value))
 
 export async function create(flow: string, attempt: Attempt): Promise<void> {
@@ -26,7 +33,7 @@ export async function create(flow: string, attempt: Attempt): Promise<void> {
 export async function read(flow: string): Promise<Attempt | Finished | null> {
   if (!isFlow(flow)) return null
   const raw = await withRedis((redis) => redis.get(key('loginAttempt', flow)))
-  return raw ? decode(flow, raw) : null
+  return decode(flow, raw)
 }
 
 const COMPARE_AND_SET = `
@@ -38,7 +45,7 @@ return 1`
 export async function update(flow: string, change: (attempt: Attempt) => void): Promise<Attempt | null> {
   for (let tries = 0; tries < 8; tries++) {
     const raw = await withRedis((redis) => redis.get(key('loginAttempt', flow)))
-    const attempt = raw ? decode(flow, raw) : null
+    const attempt = decode(flow, raw)
     if (!raw || !attempt || 'finished' in attempt) return null
     change(attempt)
     const life = attempt.expiresAt - nowMs()
@@ -54,7 +61,7 @@ export async function update(flow: string, change: (attempt: Attempt) => void): 
 /** Takes a running attempt away; of two at once, one gets it. */
 export async function take(flow: string): Promise<Attempt | null> {
   const raw = await withRedis((redis) => redis.getdel(key('loginAttempt', flow)))
-  const attempt = raw ? decode(flow, raw) : null
+  const attempt = decode(flow, raw)
   return attempt && !('finished' in attempt) ? attempt : null
 }
 

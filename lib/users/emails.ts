@@ -164,28 +164,55 @@ export async function restorePrimary(
   return ok()
 }
 
+/** What an owner says was not brought by them: everything since a moment, and perhaps one thing by its name. */
+export interface Foreign {
+  since: Date
+  address?: string | undefined
+  /** E.164, or as people read it. */
+  number?: string | undefined
+}
+
+/** Claimed or proven at or after a moment. */
+export const broughtSince = (row: { verifiedAt: Date | null; createdAt: Date }, since: Date): boolean =>
+  (row.verifiedAt ?? row.createdAt) >= since
+
 /**
- * Takes away, in `tx`, an address that the owner says was not added by them; the proven address they had
- * longest becomes primary in its place. The only proven one stays.
- * @returns whether it went
+ * Which addresses are foreign, and who inherits. The proven address they had longest always stays, so that there is
+ * a way back in; only where the named one is the only proven one it stays too. Pure.
  */
-export async function expel(tx: Tx, userId: string, address: string, caller?: Caller): Promise<boolean> {
-  if (!isId(userId) || !(await store.lockUser(tx, userId))) return false
-  const proven = (await addresses.addressesOf(tx, userId)).filter((row) => row.verified_at)
-  const same = (row: store.EmailRow) => row.address.toLowerCase() === address.toLowerCase()
-  const row = proven.find(same)
-  const [heir] = proven
-    .filter((other) => !same(other))
-    .sort((a, b) => Number(a.verified_at) - Number(b.verified_at))
-  if (!row || !heir) return false
-  if (row.is_primary) {
+export function foreignAddresses<Row extends Pick<EmailView, 'address' | 'verifiedAt' | 'createdAt'>>(
+  all: readonly Row[],
+  { since, address }: Foreign,
+): { go: Row[]; heir: Row | null } {
+  const named = (row: Row) => row.address.toLowerCase() === address?.toLowerCase()
+  const proven = all
+    .filter((row) => row.verifiedAt)
+    .sort((a, b) => Number(a.verifiedAt) - Number(b.verifiedAt))
+  const heir = proven.find((row) => !named(row)) ?? proven[0] ?? null
+  return { go: all.filter((row) => row !== heir && (named(row) || broughtSince(row, since))), heir }
+}
+
+/**
+ * Takes away, in `tx`, the addresses that the owner says were not added by them; the proven one they had
+ * longest becomes primary where the primary goes.
+ * @returns the proven ones that went
+ */
+export async function expel(tx: Tx, userId: string, foreign: Foreign, caller?: Caller): Promise<EmailView[]> {
+  if (!isId(userId) || !(await store.lockUser(tx, userId))) return []
+  const all = (await addresses.addressesOf(tx, userId)).map(toView)
+  const { go, heir } = foreignAddresses(all, foreign)
+  if (go.length === 0) return []
+  if (heir && go.some((row) => row.isPrimary)) {
     await addresses.movePrimary(tx, userId, heir.id)
     await record(tx, { type: 'email.made_primary', userId, actor: 'system', caller })
   }
-  await addresses.deleteAddress(tx, userId, row.id)
-  await record(tx, { type: 'email.removed', userId, caller, data: { verified: true, lockdown: true } })
+  for (const { id, verifiedAt } of go) {
+    await addresses.deleteAddress(tx, userId, id)
+    const data = { verified: verifiedAt !== null, lockdown: true }
+    await record(tx, { type: 'email.removed', userId, caller, data })
+  }
   announce(tx, 'updated', userId)
-  return true
+  return go.filter((row) => row.verifiedAt)
 }
 
 /** Where a person can be told something, and in which language: every proven address, primary first. */

@@ -21,11 +21,11 @@ export { normalizeEmail } from './address'
 export { MAX_UPLOAD_BYTES as MAX_AVATAR_BYTES } from './avatar'
 export { claims } from './claims'
 export type { Page } from './directory'
-export { type EmailView, MAX_ADDRESSES } from './emails'
+export { type EmailView, type Foreign, foreignAddresses, MAX_ADDRESSES } from './emails'
 export { lockDown, unlock } from './lockdown'
 export { avatarPath, type UserSummary } from './person'
 export { countryOf, normalizePhone, readable as readablePhone } from './phone-number'
-export { MAX_PHONES, type PhoneClaim, type PhoneView } from './phones'
+export { foreignNumbers, MAX_PHONES, type PhoneClaim, type PhoneView } from './phones'
 export type { ProfilePatch, ProfileView } from './profile'
 export { type Registration, register } from './register'
 export { type Decision, disable, enable } from './standing'
@@ -33,6 +33,7 @@ export { MAX_NAME, plainLine } from './text'
 export { keepsWayBack, type WaysBack, waysBack } from './ways-back'
 
 export const { list } = directory
+export const { lockAccount } = store
 
 /** get, update, setAvatar, removeAvatar. */
 export const profile = {
@@ -55,7 +56,7 @@ export const emails = {
   reach: emailsOf.reach,
 }
 
-/** list, claim, ownerOf, add, verify, makePrimary, remove. */
+/** list, claim, ownerOf, add, verify, makePrimary, remove, expel, release. */
 export const phones = {
   list: phonesOf.list,
   claim: phonesOf.claim,
@@ -64,6 +65,8 @@ export const phones = {
   verify: phonesOf.verify,
   makePrimary: phonesOf.makePrimary,
   remove: phonesOf.remove,
+  expel: phonesOf.expel,
+  release: phonesOf.release,
 }
 
 /** @returns null when there is no such user; deleted ones are shown as such */

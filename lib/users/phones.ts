@@ -8,6 +8,7 @@ import { inTx, type Tx } from '../base/db'
 import { ok, type Result, refuse } from '../base/refusals'
 import { sms } from '../notify'
 import { announce } from './announce'
+import { broughtSince, type Foreign } from './emails'
 import { isId } from './id'
 import { normalizePhone, readable } from './phone-number'
 import { lockUser } from './store'
@@ -170,4 +171,45 @@ export async function remove(
     announce(tx, 'updated', userId)
     return ok({ number: phone.number, wasVerified })
   })
+}
+
+const digits = (text: string): string => text.replace(/[^+\d]/g, '')
+
+/** Which numbers are foreign. Pure. */
+export const foreignNumbers = <Row extends Pick<PhoneView, 'number' | 'verifiedAt' | 'createdAt'>>(
+  all: readonly Row[],
+  { since, number }: Foreign,
+): Row[] =>
+  all.filter(
+    (row) => broughtSince(row, since) || (number !== undefined && digits(row.number) === digits(number)),
+  )
+
+/**
+ * Takes away, in `tx`, the numbers that the owner says were not added by them; never the last way back in.
+ * @returns the proven ones that went
+ */
+export async function expel(tx: Tx, userId: string, foreign: Foreign, caller: Caller): Promise<PhoneView[]> {
+  const gone: PhoneView[] = []
+  for (const phone of foreignNumbers(await list(userId), foreign)) {
+    const removed = await remove(tx, userId, phone.id, caller)
+    if (removed.ok && removed.value.wasVerified) gone.push(phone)
+  }
+  return gone
+}
+
+/**
+ * Takes a number from whoever proved it, in `tx`: for operators, after the carrier gave it to somebody else. Also
+ * when it is the last way back in, since it leads a stranger there. Claims of others to it stay.
+ * @returns whose it was, or null when nobody had proven it
+ */
+export async function release(tx: Tx, number: string): Promise<{ userId: string } | null> {
+  await store.lockNumber(tx, number)
+  const held = await store.ownedPhone(tx, number)
+  if (!held || !(await lockUser(tx, held.userId))) return null
+  const { userId, id } = held
+  await store.removePhone(tx, userId, id)
+  const data = { verified: true, released: true }
+  await record(tx, { type: 'phone.removed', userId, actor: 'operator', data })
+  announce(tx, 'updated', userId)
+  return { userId }
 }

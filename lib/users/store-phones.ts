@@ -152,3 +152,7 @@ export async function readOwner(number: string): Promise<string | null> {
   })
   return row?.user_id ?? null
 }
+
+/** The row of whoever proved a number, disabled people's too. */
+export const ownedPhone = (tx: Tx, number: string): Promise<{ id: string; userId: string } | null> =>
+  tx.phone.findFirst({ where: { number, verifiedAt: { not: null } }, select: { id: true, userId: true } })

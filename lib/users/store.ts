@@ -209,6 +209,14 @@ export async function lockUser(tx: Tx, id: string): Promise<{ locale: string; st
   return row ?? null
 }
 
+/**
+ * Lets one change of how an account is entered in at a time, until `tx` ends: what several of them (a new
+ * password, a recovery, a lock-down) would lock in different orders they lock one after the other. Take it first.
+ */
+export async function lockAccount(tx: Tx, userId: string): Promise<void> {
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('account:' || ${userId}, 0))`
+}
+
 export const readProfileColumns = (tx: Tx, userId: string) => tx.profile.findUnique({ where: { userId } })
 
 export async function writeProfile(tx: Tx, userId: string, columns: ProfileColumns): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Metadata } from 'next'
-import { getTranslations } from 'next-intl/server'
+import { getFormatter, getTranslations } from 'next-intl/server'
 import { one, type Query } from '@/app/_lib/login'
 import { LinkAction, LinkOver } from '@/components/login/link-action'
 import { lockKeyhole } from '@/components/ui/icons'
@@ -12,13 +12,18 @@ export async function generateMetadata(): Promise<Metadata> {
 /** "This wasn't me": says what locking does. Opening it changes nothing. */
 export default async function LockdownPage({ searchParams }: { searchParams: Query }) {
   const token = one((await searchParams).token)
-  const [t, f, found] = await Promise.all([
+  const [t, f, format, found] = await Promise.all([
     getTranslations('login.lockdown'),
     getTranslations('factors.methods'),
+    getFormatter(),
     security.lockdown.peek(token),
   ])
   if (!found) return <LinkOver />
-  const { address, number, factor } = found
+  const goes = [
+    ...found.addresses,
+    ...found.numbers,
+    ...found.factors.map(({ kind, name }) => t('factor', { name: name || f(kind) })),
+  ]
   return (
     <LinkAction
       icon={lockKeyhole}
@@ -28,9 +33,8 @@ export default async function LockdownPage({ searchParams }: { searchParams: Que
         t('one'),
         t('two'),
         t('three'),
-        ...(address ? [t('four', { address })] : []),
-        ...(number ? [t('four_number', { number })] : []),
-        ...(factor ? [t('four_factor', { name: factor.name || f(factor.kind) })] : []),
+        ...(goes.length > 0 ? [t('four', { list: format.list(goes) })] : []),
+        t('six'),
         t('five'),
       ]}
       action="/lockdown/submit"

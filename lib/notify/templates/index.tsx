@@ -14,6 +14,7 @@ import {
   passwordReset,
   type RecoveryStartedProps,
   type RecoveryVouchProps,
+  recoverySoon,
   recoveryStarted,
   recoveryVouch,
 } from './link-mail'
@@ -34,6 +35,7 @@ export interface MailProps {
   password_reset: PasswordResetProps
   reset_refused: NoAccountProps
   recovery_started: RecoveryStartedProps
+  recovery_soon: RecoveryStartedProps
   recovery_vouch: RecoveryVouchProps
   contact_invitation: ContactInvitationProps
   rehearsal_code: BareCodeProps
@@ -53,6 +55,7 @@ const TEMPLATES: { [Name in MailName]: (props: MailProps[Name], look: Look) => D
   password_reset: passwordReset,
   reset_refused: resetRefused,
   recovery_started: recoveryStarted,
+  recovery_soon: recoverySoon,
   recovery_vouch: recoveryVouch,
   contact_invitation: contactInvitation,
   rehearsal_code: rehearsalCode,

@@ -3,7 +3,12 @@ import { inert, mailbox, ours } from '../safe'
 import { moment } from '../words'
 import { Asked, type Asker, askedText, Button, type Draft, type Look, Paragraph } from './parts'
 
-type LinkMailName = 'password_reset' | 'recovery_started' | 'recovery_vouch' | 'contact_invitation'
+type LinkMailName =
+  | 'password_reset'
+  | 'recovery_started'
+  | 'recovery_soon'
+  | 'recovery_vouch'
+  | 'contact_invitation'
 
 /** The frame they share; `values` are for every sentence of the mail. */
 function linkMail(
@@ -65,15 +70,16 @@ export interface RecoveryStartedProps extends Asker {
   readyAt: Date | string
 }
 
+const recoveryNotice =
+  (name: 'recovery_started' | 'recovery_soon') =>
+  (props: RecoveryStartedProps, look: Look): Draft =>
+    linkMail(name, props, props.stopUrl, { time: moment(new Date(props.readyAt), look.locale) }, look)
+
 /** To everybody who belongs to an account: a delayed recovery was asked for, and how to stop it. */
-export const recoveryStarted = (props: RecoveryStartedProps, look: Look): Draft =>
-  linkMail(
-    'recovery_started',
-    props,
-    props.stopUrl,
-    { time: moment(new Date(props.readyAt), look.locale) },
-    look,
-  )
+export const recoveryStarted = recoveryNotice('recovery_started')
+
+/** The same before its waiting time ends. */
+export const recoverySoon = recoveryNotice('recovery_soon')
 
 /** A person a mail speaks of: what they call themselves (where that is inert) and their address. */
 interface About {

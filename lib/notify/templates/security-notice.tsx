@@ -10,6 +10,7 @@ export const SECURITY_NEWS = [
   'phone_added',
   'phone_primary_changed',
   'phone_removed',
+  'phone_released',
   'password_changed',
   'password_reset',
   'password_set',

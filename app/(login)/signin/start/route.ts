@@ -1,4 +1,5 @@
 import { afterSignIn, at, comeBackLater, seeOther } from '@/app/_lib/login'
+import { appLocaleCookie } from '@/app/_lib/page'
 import { oidc, requests, sessions, signin } from '@/lib'
 import type { InteractionView } from '@/lib/oidc'
 import type { SessionFacts } from '@/lib/sessions'
@@ -42,7 +43,8 @@ export async function GET(request: Request): Promise<Response> {
   })
   if (!begun.ok) return comeBackLater('/problem?code=rate_limited', begun.refusal)
   const page = waiting.params.prompt.includes('create') && !facts ? '/signup' : '/signin'
-  return seeOther(at(page, begun.value.flow), begun.value.setCookies)
+  const { uiLocales } = waiting.params
+  return seeOther(at(page, begun.value.flow), [...begun.value.setCookies, appLocaleCookie(uiLocales)])
 }
 
 /** Whether there is a question for who is signed in: a level an app only wishes for is none for who cannot reach it. */

@@ -21,7 +21,6 @@ export default async function UndoDonePage() {
       text={t('done_text', { address: outcome.address })}
       next={t('done_next')}
       primary={{ href: '/forgot', label: lock('done_reset') }}
-      secondary={{ href: '/signin/start', label: t('done_sign_in') }}
     />
   )
 }

@@ -7,7 +7,6 @@ const REFUSED = [
   'rate_limited',
   'not_found',
   'sms_off',
-  'sms_down',
   'sms_spent',
   'phone_country',
 ] as const satisfies RefusalCode[]

@@ -1,6 +1,6 @@
 import type { Metadata } from 'next'
 import { getTranslations } from 'next-intl/server'
-import { recovery, sessions, users } from '@/lib'
+import { notify, recovery, sessions, users } from '@/lib'
 import { ActionForm } from '../../../../../components/account/action-form'
 import { CodeField } from '../../../../../components/account/code-field'
 import { ConfirmChange } from '../../../../../components/account/confirm-change'
@@ -32,23 +32,26 @@ const PATH = '/account/security/recovery'
 export default async function RecoveryOutlook({ searchParams }: { searchParams: Query }) {
   const query = await searchParams
   const { session, user } = await signedIn(PATH)
-  const [t, c, ui, login, profile, seen, contacts, pending, proteges, outcome, draft] = await Promise.all([
-    getTranslations('recovery.outlook'),
-    getTranslations('recovery.contacts'),
-    getTranslations('ui'),
-    getTranslations('login.verify'),
-    users.profile.get(user.id),
-    recovery.outlook(user.id),
-    recovery.contacts.list(user.id),
-    recovery.contacts.pending(user.id),
-    recovery.contacts.proteges(user.id),
-    recoveryOutcome.last(),
-    draftsOf(session, PATH),
-  ])
+  const [t, c, ui, login, phones, profile, seen, contacts, pending, proteges, outcome, draft] =
+    await Promise.all([
+      getTranslations('recovery.outlook'),
+      getTranslations('recovery.contacts'),
+      getTranslations('ui'),
+      getTranslations('login.verify'),
+      getTranslations('account.phones'),
+      users.profile.get(user.id),
+      recovery.outlook(user.id),
+      recovery.contacts.list(user.id),
+      recovery.contacts.pending(user.id),
+      recovery.contacts.proteges(user.id),
+      recoveryOutcome.last(),
+      draftsOf(session, PATH),
+    ])
   const timeZone = profile?.timezone ?? 'UTC'
   const now = Date.now()
   const fresh = sessions.isFresh(session)
   const rehearsing = seen.rehearsals.find(({ id }) => id === query.rehearse)
+  const late = rehearsing?.kind === 'phone' && (await notify.sms.troubled())
   const removing = contacts.find(({ id }) => id === query.remove)
   const removeHref = (id: string) => (fresh ? `${PATH}?remove=${id}` : reauthHref(`${PATH}?remove=${id}`))
 
@@ -77,6 +80,7 @@ export default async function RecoveryOutlook({ searchParams }: { searchParams: 
             title={<span className="wrap-anywhere">{t('code_title', { label: rehearsing.label })}</span>}
             lead={t('code_text')}
           >
+            {late ? <Notice kind="warning">{phones('down_text')}</Notice> : null}
             <ActionForm action={confirmRehearsal} icons={answerIcons} className="grid gap-5">
               <input type="hidden" name="kind" value={rehearsing.kind} />
               <input type="hidden" name="id" value={rehearsing.id} />

@@ -1,0 +1,80 @@
+/**
+ * Shutting an intruder out. Who took over an account brings ways in of their own, and proves them before they change
+ * what the owner would notice. So whatever was brought from 72 hours before the owner was told goes, not only
+ * what one notice was about; and a way back in that somebody prepared ends with it.
+ */
+import type { Caller } from '../base/caller'
+import type { Tx } from '../base/db'
+import * as factors from '../factors'
+import * as oidc from '../oidc'
+import * as sessions from '../sessions'
+import * as users from '../users'
+
+/** How long before the owner was told an intruder may have been there. */
+export const BEFORE_MS = 72 * 3_600_000
+
+/** What an intruder may have brought. */
+export interface Foreign extends users.Foreign {
+  /** Id of the factor a notice was about. */
+  factor?: string
+}
+
+/** What goes with an intruder. */
+export interface Goes {
+  /** As people read them. */
+  addresses: string[]
+  numbers: string[]
+  /** A factor without a name is called by its kind. */
+  factors: { kind: 'totp' | factors.PasskeyKind; name: string }[]
+}
+
+/** Factors enrolled since then, and the one a notice was about: a passkey takes its holder in without any password. */
+export async function foreignFactors(
+  userId: string,
+  { since, factor }: Foreign,
+): Promise<{ kind: 'totp' | factors.PasskeyKind; id: string; name: string }[]> {
+  const [apps, keys] = await Promise.all([factors.totp.list(userId), factors.passkeys.list(userId)])
+  const all = [
+    ...apps.map(({ id, name, createdAt }) => ({ kind: 'totp' as const, id, name, createdAt })),
+    ...keys.map(({ id, kind, nickname, createdAt }) => ({ kind, id, name: nickname, createdAt })),
+  ]
+  return all
+    .filter(({ id, createdAt }) => createdAt >= since || id === factor)
+    .map(({ kind, id, name }) => ({ kind, id, name }))
+}
+
+/** Ends, in `tx`, what a room above this one keeps of a user's ways back in and somebody may have prepared since. */
+type Shutter = (tx: Tx, userId: string, since: Date, caller: Caller) => Promise<void>
+
+const shutters: Shutter[] = []
+
+/** Names who ends something of their own when an intruder is shut out. Call at import. */
+export function whenShutOut(fn: Shutter): void {
+  shutters.push(fn)
+}
+
+/**
+ * Everything that both ways of shutting out have in common, in `tx`: the password takes nobody in until a new one is
+ * chosen, every session and consent ends, numbers and factors brought since are gone, links that set a password or lock
+ * the account are void. Addresses are the caller's, and so is `users.lockAccount`, taken first.
+ */
+export async function shutOut(
+  tx: Tx,
+  userId: string,
+  foreign: Foreign,
+  why: { reason: string; caller: Caller },
+): Promise<void> {
+  const { caller } = why
+  await users.lockDown(tx, userId, caller)
+  await users.phones.expel(tx, userId, foreign, caller)
+  for (const { kind, id } of await foreignFactors(userId, foreign)) {
+    const { remove } = kind === 'totp' ? factors.totp : factors.passkeys
+    await remove(tx, userId, id, caller)
+  }
+  const codes = await factors.backupCodes.status(userId)
+  if (codes && codes.createdAt >= foreign.since) await factors.backupCodes.voidAll(tx, userId)
+  await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown'])
+  for (const shut of shutters) await shut(tx, userId, foreign.since, caller)
+  await sessions.revokeIn(tx, { userId, all: true }, why)
+  await oidc.grants.revokeAll(tx, userId, { caller })
+}
