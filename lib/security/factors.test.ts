@@ -318,7 +318,7 @@ describe('attacks', () => {
     const ada = await person()
     await withApp(ada, 'Thief')
     const token = await tokenFor(ada.email, 'lockdown')
-    expect(await security.lockdown.peek(token)).toMatchObject({ factor: { name: 'Thief' } })
+    expect(await security.lockdown.peek(token)).toMatchObject({ factors: [{ kind: 'totp', name: 'Thief' }] })
     must(await security.lockdown.lockDown(token, ada.caller))
     expect((await factors.enrolled(ada.id)).totp).toBe(0)
   })

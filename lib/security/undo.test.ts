@@ -62,6 +62,7 @@ describe('taking a change of the primary back', () => {
       to: second.email,
       addresses: [second.email],
       numbers: [],
+      factors: [],
     })
     const elsewhere = await signIn(ada.id)
     expect(must(await security.emailChange.undo(token, somewhere()))).toEqual({ address: ada.email })
@@ -192,7 +193,11 @@ describe('locking the account down', () => {
     const reset = await inTx((tx) =>
       factors.links.issue(tx, { purpose: 'password_reset', userId: ada.id, lifeSeconds: 1800 }),
     )
-    expect(await security.lockdown.peek(token)).toEqual({ addresses: [second.email], numbers: [] })
+    expect(await security.lockdown.peek(token)).toEqual({
+      addresses: [second.email],
+      numbers: [],
+      factors: [],
+    })
     must(await security.lockdown.lockDown(token, somewhere()))
 
     expect(await sessions.alive(ada.who.sid)).toBeNull()
@@ -431,4 +436,34 @@ describe('a number that changed hands', () => {
     must(await security.phones.verify(eve.who, again.id, code, eve.caller))
     expect(await users.phones.ownerOf(number)).toBe(eve.id)
   })
+})
+
+describe('factors an intruder set up', () => {
+  test.each(['undo', 'lockdown'] as const)(
+    'intruders_authenticator_goes_with_%s, the older one stays',
+    async (how) => {
+      const { ada, token } = await changed()
+      const since = (days: number) => new Date(Date.now() - days * 86_400_000)
+      for (const [name, at] of [
+        ['Mine', since(30)],
+        ['Thief', since(0)],
+      ] as const) {
+        await stores.sql(
+          "INSERT INTO totps (user_id, name, secret_sealed, created_at) VALUES ($1, $2, 'v1.x.y', $3)",
+          [ada.id, name, at],
+        )
+      }
+      if (how === 'undo') {
+        expect(await security.emailChange.peek(token)).toMatchObject({ factors: [{ name: 'Thief' }] })
+        must(await security.emailChange.undo(token, somewhere()))
+      } else {
+        const link = await inTx((tx) =>
+          factors.links.issue(tx, { purpose: 'lockdown', userId: ada.id, data: {}, lifeSeconds: 3600 }),
+        )
+        expect(await security.lockdown.peek(link)).toMatchObject({ factors: [{ name: 'Thief' }] })
+        must(await security.lockdown.lockDown(link, somewhere()))
+      }
+      expect((await factors.totp.list(ada.id)).map(({ name }) => name)).toEqual(['Mine'])
+    },
+  )
 })
