@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test'
+import { codeAt, scan } from './authenticator-app'
 import { DEMO, expect, fillSignIn, fillSignUp, PORTAL, test, typeCode } from './fixtures'
 import type { Person } from './people'
 
@@ -90,6 +91,40 @@ test('prompt=none, prompt=login and max_age=0 do what OpenID Connect says', asyn
   }
   await page.locator('#refresh').click()
   await expect(page.locator('#refreshes')).toHaveText('1')
+})
+
+test('stepping up: who has one factor sets another up, and then it is asked for by name', async ({
+  page,
+  person,
+  mailTo,
+  otherBrowser,
+}) => {
+  await enter(page, person, async (to) => (await mailTo(to)).codes[0] ?? '')
+  // A wish nobody can grant asks nothing.
+  await page.locator('#acr-aal2').click()
+  await expect(page.locator('#greeting')).toBeVisible()
+  expect(await claims(page)).toMatchObject({ acr: 'aal1' })
+
+  await page.locator('#step-up').click()
+  await expect(page.getByRole('heading', { name: 'Confirm it’s you' })).toBeVisible()
+  await page.getByLabel('Password', { exact: true }).fill(person.password)
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await expect(page.getByText('Demo app asks for a second proof')).toBeVisible()
+  await page.getByRole('link', { name: /^Authenticator app/ }).click()
+  const secret = (await scan(page.getByTestId('totp-qr'))).searchParams.get('secret') ?? ''
+  await page.getByLabel('Code from the app').fill(codeAt(secret))
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await page.getByRole('button', { name: 'I have saved them' }).click()
+  await expect(page.locator('#notice')).toContainText('Confirmed with two factors')
+  expect(await claims(page)).toMatchObject({ acr: 'aal2', amr: '["pwd","otp","mfa"]' })
+
+  const elsewhere = await (await otherBrowser()).newPage()
+  await elsewhere.goto(`${DEMO()}/login?acr_values=aal2`)
+  await fillSignIn(elsewhere, person)
+  await elsewhere.getByLabel('Code from your authenticator app').fill(codeAt(secret, 1))
+  await elsewhere.getByRole('button', { name: 'Continue' }).click()
+  await expect(elsewhere.locator('#greeting')).toBeVisible()
+  expect(await claims(elsewhere)).toMatchObject({ acr: 'aal2' })
 })
 
 test('login_hint fills the address in', async ({ page, person }) => {

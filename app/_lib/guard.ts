@@ -147,7 +147,7 @@ function typedAgain(fields: Record<string, FormDataEntryValue>, schema: z.ZodTyp
 }
 
 /** Sensitive changes need a proof of the last ten minutes: a stolen cookie alone changes nothing (STP1). */
-export async function askAgain(page: string): Promise<FormState> {
+async function askAgain(page: string): Promise<FormState> {
   const t = await getTranslations('account.reauth')
   return { ok: false, message: t('text'), reauth: { href: reauthHref(page), label: t('link') } }
 }

@@ -1,5 +1,5 @@
 import { getTranslations } from 'next-intl/server'
-import type { FormState } from '@/app/_lib/guard'
+import type { Draft, FormState } from '@/app/_lib/guard'
 import { LinkButton } from '../ui/button'
 import { Dialog } from '../ui/dialog'
 import { SubmitButton } from '../ui/submit-button'
@@ -12,11 +12,13 @@ interface Props {
   id: string
   name: string
   action: (previous: FormState | null, form: FormData) => Promise<FormState>
+  /** The name as it was typed before a proof was asked for. */
+  draft?: Draft
   closeHref: string
 }
 
 /** Asks what a factor shall be called. */
-export async function RenameFactor({ kind, id, name, action, closeHref }: Props) {
+export async function RenameFactor({ kind, id, name, action, draft, closeHref }: Props) {
   const [t, ui] = await Promise.all([getTranslations('security.factor'), getTranslations('ui')])
   return (
     <Dialog
@@ -24,7 +26,7 @@ export async function RenameFactor({ kind, id, name, action, closeHref }: Props)
       title={<span className="wrap-anywhere">{t('rename_title', { name })}</span>}
       closeHref={closeHref}
     >
-      <ActionForm action={action} icons={answerIcons} className="mt-4 grid gap-5">
+      <ActionForm action={action} icons={answerIcons} draft={draft} className="mt-4 grid gap-5">
         <input type="hidden" name="kind" value={kind} />
         <input type="hidden" name="id" value={id} />
         <FormInput

@@ -72,6 +72,16 @@ describe('events', () => {
     expect(await list(userId, { limit: 9, before: '1; DROP' })).toEqual({ items: [], next: null })
   })
 
+  test('are in order, and paged, where their numbers gain a digit', async () => {
+    const userId = uuid()
+    await sql(`SELECT setval('events_id_seq', 99996)`)
+    for (let i = 0; i < 6; i++) await record(null, { type: 'signin.failed', userId, data: { i } })
+    const first = await list(userId, { limit: 4 })
+    const rest = await list(userId, { limit: 4, before: first.next ?? '' })
+    expect(first.items.map((e) => e.id)).toEqual(['100002', '100001', '100000', '99999'])
+    expect([...first.items, ...rest.items].map((e) => e.data.i)).toEqual([5, 4, 3, 2, 1, 0])
+  })
+
   test('of one user form a chain that can be computed again from the rows', async () => {
     const userId = uuid()
     setClock(() => Date.UTC(2026, 10, 20, 17, 8, 9, 7))

@@ -51,6 +51,7 @@ export async function insertEvents(tx: Tx, events: EventInput[]): Promise<void> 
 
 const LAST_ID = '9223372036854775807'
 
+/** Ordered by the column: a bare `id` would be the text of the answer, in which 99 comes after 100. */
 export async function selectEvents(filter: {
   userId: string
   before?: string | undefined
@@ -63,7 +64,7 @@ export async function selectEvents(filter: {
              device_id AS "deviceId", client_id AS "clientId", host(ip) AS ip, user_agent AS "userAgent", data
            FROM events
            WHERE user_id = $1::uuid AND id < $2::bigint AND ($3::text[] IS NULL OR type = ANY($3::text[]))
-           ORDER BY id DESC LIMIT $4::int`,
+           ORDER BY events.id DESC LIMIT $4::int`,
     values: [filter.userId, filter.before ?? LAST_ID, filter.types ?? null, filter.limit],
   })
 }

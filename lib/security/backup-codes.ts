@@ -20,6 +20,9 @@ export const generate = (who: Who, caller: Caller): Promise<Result<{ codes: stri
     return ok({ codes })
   })
 
-/** Whether somebody who has a second factor has no backup codes yet, and may have some. */
-export const missing = async (userId: string): Promise<boolean> =>
-  mayAdd('backup_code').ok && (await factors.backupCodes.status(userId)) === null
+/** Whether somebody has just one second factor and no backup codes, and may have some: the moment to offer them. */
+export async function missing(userId: string): Promise<boolean> {
+  const { totp, passkeys, securityKeys } = await factors.enrolled(userId)
+  const only = totp + passkeys + securityKeys === 1
+  return only && mayAdd('backup_code').ok && (await factors.backupCodes.status(userId)) === null
+}

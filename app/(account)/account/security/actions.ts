@@ -7,7 +7,7 @@ import { recovery, security, sessions } from '@/lib'
 import type { StrongMethod } from '@/lib/base/env'
 import type { CeremonyState } from '../../../../components/account/add-passkey'
 import { deviceName } from '../../../../components/account/words'
-import { action, askAgain, type FormState } from '../../../_lib/guard'
+import { action, type FormState } from '../../../_lib/guard'
 import { setCookieLines } from '../../../_lib/set-cookies'
 import { securityOutcome } from './outcome'
 
@@ -25,7 +25,7 @@ export async function changePassword(_previous: FormState | null, form: FormData
   const answer = await action(form, { page: PAGE, schema }, async (input, who) => {
     const { current, password, others } = input
     const done = await recovery.change({ current, password, signOutOthers: others === '1' }, who)
-    if (!done.ok) return done.refusal.code === 'proof_required' ? askAgain(PAGE) : done.refusal
+    if (!done.ok) return done.refusal
     await setCookieLines(done.value.setCookies)
     await securityOutcome.keep({ kind: 'password', ended: done.value.ended })
     redirect(PAGE)
@@ -80,13 +80,17 @@ function asJson(text: string): unknown {
 /** Gives a passkey, security key or authenticator app another name. */
 export async function renameFactor(_previous: FormState | null, form: FormData): Promise<FormState> {
   const names = target.extend({ name: z.string().max(200) })
-  return action(form, { page: PAGE, schema: names, fresh: true }, async ({ kind, ...input }, who) => {
-    const room = kind === 'totp' ? security.authenticators : security.passkeys
-    const renamed = await room.rename(who.session, input, who.caller)
-    if (!renamed.ok) return renamed.refusal
-    await securityOutcome.keep({ kind: 'renamed', name: input.name.trim().slice(0, 100) })
-    redirect(PAGE)
-  })
+  return action(
+    form,
+    { page: PAGE, schema: names, fresh: true, draft: 'rename' },
+    async ({ kind, ...input }, who) => {
+      const room = kind === 'totp' ? security.authenticators : security.passkeys
+      const renamed = await room.rename(who.session, input, who.caller)
+      if (!renamed.ok) return renamed.refusal
+      await securityOutcome.keep({ kind: 'renamed', name: input.name.trim().slice(0, 100) })
+      redirect(PAGE)
+    },
+  )
 }
 
 /** Removes a passkey, security key or authenticator app; this browser gets a new cookie. */

@@ -22,7 +22,7 @@ import { plus } from '../../../../components/ui/icons'
 import { Notice } from '../../../../components/ui/notice'
 import { PageHeader } from '../../../../components/ui/page-header'
 import { SubmitButton } from '../../../../components/ui/submit-button'
-import { reauthHref, signedIn } from '../../../_lib/guard'
+import { draftsOf, reauthHref, signedIn } from '../../../_lib/guard'
 import { one, type Query } from '../../../_lib/login'
 import {
   addPasskey,
@@ -61,6 +61,7 @@ export default async function Security({ searchParams }: { searchParams: Query }
       troubleWords(),
       securityOutcome.last(),
     ])
+  const draft = await draftsOf(session, PATH)
   const standing = security.standing(session, enrolled)
   const { may } = standing
   const { productName: product, passwordMinLength: minLength } = requests.settings()
@@ -264,6 +265,7 @@ export default async function Security({ searchParams }: { searchParams: Query }
           id={renaming.id}
           name={renaming.name}
           action={renameFactor}
+          draft={draft('rename', { id: renaming.id })}
           closeHref={PATH}
         />
       ) : removing ? (

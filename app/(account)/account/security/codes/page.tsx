@@ -61,7 +61,7 @@ export default async function Codes({ searchParams }: { searchParams: Query }) {
             doneHref={SECURITY}
             words={words}
             text={{
-              title: t('make_title'),
+              title: t(status ? 'make_new_title' : 'make_title'),
               lead: t('make_text'),
               effect: status
                 ? `${t(status.left > 0 ? 'left' : 'none_left', {
