@@ -194,6 +194,19 @@ describe('naming', () => {
     expect(code(await recovery.contacts.accept(token, await browser(bob.id)))).toBe('link_over')
   })
 
+  it('a_stolen_cookie_of_yesterday_removes_nobody_and_a_contact_may_step_down_at_any_time', async () => {
+    const [ada, bob] = [await person(), await person()]
+    await befriend(ada, bob)
+    const pair = { userId: ada.id, contactId: bob.id }
+    const then = Date.now() - 11 * 60_000
+    setClock(() => then)
+    const [stolen, contact] = [await browser(ada.id), await browser(bob.id)]
+    setClock(null)
+    expect(code(await recovery.contacts.remove(pair, stolen))).toBe('proof_required')
+    expect(await recovery.contacts.list(ada.id)).toHaveLength(1)
+    expect(code(await recovery.contacts.remove(pair, contact))).toBe('ok')
+  })
+
   it('ends from either side, and from nobody else', async () => {
     const [ada, bob, mallory] = [await person(), await person(), await person()]
     await befriend(ada, bob)

@@ -213,13 +213,15 @@ export async function proteges(contactId: string): Promise<Protege[]> {
   )
 }
 
-/** Ends it, from either side: the user takes the trust back, or the contact steps down. */
+/** Ends it, from either side: the user takes the trust back (refusal `proof_required`), or the contact steps down. */
 export async function remove(
   pair: { userId: string; contactId: string },
   { session, caller }: Who,
 ): Promise<Result> {
   const { userId, contactId } = pair
   if (session.userId !== userId && session.userId !== contactId) return refuse('not_found')
+  // Who takes trust back weakens a way back in (STP1); who steps down only gives something up.
+  if (session.userId === userId && !sessions.isFresh(session)) return refuse('proof_required')
   if (![userId, contactId].every((id) => /^[0-9a-f-]{36}$/.test(id))) return refuse('not_found')
   const contact = await users.get(contactId)
   return await inTx(async (tx) => {
