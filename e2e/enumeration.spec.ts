@@ -42,6 +42,7 @@ function normal(answer: Answer, person: Person): string {
       .replace(/\b1[678]\d{11}\b/g, '(time)')
       .replace(/\b20\d\d-\d\d-\d\dT[\d:.]+Z/g, '(time)')
       .replace(/\b\d\d:\d\d UTC/g, '(time)')
+      .replace(/Expires=[^;]+GMT/g, 'Expires=(time)')
       .replace(/\b\d+ seconds?\b/g, '(wait)')
       .replace(/(gatehouse\.\w+|next-auth\.csrf-token)=[\w.%-]+/g, '$1=(value)')
   }

@@ -8,6 +8,7 @@ import * as audit from '../audit'
 import { inTx } from '../base/db'
 import { reloadEnv } from '../base/env'
 import { uuid } from '../base/ids'
+import { keyIds } from '../base/secrets'
 import { useStores } from '../testing'
 import { enrolled, password } from './index'
 import * as store from './store'
@@ -276,8 +277,8 @@ describe('hash and verify', () => {
     )
     await stores.sql(
       `INSERT INTO backup_codes (user_id, set_id, hash, used_at)
-       VALUES ($1, gen_random_uuid(), 'a', now()), ($1, gen_random_uuid(), 'b', NULL)`,
-      [id],
+       VALUES ($1, gen_random_uuid(), $2 || 'a', now()), ($1, gen_random_uuid(), $2 || 'b', NULL)`,
+      [id, `v1.${keyIds()[0]}.`],
     )
     expect(await enrolled(id)).toEqual({
       password: true,

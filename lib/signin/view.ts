@@ -99,21 +99,26 @@ export async function expect(flow: string, caller: Caller): Promise<Result<View>
       expiresAt: verification.expiresAt,
       resent: verification.resent,
     },
-    ways: ways(),
-    firstPasskey: await beginsWithPasskey(attempt, step),
+    ...(await waysOf(attempt, step)),
     second: step === 'second' ? secondView(attempt) : null,
     enroll: step === 'enroll' ? enrollmentAsked(factsOf(attempt), policy()) : null,
     backupCodes: step === 'backup_codes' ? attempt.backupCodes : null,
   })
 }
 
-/** Where passkeys are the only way, a code by mail leads those to one who have none yet. */
-const ways = (): SignInMethod[] =>
-  onlyPasskeys(policy()) ? ['passkey', 'email_code'] : [...env().signInMethods]
-
-async function beginsWithPasskey({ reauthUserId }: Attempt, step: Step): Promise<boolean> {
-  if (step !== 'identify' || !reauthUserId || !env().signInMethods.includes('passkey')) return false
-  return (await factors.enrolled(reauthUserId)).passkeys > 0
+/**
+ * What may be a first proof: where passkeys are the only way, a code by mail leads those to one who have
+ * none yet. Whoever proves again who they are is offered what they have, and of that a passkey first.
+ */
+async function waysOf({ reauthUserId }: Attempt, step: Step): Promise<Pick<View, 'ways' | 'firstPasskey'>> {
+  const methods = onlyPasskeys(policy()) ? (['passkey', 'email_code'] as const) : env().signInMethods
+  const ways = methods.filter((way) => way !== 'passkey' || factors.passkeys.available())
+  if (step !== 'identify' || !reauthUserId) return { ways, firstPasskey: false }
+  const { password, passkeys } = await factors.enrolled(reauthUserId)
+  const has = { password, passkey: passkeys > 0, email_code: true, sms_code: true }
+  const own = ways.filter((way) => has[way])
+  if (own.length === 0) return { ways, firstPasskey: false }
+  return { ways: own, firstPasskey: own.includes('passkey') }
 }
 
 function secondView(attempt: Attempt): SecondView | null {

@@ -1,4 +1,5 @@
 /** Compiles one file of the house as the product build does, for tests that need a process of their own. */
+import { cpSync } from 'node:fs'
 import path from 'node:path'
 import { build } from 'esbuild'
 
@@ -32,5 +33,7 @@ export async function bundle(entry: string): Promise<string> {
     ],
     logLevel: 'silent',
   })
+  // Started as a file of its own, from beside the program.
+  cpSync(path.join(ROOT, 'lib/factors/hasher.mjs'), path.join(path.dirname(outfile), 'hasher.mjs'))
   return outfile
 }
