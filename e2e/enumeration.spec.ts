@@ -158,6 +158,32 @@ test('sign-up, its code and another code are answered the same for every kind of
   }
 })
 
+test('the passkey dialog is asked for the same with every kind of name typed before', async () => {
+  await sameForAll(all, async (visitor, person, note) => {
+    const flow = await tryPassword(visitor, person, 'not the password', note)
+    const answer = await visitor.post('/signin/passkey/options', { flow, email: person.email })
+    const asked = JSON.parse(answer.body)
+    expect(asked.ceremony).toBe('get')
+    // No credential is named to anybody (ENU4).
+    expect(asked.options.allowCredentials ?? []).toEqual([])
+    expect(asked.options.challenge.length).toBeGreaterThanOrEqual(22)
+    note({ ...answer, body: answer.body.replace(asked.options.challenge, '(challenge)') })
+  })
+})
+
+test('a sign-up without a password is answered the same for every kind of name', async () => {
+  await sameForAll(all, async (visitor, person, note) => {
+    const flow = await visitor.begin('to=/account&page=signup')
+    const form = { way: 'passkey', firstName: 'Ada', lastName: 'Lovelace', email: person.email }
+    note(await visitor.post('/signup/submit', { flow, ...form }))
+    note(await visitor.get(`/verify?flow=${flow}`))
+    note(await visitor.post('/verify/submit', { flow, code: '000000' }))
+    note(await visitor.get(`/verify?flow=${flow}`))
+    const asked = await visitor.post('/signin/passkey/options', { flow, method: 'passkey' })
+    note({ ...asked, body: asked.body.replace(JSON.parse(asked.body).options.challenge, '(challenge)') })
+  })
+})
+
 test('limits close for unknown names as they do for known ones', async () => {
   await sameForAll(
     { active: all.active, unknown: all.unknown, unverified: all.unverified },

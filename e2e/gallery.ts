@@ -1,6 +1,7 @@
 /** Every page in every state that a person can meet it in, ready to be opened. */
+import { codeAt } from './authenticator-app'
 import { latestMail } from './mailbox'
-import { newPerson } from './people'
+import { newPerson, type Person } from './people'
 import { Visitor } from './visitor'
 
 export interface Exhibit {
@@ -18,10 +19,14 @@ export interface Exhibit {
 
 const flowOf = (location: string): string => new URL(location, 'http://x').searchParams.get('flow') ?? ''
 
-/** Where a relying app's request with these parameters leads this visitor first. */
-async function fromApp(visitor: Visitor, parameters = ''): Promise<string> {
+/**
+ * Where a relying app's request leads this visitor first.
+ * @param parameters for the demo app, which passes them on
+ * @param more added to its request to the portal
+ */
+async function fromApp(visitor: Visitor, parameters = '', more = ''): Promise<string> {
   const start = await fetch(`${process.env.E2E_DEMO_URL}/login${parameters}`, { redirect: 'manual' })
-  let next = (start.headers.get('location') ?? '').slice(visitor.place.url.length)
+  let next = (start.headers.get('location') ?? '').slice(visitor.place.url.length) + more
   for (let hops = 0; hops < 6 && !/^\/(consent|signin|signup)\?/.test(next); hops++) {
     next = (await visitor.get(next)).location
   }
@@ -106,6 +111,89 @@ async function verification(): Promise<Exhibit[]> {
   ]
 }
 
+const TWO_FACTORS = `&claims=${encodeURIComponent('{"id_token":{"acr":{"essential":true,"values":["aal2"]}}}')}`
+
+/** Somebody who has no second factor, before an app that takes no less than two. */
+async function atEnroll(person: Person): Promise<{ visitor: Visitor; flow: string }> {
+  const visitor = new Visitor()
+  const flow = flowOf(await fromApp(visitor, '', TWO_FACTORS))
+  await visitor.post('/signin/password', { flow, email: person.email, password: person.password })
+  return { visitor, flow }
+}
+
+/** Sets up an authenticator app there; what comes next are backup codes. */
+async function setUpApp(visitor: Visitor, flow: string): Promise<void> {
+  const page = await visitor.get(`/signin/enroll?flow=${flow}&with=totp`)
+  const secret = /secret=([A-Z2-7]+)/.exec(page.body)?.[1] ?? ''
+  const form = { flow, method: 'totp', name: 'Authenticator app', code: codeAt(secret) }
+  const { location } = await visitor.post('/signin/enroll/submit', form)
+  if (!location.startsWith('/signin/codes')) throw new Error(`no authenticator app: ${location}`)
+}
+
+async function secondStep(): Promise<Exhibit[]> {
+  const [without, person] = [newPerson(), newPerson()]
+  await new Visitor().signUp(without)
+  await new Visitor().signUp(person)
+
+  const offered = new Visitor()
+  const offer = await offered.begin()
+  const { email, password } = without
+  await offered.post('/signin/password', { flow: offer, email, password, canPasskey: '1' })
+
+  const choosing = await atEnroll(without)
+  const wrong = await atEnroll(without)
+  await wrong.visitor.get(`/signin/enroll?flow=${wrong.flow}&with=totp`)
+  await wrong.visitor.post('/signin/enroll/submit', {
+    flow: wrong.flow,
+    method: 'totp',
+    name: 'Authenticator app',
+    code: '000000',
+  })
+  const saving = await atEnroll(person)
+  await setUpApp(saving.visitor, saving.flow)
+  const asked = await atEnroll(person)
+  const refused = await atEnroll(person)
+  await refused.visitor.post('/signin/second/submit', { flow: refused.flow, method: 'totp', code: '000000' })
+  const second = `/signin/second?flow=${asked.flow}`
+  const enroll = `/signin/enroll?flow=${choosing.flow}`
+  return [
+    {
+      name: 'sign-up with a passkey',
+      path: `/signup?flow=${await asked.visitor.begin()}&way=passkey`,
+      who: asked.visitor,
+      kind: 'sign-up',
+    },
+    { name: 'passkey offered', path: `/signin/enroll?flow=${offer}`, who: offered, kind: 'enroll' },
+    { name: 'enroll', path: enroll, who: choosing.visitor },
+    ...['passkey', 'security_key', 'totp'].map((way) => ({
+      name: `enroll ${way}`,
+      path: `${enroll}&with=${way}`,
+      who: choosing.visitor,
+      kind: 'enroll',
+    })),
+    {
+      name: 'enroll refused',
+      path: `/signin/enroll?flow=${wrong.flow}&with=totp`,
+      who: wrong.visitor,
+      kind: 'enroll',
+    },
+    { name: 'backup codes', path: `/signin/codes?flow=${saving.flow}`, who: saving.visitor },
+    { name: 'second step', path: second, who: asked.visitor },
+    {
+      name: 'second step, backup code',
+      path: `${second}&with=backup_code`,
+      who: asked.visitor,
+      kind: 'second',
+    },
+    {
+      name: 'second step refused',
+      path: `/signin/second?flow=${refused.flow}`,
+      who: refused.visitor,
+      kind: 'second',
+    },
+  ]
+}
+
 async function signedInPages(): Promise<Exhibit[]> {
   const person = newPerson()
   const [visitor, other] = [new Visitor(), new Visitor()]
@@ -131,5 +219,6 @@ async function signedInPages(): Promise<Exhibit[]> {
 export const gallery = async (): Promise<Exhibit[]> => [
   ...(await signedOutPages()),
   ...(await verification()),
+  ...(await secondStep()),
   ...(await signedInPages()),
 ]

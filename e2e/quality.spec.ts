@@ -230,7 +230,8 @@ test('what has the focus shows it, everywhere', async ({ page }) => {
       const state = await page.evaluate(() => {
         const element = document.activeElement
         if (!element || element === document.body || element.tagName === 'IFRAME') return null
-        const style = getComputedStyle(element)
+        // That of a one-time code is drawn on its boxes.
+        const style = getComputedStyle(element.closest('.otp')?.firstElementChild ?? element)
         const box = element.getBoundingClientRect()
         const ring =
           (style.outlineStyle !== 'none' && Number.parseFloat(style.outlineWidth) >= 1) ||
