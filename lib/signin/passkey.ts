@@ -135,13 +135,17 @@ async function asFirst(
 ): Promise<Result<Outcome>> {
   if (!env().signInMethods.includes('passkey'))
     return turnDown(flow, 'identify', refuse('method_off').refusal)
-  const proven = await factors.passkeys.authenticate({ flow, ...(await firstUse(before)), response }, caller)
+  const answer = { flow, ...(await firstUse(before)), response }
+  const proven = await factors.passkeys.authenticate(answer, caller, alarm(caller))
   if (!proven.ok) return turnDown(flow, 'identify', proven.refusal)
   const { userId, passkeyId, amr } = proven.value
   const user = await users.get(userId)
   if (user?.status !== 'active' && user?.status !== 'pending')
     return turnDown(flow, 'identify', refuse('account_disabled').refusal)
   const { id, status, sessionVersion, factorVersion } = user
+  // It may have been removed since it was judged. Looked at after the versions, which move with every removal.
+  if (!(await factors.passkeys.list(id)).some((one) => one.id === passkeyId))
+    return turnDown(flow, 'identify', refuse('passkey_unknown').refusal)
   const attempt = await store.update(flow, (a) => {
     startOver(a)
     a.userId = id
