@@ -82,7 +82,7 @@ async function newOptions(
 ): Promise<Result<Ceremony>> {
   const found = await atEnroll(flow, caller)
   if (!found.ok) return found
-  const { userId, asked } = found.value
+  const { attempt, userId, asked } = found.value
   if (!asked.methods.includes(kind)) return refuse('method_off')
   const user = await users.get(userId)
   const name = user?.email ?? env().productName
@@ -91,7 +91,8 @@ async function newOptions(
     displayName: user?.name ?? name,
     kind,
     binding: flow,
-    conditional,
+    // What must be set up, or is to raise the level for an app, is set up by somebody who is there.
+    conditional: conditional && !asked.required && attempt.level === null,
   })
   return ok({ ceremony: 'create', options })
 }

@@ -689,6 +689,25 @@ describe('setting something up during a sign-in', () => {
     expect(stepOf((await enter(neverAsked, true, true)).result)).toBe('done')
   })
 
+  it('a_passkey_that_was_made_silently_is_claimed_to_no_app', async () => {
+    const ada = await person()
+    const silently = async (level: 'aal2' | null) => {
+      const browser = await begin({}, { level })
+      const { flow, caller } = browser
+      const input = { email: ada.email, password: PASSWORD, canPasskey: true }
+      expect(stepOf(await signin.password(flow, input, caller))).toBe('enroll')
+      const asked = must(await signin.passkeyOptions(flow, caller, { kind: 'passkey', conditional: true }))
+      if (asked.ceremony !== 'create') throw new Error('not create')
+      const response = new Authenticator('synced').create(asked.options, { up: false, uv: false })
+      return { browser, made: await signin.enroll(flow, { method: 'passkey', response }, caller) }
+    }
+    expect(refusal((await silently('aal2')).made)).toBe('passkey_invalid')
+    const { browser, made } = await silently(null)
+    expect(stepOf(made)).toBe('backup_codes')
+    const { facts } = done(await signin.savedCodes(browser.flow, browser.caller))
+    expect(facts).toMatchObject({ acr: 'aal1', amr: ['pwd'], secondSkipped: false })
+  })
+
   it('stolen_cookie_cannot_set_anything_up', async () => {
     const ada = await person()
     const browser = await begin()
