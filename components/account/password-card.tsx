@@ -12,6 +12,8 @@ import { FormNewPassword, FormPassword } from './new-password-field'
 interface Props {
   /** There is one. */
   has: boolean
+  /** It alone shows who is there: a sign-in asks for nothing else. */
+  suffices: boolean
   /** The person proved who they are a moment ago. */
   proven: boolean
   email: string | null
@@ -21,7 +23,7 @@ interface Props {
 }
 
 /** Changes the password, by the old one or by a fresh proof, or sets the first one. */
-export async function PasswordCard({ has, proven, email, minLength, reauthHref, action }: Props) {
+export async function PasswordCard({ has, suffices, proven, email, minLength, reauthHref, action }: Props) {
   const [t, ui, parts, fresh] = await Promise.all([
     getTranslations('recovery.security'),
     getTranslations('ui'),
@@ -30,7 +32,7 @@ export async function PasswordCard({ has, proven, email, minLength, reauthHref, 
   ])
   return (
     <Card id="password" title={t('password_title')} lead={has ? null : t('password_none')}>
-      {has || proven ? (
+      {proven || (has && suffices) ? (
         <ActionForm action={action} icons={answerIcons} className="grid max-w-md gap-5">
           <input type="email" name="email" value={email ?? ''} autoComplete="username" readOnly hidden />
           {proven ? (
@@ -58,7 +60,7 @@ export async function PasswordCard({ has, proven, email, minLength, reauthHref, 
         </ActionForm>
       ) : (
         <div className="grid gap-4">
-          <p className="text-ink-2">{t('stale_none')}</p>
+          <p className="text-ink-2">{t(has ? 'stale' : 'stale_none')}</p>
           <div>
             <LinkButton href={reauthHref}>{t('confirm_link')}</LinkButton>
           </div>

@@ -29,7 +29,7 @@ export type {
 } from './passkeys'
 /** available, registrationOptions, register, authenticationOptions, authenticate, list, rename, remove, signal. */
 export * as passkeys from './passkeys'
-/** rules, hash, verify, set, has, warm. */
+/** rules, hash, verify, set, has, isByMail, vouched, warm. */
 export * as password from './password'
 export type { PurposeName } from './purposes'
 export type { Enrolled } from './store'

@@ -115,7 +115,7 @@ describe('adding a passkey', () => {
       transports: ['hybrid', 'internal'],
       userVerified: true,
     })
-    const { userVerified: _, ...row } = made
+    const { userVerified: _, userPresent: __, ...row } = made
     expect(await passkeys.list(userId)).toEqual([row])
     expect(made.credentialId).toBe(phone.credentials[0]?.id)
     expect(await enrolled(userId)).toMatchObject({ passkeys: 1, securityKeys: 0 })
@@ -145,7 +145,10 @@ describe('adding a passkey', () => {
     const device = new Authenticator('synced')
     const offered = await passkeys.registrationOptions(userId, { ...asking(), conditional: true })
     expect(offered.authenticatorSelection?.userVerification).toBe('preferred')
-    expect(must(await register(userId, device.create(offered, quiet))).userVerified).toBe(false)
+    expect(must(await register(userId, device.create(offered, quiet)))).toMatchObject({
+      userVerified: false,
+      userPresent: false,
+    })
     const asked = await passkeys.registrationOptions(userId, asking())
     expect(codeOf(await register(userId, new Authenticator().create(asked, quiet)))).toBe('passkey_invalid')
     // A security key is never made so.

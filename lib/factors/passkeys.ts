@@ -148,13 +148,19 @@ export async function registrationOptions(
   }
 }
 
+export interface Registered extends PasskeyRow {
+  userVerified: boolean
+  /** False for one that was made silently beside a password: nobody has shown yet that they hold it. */
+  userPresent: boolean
+}
+
 /**
  * Adds what the browser made, in `tx`, as the kind that the options were for, and writes the event; who
  * calls has asked for a fresh proof and tells the owner. The challenge is spent, whatever comes of it.
  * @param answer.response the browser's answer, as an object or as its JSON text
  * @param alarm tells the owner of a credential that may have been copied, along with its event
  * @param answer.nickname default: the name of who keeps it, when it says so
- * @returns the passkey, and whether its user was verified just now; refusals `passkey_expired` (no live
+ * @returns the passkey, and whether its user was there and verified just now; refusals `passkey_expired` (no live
  *   challenge), `passkey_invalid`, `passkey_exists` (whoever has it), `too_many`, `invalid_input` (name)
  * @throws StoresDown
  */
@@ -163,7 +169,7 @@ export async function register(
   userId: string,
   answer: { response: unknown; binding: string; nickname?: string },
   caller: Caller,
-): Promise<Result<PasskeyRow & { userVerified: boolean }>> {
+): Promise<Result<Registered>> {
   const named = answer.nickname ? nameOf(answer.nickname) : ok('')
   if (!named.ok) return named
   const asked = await store.takeChallenge<RegistrationChallenge>(key('passkeyRegistration', userId))
@@ -189,7 +195,7 @@ export async function register(
   if (row === 'full') return refuse('too_many', { values: { max: MAX_PASSKEYS } })
   const passkey = rowOf(row)
   await record(tx, { type: 'passkey.added', userId, caller, data: toldOf(passkey) })
-  return ok({ ...passkey, userVerified })
+  return ok({ ...passkey, userVerified, userPresent: userVerified || !asked.conditional })
 }
 
 // ── using one ────────────────────────────────────────────────────────────────

@@ -112,14 +112,32 @@ async function rehash(userId: string, old: string, plain: string): Promise<void>
   }
 }
 
-/** Gives the user this password hash (from `hash`), in place of any other. */
-export async function set(tx: Tx, userId: string, passwordHash: string, caller?: Caller): Promise<void> {
-  const had = await store.writeHash(tx, userId, passwordHash)
+/**
+ * Gives the user this password hash (from `hash`), in place of any other.
+ * @param byMail a link in a mail was all it took to choose it
+ */
+export async function set(
+  tx: Tx,
+  userId: string,
+  passwordHash: string,
+  caller?: Caller,
+  byMail = false,
+): Promise<void> {
+  const had = await store.writeHash(tx, userId, passwordHash, byMail)
   await record(tx, { type: had ? 'password.changed' : 'password.set', userId, caller })
 }
 
 /** Whether the user has a password at all. */
 export const has = async (userId: string): Promise<boolean> => (await store.readHash(userId)) !== null
+
+/**
+ * Whether the password proves no more than a mailbox: it was chosen by a link sent there, and no other factor was
+ * given beside it since. A code sent to the same mailbox is then no second factor (REC4).
+ */
+export const isByMail = (userId: string): Promise<boolean> => store.readByMail(userId)
+
+/** A factor other than a code by mail was given beside the password that was right at `at`. */
+export const vouched = (userId: string, at: number): Promise<void> => store.writeVouched(userId, new Date(at))
 
 /** Loads the lists and makes the decoy hash ahead of the first request. */
 export async function warm(): Promise<void> {

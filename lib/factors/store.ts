@@ -19,12 +19,33 @@ export async function readHash(userId: string): Promise<string | null> {
 }
 
 /** @returns whether there was another password before */
-export async function writeHash(tx: Tx, userId: string, hash: string): Promise<boolean> {
+export async function writeHash(tx: Tx, userId: string, hash: string, byMail: boolean): Promise<boolean> {
   const [row] = await tx.$queryRaw<{ had: boolean }[]>`
-    INSERT INTO passwords (user_id, hash, changed_at) VALUES (${userId}::uuid, ${hash}, ${now()})
-    ON CONFLICT (user_id) DO UPDATE SET hash = EXCLUDED.hash, changed_at = EXCLUDED.changed_at
+    INSERT INTO passwords (user_id, hash, changed_at, by_mail)
+    VALUES (${userId}::uuid, ${hash}, ${now()}, ${byMail})
+    ON CONFLICT (user_id) DO UPDATE SET hash = EXCLUDED.hash, changed_at = EXCLUDED.changed_at,
+      by_mail = EXCLUDED.by_mail
     RETURNING xmax <> 0 AS had`
   return row?.had ?? false
+}
+
+/** Whether the password was chosen by a link in a mail and nothing else has vouched for it since. */
+export async function readByMail(userId: string): Promise<boolean> {
+  const rows = await sql({
+    name: 'factors-password-by-mail',
+    text: 'SELECT 1 FROM passwords WHERE user_id = $1 AND by_mail',
+    values: [userId],
+  })
+  return rows.length > 0
+}
+
+/** From now on it is the person's own. One that was chosen after `at` is another password. */
+export async function writeVouched(userId: string, at: Date): Promise<void> {
+  await sql({
+    name: 'factors-password-vouched',
+    text: 'UPDATE passwords SET by_mail = false WHERE user_id = $1 AND by_mail AND changed_at <= $2',
+    values: [userId, at],
+  })
 }
 
 /** The same password under other parameters: `changed_at` stays. False when it was changed meanwhile. */

@@ -87,6 +87,32 @@ describe('tries of the second step', () => {
     expect(await spend(known)).toBe(0)
   })
 
+  test('known_browsers_by_the_hundred_buy_no_more_guesses', async () => {
+    const userId = uuid()
+    const granted = async (devices: number) => {
+      let count = 0
+      for (let n = 0; n < devices; n++) {
+        const known = { userId, device: uuid() }
+        while ((await spend(known)) === 0) count++
+      }
+      return count
+    }
+    // Thirty of their own, and what anybody gets.
+    expect(await granted(10)).toBe(40)
+    expect(await granted(10)).toBe(0)
+    later(30 * DAY)
+    expect(await granted(10)).toBe(40)
+  })
+
+  test('of an owner who is right in the end are never spent', async () => {
+    const known = { userId: uuid(), device: uuid() }
+    for (let day = 0; day < 40; day++) {
+      expect(await spend(known)).toBe(0)
+      await tries.giveBackSecond(known)
+      later(DAY / 10)
+    }
+  })
+
   test('are not those of the password, and come back with no new password', async () => {
     const userId = uuid()
     await spendAll({ userId })

@@ -3,7 +3,7 @@
  * door at which the same secret is asked for, so that no second door buys more of them (RL5).
  */
 import { env } from '../base/env'
-import { backOff, budgets, refund } from '../base/limits'
+import { backOff, budget, budgets, giveBack as giveOneBack, refund } from '../base/limits'
 import type { Result } from '../base/refusals'
 
 /** Whose tries: an address as typed, or a browser that the account knows, which has tries of its own. */
@@ -58,19 +58,35 @@ const SECOND = {
   forgetSeconds: 30 * DAY,
 }
 
+/**
+ * What all browsers that an account knows may try on their own, together. Whoever had the password before there was
+ * a second factor can have made themselves known in a thousand of them; a person does not mistype as often.
+ */
+const KNOWN = { max: 30, windowSeconds: SECOND.forgetSeconds }
+const knownSubjectOf = (userId: string): string => `second-known:${userId}`
+
 const secondSubjectOf = ({ userId, device }: SecondTriesOf): string =>
   device ? `second-device:${userId}:${device}` : `second:${userId}`
 
 /**
  * Spends one try of the second step, before a TOTP code, backup code or code by mail or text message is
  * compared. One count for all of them, whichever attempt asks: a sign-in begun anew brings no new tries
- * (TOTP5), and neither does a new password. A stranger's tries are not those of a browser that the account knows.
+ * (TOTP5), and neither does a new password. A stranger's tries are not those of a browser that the account knows;
+ * but known browsers have thirty in thirty days between them, and what is beyond comes out of the account's.
  * A signature of a passkey is not guessed; counting it would only let strangers keep its owner out.
  * @returns refusal `rate_limited` with an honest `retryAfterSeconds`
  * @throws StoresDown
  */
-export const spendSecond = (whose: SecondTriesOf): Promise<Result<{ left: number }>> =>
-  backOff({ subject: secondSubjectOf(whose), ...SECOND })
+export async function spendSecond({ userId, device }: SecondTriesOf): Promise<Result<{ left: number }>> {
+  if (device) {
+    const own = await backOff({ subject: secondSubjectOf({ userId, device }), ...SECOND })
+    if (!own.ok || (await budget(knownSubjectOf(userId), KNOWN)).ok) return own
+  }
+  return await backOff({ subject: secondSubjectOf({ userId }), ...SECOND })
+}
 
-/** Gives the tries of the second step back, after a right one. */
-export const giveBackSecond = (whose: SecondTriesOf): Promise<void> => refund(secondSubjectOf(whose))
+/** Gives the tries of the second step back, after a right one; of those that known browsers share, the one it took. */
+export async function giveBackSecond(whose: SecondTriesOf): Promise<void> {
+  await refund(secondSubjectOf(whose))
+  if (whose.device) await giveOneBack(knownSubjectOf(whose.userId))
+}

@@ -1,10 +1,13 @@
-/** Changing the password of a signed-in person: by the old one, or by a proof of the last ten minutes (PW5). */
+/**
+ * Changing the password of a signed-in person: by a proof of the last ten minutes, or by the old one where a
+ * sign-in asks for nothing else (PW5, STP1).
+ */
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { inTx } from '../base/db'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
-import { tellSecurity } from '../security'
+import { standing, tellSecurity } from '../security'
 import * as sessions from '../sessions'
 import * as users from '../users'
 import { spendRequest } from './gate'
@@ -69,7 +72,9 @@ async function provenBy(
   user: users.UserSummary,
   { session, caller }: { session: sessions.SessionFacts; caller: Caller },
 ): Promise<Result> {
-  if (!current || !had) return sessions.isFresh(session) ? ok() : refuse('proof_required')
+  const fresh = sessions.isFresh(session)
+  if (!current || !had) return fresh ? ok() : refuse('proof_required')
+  if (!fresh && !(await passwordSuffices(session))) return refuse('proof_required')
   const device = await sessions.knownDevice(user.id, caller.cookies)
   const whose = device ? { userId: user.id, device } : { email: user.email ?? user.id }
   const allowed = await factors.tries.spend(whose)
@@ -89,4 +94,13 @@ async function provenBy(
   }
   await factors.tries.giveBack(whose)
   return ok()
+}
+
+/**
+ * Whether the old password alone shows who is there: not where a sign-in asks for a second step, which a stolen
+ * cookie and password would else get past, nor while the account is locked because of that password.
+ */
+export async function passwordSuffices(session: sessions.SessionFacts): Promise<boolean> {
+  const [user, enrolled] = await Promise.all([users.get(session.userId), factors.enrolled(session.userId)])
+  return user?.lockedDownAt === null && !standing(session, enrolled).on
 }

@@ -10,7 +10,7 @@
 import 'server-only'
 import './shut-out'
 
-export { type ChangePassword, change } from './change'
+export { type ChangePassword, change, passwordSuffices } from './change'
 export * as contacts from './contacts'
 export {
   type Contact,

@@ -133,9 +133,14 @@ export async function outlook(userId: string): Promise<Outlook> {
   ]
   const { waitSeconds, contactsNeeded } = env().recovery
   const { signInMethods, secondFactor } = env()
-  // Where passkeys are all there is, a code sent by mail lets those in who have none yet, to add one.
+  // Where passkeys are all there is, a code sent by mail lets those in who have none yet, to add one; whoever has one
+  // needs it beside the code, or a backup code in its place.
   const onlyPasskeys = signInMethods.every((method) => method === 'passkey')
-  const first = onlyPasskeys && !passkeys ? (['email_code'] as const) : signInMethods
+  const first = onlyPasskeys ? (['email_code', 'passkey'] as const) : signInMethods
+  const second =
+    onlyPasskeys && passkeys
+      ? secondFactor.methods.filter((method) => method === 'passkey' || method === 'backup_code')
+      : secondFactor.methods
   const counting = named.filter(({ counts }) => counts).length
   const lastAt = (id: string) => past.items.find(({ data }) => data.id === id)?.at ?? null
   return {
@@ -143,7 +148,7 @@ export async function outlook(userId: string): Promise<Outlook> {
       items,
       contacts: counting >= contactsNeeded,
       delayed: waitSeconds > 0 && addresses.length > 0,
-      rules: { first, second: secondFactor.methods },
+      rules: { first, second },
     }),
     contacts: { counting, needed: contactsNeeded },
     waitHours: waitSeconds / 3600,

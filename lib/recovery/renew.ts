@@ -7,18 +7,20 @@ import * as sessions from '../sessions'
 import * as users from '../users'
 import * as store from './store'
 
+interface Why {
+  reason: string
+  caller: Caller
+  /** A link in a mail was all it took. */
+  byMail?: boolean
+}
+
 /**
  * Gives the user a new password in `tx`: links that reset the old one and a recovery under way are void, no
  * browser is trusted any more, sign-ins by the old one that are under way lead nowhere, and a lock-down is over.
  */
-export async function setPassword(
-  tx: Tx,
-  userId: string,
-  hash: string,
-  why: { reason: string; caller: Caller },
-): Promise<void> {
+export async function setPassword(tx: Tx, userId: string, hash: string, why: Why): Promise<void> {
   await sessions.forgetTrust(tx, userId)
-  await factors.password.set(tx, userId, hash, why.caller)
+  await factors.password.set(tx, userId, hash, why.caller, why.byMail)
   await factors.links.voidAll(tx, userId, ['password_reset', 'recovery_veto'])
   if ((await store.endRunning(tx, userId)).length > 0) {
     const { caller, reason } = why
@@ -28,12 +30,7 @@ export async function setPassword(
 }
 
 /** The same for somebody who is not signed in: every session ends, and with them every token of every app. */
-export async function setPasswordAnew(
-  tx: Tx,
-  userId: string,
-  hash: string,
-  why: { reason: string; caller: Caller },
-): Promise<void> {
+export async function setPasswordAnew(tx: Tx, userId: string, hash: string, why: Why): Promise<void> {
   await setPassword(tx, userId, hash, why)
   await sessions.revokeIn(tx, { userId, all: true }, why)
 }

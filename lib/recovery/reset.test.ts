@@ -295,6 +295,26 @@ describe('changing it', () => {
     expect(await matches(ada.id, NEW_PASSWORD)).toBe(true)
   })
 
+  it('old_password_and_a_stolen_cookie_do_not_get_past_the_second_factor', async () => {
+    const ada = await person()
+    const home = await staleBrowser(ada.id)
+    await inTx((tx) =>
+      tx.totp.create({ data: { userId: ada.id, name: 'Phone', secretSealed: 'x' } }).then(() => undefined),
+    )
+    const input = { current: PASSWORD, password: NEW_PASSWORD, signOutOthers: true }
+    expect(code(await recovery.change(input, home))).toBe('proof_required')
+    expect(await matches(ada.id, PASSWORD)).toBe(true)
+  })
+
+  it('password_that_is_locked_unlocks_nothing', async () => {
+    const ada = await person()
+    await inTx((tx) => users.lockDown(tx, ada.id))
+    const home = await staleBrowser(ada.id)
+    const input = { current: PASSWORD, password: NEW_PASSWORD, signOutOthers: true }
+    expect(code(await recovery.change(input, home))).toBe('proof_required')
+    expect((await users.get(ada.id))?.lockedDownAt).not.toBeNull()
+  })
+
   it('a wrong old password is refused though the session is fresh', async () => {
     const ada = await person()
     const input = { current: 'wrong wrong wrong', password: NEW_PASSWORD, signOutOthers: false }

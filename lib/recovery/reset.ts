@@ -108,7 +108,7 @@ export async function reset(
   const done = await inTx(async (tx) => {
     await users.lockAccount(tx, user.id)
     if (!(await factors.links.use(tx, 'password_reset', input.token))) return false
-    await setPasswordAnew(tx, user.id, hash.value, { reason: 'password_reset', caller })
+    await setPasswordAnew(tx, user.id, hash.value, { reason: 'password_reset', caller, byMail: true })
     if (user.status === 'pending') await users.emails.verify(tx, user.id, email, caller)
     await record(tx, { type: 'password.reset', userId: user.id, caller })
     await tellSecurity(tx, user.id, 'password_reset', caller)

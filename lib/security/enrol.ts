@@ -37,7 +37,7 @@ export async function passkey(
   userId: string,
   input: { response: unknown; binding: string; nickname?: string },
   caller: Caller,
-): Promise<Result<factors.passkeys.PasskeyRow & { userVerified: boolean }>> {
+): Promise<Result<factors.passkeys.Registered>> {
   const added = await factors.passkeys.register(tx, userId, input, caller)
   if (!added.ok) return added
   const { id, kind, nickname: name } = added.value

@@ -277,6 +277,28 @@ describe('attacks', () => {
     expect((await factors.enrolled(ada.id)).totp).toBe(1)
   })
 
+  test('session_that_was_fresh_until_a_factor_came_elsewhere', async () => {
+    const ada = await person()
+    // What another process still remembers of a session, for five seconds at most.
+    const elsewhere = await signIn(ada.id)
+    const options = must(await security.passkeys.options(elsewhere, { kind: 'passkey' }, ada.caller))
+    const { id } = await withApp(ada)
+    expect(sessions.isFresh(elsewhere)).toBe(true)
+    const { remove } = security.authenticators
+    expect(refusal(await remove(elsewhere, { id }, ada.caller))).toBe('session_required')
+    const response = new Authenticator().create(options)
+    expect(refusal(await security.passkeys.add(elsewhere, { response }, ada.caller))).toBe('session_required')
+    expect(refusal(await security.backupCodes.generate(elsewhere, ada.caller))).toBe('session_required')
+    expect(await factors.enrolled(ada.id)).toMatchObject({ totp: 1, passkeys: 0, backupCodes: 0 })
+  })
+
+  test('one that is switched off may go, whatever the policy asks for', async () => {
+    const { someone: ada, id } = await withApp(await person())
+    policy({ policy: 'required', methods: ['security_key'] })
+    expect(security.standing(ada.who, await factors.enrolled(ada.id)).on).toBe(false)
+    must(await security.authenticators.remove(ada.who, { id }, ada.caller))
+  })
+
   test('last_factor_removed_under_a_policy', async () => {
     policy({ policy: 'required' })
     const { someone: ada, id } = await withApp(await person())

@@ -75,7 +75,10 @@ export async function mayGo(tx: Tx, who: Who, kind: StrongMethod): Promise<Resul
   left[kind] -= 1
   const counting = STRONG.filter((one) => mayAdd(one).ok && left[one] > 0)
   const { asked, from } = standing(who, enrolled)
-  if (asked === 'required' && from === null && counting.length === 0) return refuse('factor_required')
+  // One that the operator switched off counts for nothing, so nothing is missing without it.
+  const counted = mayAdd(kind).ok
+  if (asked === 'required' && from === null && counted && counting.length === 0)
+    return refuse('factor_required')
   if (kind === 'passkey' && left.passkey === 0) {
     if (passkeyOnly()) return refuse('factor_required')
     if (!(await signsInWithout(tx, who.userId, enrolled))) return refuse('last_way_back')

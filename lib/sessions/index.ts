@@ -404,7 +404,7 @@ async function tellEnded(userId: string, sids: string[], reason: string, buried:
 /**
  * Gives a session a new cookie and makes every older one of it dead, as part of `tx` (from `inTx`): after
  * a change of what the person signs in with (ASVS 7.2.4). What was proven and when stays as it was.
- * @returns null when the session ended meanwhile
+ * @returns null when the session ended meanwhile, was renewed, or turned out to have proven too little
  */
 export async function renewIn(
   tx: Tx,

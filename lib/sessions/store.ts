@@ -195,18 +195,21 @@ export async function renewSession(s: NewSession, event: EventInput): Promise<Se
 }
 
 /**
- * Raises the generation of a live session and nothing else; null when it ended or was renewed meanwhile,
- * so of two changes at once in one browser one has the newest cookie.
+ * Raises the generation of a live session and nothing else; null when it ended, was renewed, or has proven too
+ * little meanwhile. So of two changes at once in one browser one has the newest cookie, and a change that was
+ * allowed by what a process remembers of the session is judged by its row.
  */
 export async function raiseGeneration(tx: Tx, facts: SessionFacts): Promise<SessionFacts | null> {
   const [row] = await tx.$queryRawUnsafe<FactsRow[]>(
     `WITH s AS (
        UPDATE sessions SET generation = generation + 1
-       WHERE id = $1::uuid AND user_id = $2::uuid AND generation = $3 AND revoked_at IS NULL RETURNING *)
+       WHERE id = $1::uuid AND user_id = $2::uuid AND generation = $3 AND second_skipped = $4
+         AND revoked_at IS NULL RETURNING *)
      SELECT ${FACTS} FROM s JOIN users u ON u.id = s.user_id`,
     facts.sid,
     facts.userId,
     facts.generation,
+    facts.secondSkipped,
   )
   return row ? toFacts(row) : null
 }
@@ -217,6 +220,8 @@ export interface RevokeWhere {
   sid?: string
   deviceId?: string
   exceptSid?: string
+  /** It is ended from another browser, as a lost one would be: its own is asked for the second step again. */
+  lost?: true
   /** Every session, those opened at this moment included: the user's session_version is raised too. */
   all?: true
 }
@@ -229,14 +234,24 @@ export async function markRevoked(tx: Tx, where: RevokeWhere, reason: string): P
     await tx.$executeRaw`UPDATE users SET session_version = session_version + 1 WHERE id = ${where.userId}::uuid`
     await clearTrust(tx, where.userId)
   }
-  const rows = await tx.$queryRaw<{ id: string }[]>`
+  const rows = await tx.$queryRaw<{ id: string; device: string | null }[]>`
     UPDATE sessions SET revoked_at = ${at}, revoked_reason = ${reason}
     WHERE user_id = ${where.userId}::uuid AND revoked_at IS NULL
       AND (${where.sid ?? null}::uuid IS NULL OR id = ${where.sid ?? null}::uuid)
       AND (${where.deviceId ?? null}::uuid IS NULL OR device_id = ${where.deviceId ?? null}::uuid)
       AND (${where.exceptSid ?? null}::uuid IS NULL OR id <> ${where.exceptSid ?? null}::uuid)
-    RETURNING id::text`
+    RETURNING id::text, device_id::text AS device`
+  if (where.exceptSid) await clearTrustBut(tx, where.userId, where.exceptSid)
+  if (where.lost) for (const { device } of rows) if (device) await clearTrustOf(tx, where.userId, device)
   return rows.map((row) => row.id)
+}
+
+/** All browsers but the one of this session: those that are signed out already are trusted as well. */
+async function clearTrustBut(tx: Tx, userId: string, sid: string): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE devices SET trusted_until = NULL, trust_hash = NULL
+    WHERE user_id = ${userId}::uuid AND trust_hash IS NOT NULL
+      AND id IS DISTINCT FROM (SELECT device_id FROM sessions WHERE id = ${sid}::uuid)`
 }
 
 /** Whether the user could be signed in at all: tells "switched off" from "changed meanwhile". */

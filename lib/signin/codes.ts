@@ -9,6 +9,7 @@ import { env } from '../base/env'
 import { uuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
+import type { Versions } from '../sessions'
 import * as users from '../users'
 import { type Attempt, startOver, type Typed, type Verification } from './attempt'
 import { advance } from './complete'
@@ -169,6 +170,7 @@ export async function verify(
     else a.proofs.push({ method: 'address', amr: [], at })
     a.userId = settled.value.userId
     a.status = settled.value.userId ? 'active' : null
+    a.versions = settled.value.versions ?? a.versions
     a.signUp = null
     a.verification = null
     a.notice = null
@@ -181,13 +183,14 @@ const ownerOf = async (email: string): Promise<string | null> => (await users.fi
 
 /**
  * What a right code settles in Postgres: makes the new account, or makes the waiting one active.
- * @returns the user, or null while somebody new has yet to say their name
+ * @returns the user, or null while somebody new has yet to say their name; of one who signs in by the code, the
+ *   versions from before it was looked whose the address is: they move when somebody is shut out
  */
 async function settle(
   attempt: Attempt,
   { purpose, to, key }: Verification,
   caller: Caller,
-): Promise<Result<{ userId: string | null }>> {
+): Promise<Result<{ userId: string | null; versions?: Versions }>> {
   const { signUp: pending, newcomer } = attempt
   if (purpose === 'email_sign_in' && newcomer) return ok({ userId: null })
   if (purpose !== 'email_verification') {
@@ -195,7 +198,10 @@ async function settle(
     // The address or number may have left the account, or gone to somebody else, since the code was sent (OTP2).
     const owner = purpose === 'phone_sign_in' ? await users.phones.ownerOf(to) : await ownerOf(to)
     if (owner !== key) return refuse('code_expired')
-    if (user?.status === 'active') return ok({ userId: user.id })
+    if (user?.status === 'active') {
+      const versions = { session: user.sessionVersion, factor: user.factorVersion }
+      return ok({ userId: user.id, versions })
+    }
     if (user?.status !== 'pending' || purpose === 'phone_sign_in') return refuse('account_disabled')
   }
   return inTx(async (tx) => {

@@ -3,6 +3,7 @@ import type { Caller } from '../base/caller'
 import { inTx } from '../base/db'
 import { log } from '../base/log'
 import { ok, type Result, refuse } from '../base/refusals'
+import { password } from '../factors'
 import { tellSecurity } from '../security'
 import * as sessions from '../sessions'
 import type { Attempt } from './attempt'
@@ -82,6 +83,13 @@ async function tellNewDevice(userId: string, caller: Caller): Promise<void> {
   }
 }
 
+/** A second factor was given beside a password that was chosen by mail: from now on it is the person's own. */
+async function vouch(userId: string, at: number): Promise<void> {
+  await password
+    .vouched(userId, at)
+    .catch((error: Error) => log().warn({ err: error.message, userId }, 'password not vouched for'))
+}
+
 async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Result<Outcome>> {
   const { proofs, person } = attempt
   const [first] = proofs
@@ -108,6 +116,7 @@ async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Res
     .leaveFinished(flow, { finished: true, browserHash, request, returnTo })
     .catch((error: Error) => log().warn({ err: error.message }, 'what is left of a sign-in was not kept'))
   const { facts, setCookies, newDevice } = opened.value
+  if (person.passwordByMail && first.method === 'password' && bothProven) await vouch(facts.userId, first.at)
   if (newDevice) await tellNewDevice(facts.userId, caller)
   if (attempt.postponed === 'now') setCookies.push(sessions.laterCookie())
   return ok({ step: 'done', request, returnTo, setCookies, facts })

@@ -111,11 +111,12 @@ async function add(
   const answer = { response: parsed(response), binding, nickname: name }
   const made = await enrol.passkey(tx, userId, answer, caller)
   if (!made.ok) return made
-  const { id, synced, kind, userVerified } = made.value
+  const { id, synced, kind, userPresent, userVerified } = made.value
   // The options said which kind was asked for; a form that says another one changes nothing.
   return ok({
     method: kind,
-    amr: [synced ? 'swk' : 'hwk', 'user', ...(userVerified ? ['mfa'] : [])],
+    // One that was made silently is there to be used from the next time on; no app is told that it was shown (STP3).
+    amr: userPresent ? [synced ? 'swk' : 'hwk', 'user', ...(userVerified ? ['mfa'] : [])] : [],
     credential: id,
   })
 }

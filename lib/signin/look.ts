@@ -31,15 +31,18 @@ export async function look(
 export async function standingOf(userId: string): Promise<Seen | null> {
   const user = await users.get(userId)
   if (user?.status !== 'active') return null
-  const [enrolled, phone] = await Promise.all([
+  const { methods } = env().secondFactor
+  const [enrolled, phone, passwordByMail] = await Promise.all([
     factors.enrolled(userId),
-    env().secondFactor.methods.includes('sms_code') ? numberOf(userId) : null,
+    methods.includes('sms_code') ? numberOf(userId) : null,
+    methods.includes('email_code') ? factors.password.isByMail(userId) : false,
   ])
   return {
     user,
     person: {
       enrolled: { ...enrolled, password: enrolled.password && user.lockedDownAt === null },
       roles: user.roles,
+      passwordByMail,
       reach: { email: user.emailVerified ? user.email : null, phone },
       trusted: false,
       totps: enrolled.totp > 0 ? (await factors.totp.list(userId)).map(({ name }) => name) : [],

@@ -82,7 +82,7 @@ async function newOptions(
 ): Promise<Result<Ceremony>> {
   const found = await atEnroll(flow, caller)
   if (!found.ok) return found
-  const { userId, asked } = found.value
+  const { attempt, userId, asked } = found.value
   if (!asked.methods.includes(kind)) return refuse('method_off')
   const user = await users.get(userId)
   const name = user?.email ?? env().productName
@@ -91,7 +91,8 @@ async function newOptions(
     displayName: user?.name ?? name,
     kind,
     binding: flow,
-    conditional,
+    // What must be set up, or is to raise the level for an app, is set up by somebody who is there.
+    conditional: conditional && !asked.required && attempt.level === null,
   })
   return ok({ ceremony: 'create', options })
 }
@@ -135,13 +136,17 @@ async function asFirst(
 ): Promise<Result<Outcome>> {
   if (!env().signInMethods.includes('passkey'))
     return turnDown(flow, 'identify', refuse('method_off').refusal)
-  const proven = await factors.passkeys.authenticate({ flow, ...(await firstUse(before)), response }, caller)
+  const answer = { flow, ...(await firstUse(before)), response }
+  const proven = await factors.passkeys.authenticate(answer, caller, alarm(caller))
   if (!proven.ok) return turnDown(flow, 'identify', proven.refusal)
   const { userId, passkeyId, amr } = proven.value
   const user = await users.get(userId)
   if (user?.status !== 'active' && user?.status !== 'pending')
     return turnDown(flow, 'identify', refuse('account_disabled').refusal)
   const { id, status, sessionVersion, factorVersion } = user
+  // It may have been removed since it was judged. Looked at after the versions, which move with every removal.
+  if (!(await factors.passkeys.list(id)).some((one) => one.id === passkeyId))
+    return turnDown(flow, 'identify', refuse('passkey_unknown').refusal)
   const attempt = await store.update(flow, (a) => {
     startOver(a)
     a.userId = id

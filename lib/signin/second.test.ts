@@ -286,6 +286,56 @@ describe('an attempt at its second step', () => {
     expect(done(right).facts).toMatchObject({ acr: 'aal1', secondSkipped: false })
   })
 
+  it('a_code_is_of_no_use_where_the_address_it_went_to_left_the_account', async () => {
+    under({ SECOND_FACTOR_METHODS: 'totp,email_code' })
+    const ada = await person({ totp: true })
+    const [before, after] = [await halfway(ada), await halfway(ada)]
+    must(await signin.sendSecond(before.flow, { method: 'email_code' }, before.caller))
+    const code = await sentTo(ada.email)
+    const next = `new.${ada.email}`
+    await inTx(async (tx) => {
+      const [old] = await users.emails.list(ada.id)
+      const { id } = must(await users.emails.claim(tx, ada.id, next, somewhere()))
+      must(await users.emails.verify(tx, ada.id, next, somewhere()))
+      must(await users.emails.makePrimary(tx, ada.id, id, somewhere()))
+      must(await users.emails.remove(tx, ada.id, old?.id ?? '', somewhere()))
+    })
+    const late = await signin.second(before.flow, { method: 'email_code', code }, before.caller)
+    expect(refusal(late)).toBe('code_expired')
+    const sent = (await notify.mailbox.list({ to: ada.email })).length
+    minutesLater(1)
+    must(await signin.sendSecond(after.flow, { method: 'email_code' }, after.caller))
+    expect(await sentTo(next)).toMatch(/^\d{6}$/)
+    expect(await notify.mailbox.list({ to: ada.email })).toHaveLength(sent)
+    expect(await sessions.list(ada.id)).toHaveLength(0)
+  })
+
+  it('a_mailbox_alone_is_no_two_factors_by_way_of_a_new_password', async () => {
+    under({ SECOND_FACTOR_METHODS: 'totp,email_code' })
+    const ada = await person({ totp: true })
+    const offers = async () => {
+      const { flow, caller } = await halfway(ada)
+      const asked = must(await signin.expect(flow, caller)).second?.offers.map(({ method }) => method)
+      return { asked, sent: refusal(await signin.sendSecond(flow, { method: 'email_code' }, caller)) }
+    }
+    expect((await offers()).asked).toEqual(['totp', 'email_code'])
+    const reset = async () => {
+      const caller = somewhere()
+      must(await recovery.forgot({ email: ada.email }, caller))
+      await audit.drain()
+      const mails = await notify.mailbox.list({ to: ada.email })
+      const link = mails.flatMap(({ links }) => links).find((url) => new URL(url).pathname === '/reset') ?? ''
+      const token = new URL(link).searchParams.get('token') ?? ''
+      must(await recovery.reset({ token, password: PASSWORD }, caller))
+    }
+    await reset()
+    expect(await offers()).toEqual({ asked: ['totp'], sent: 'method_off' })
+    // Once the app was given beside it, the password is its owner's again.
+    done(await totp(await halfway(ada), codeOf(ada.secret)))
+    minutesLater(1)
+    expect(await offers()).toEqual({ asked: ['totp', 'email_code'], sent: undefined })
+  })
+
   it('a backup code signs in once and its use is told by mail', async () => {
     const ada = await person({ totp: true, codes: true })
     const [code = ''] = ada.codes
@@ -381,6 +431,27 @@ describe('a trusted browser', () => {
     expect((await sessions.devices(ada.id))[0]?.trustedUntil).not.toBeNull()
   })
 
+  it('adds_no_factor_on_the_strength_of_a_password_alone', async () => {
+    const ada = await person({ totp: true })
+    const again = await begin(signedOut(await trusted(ada)))
+    const input = { email: ada.email, password: PASSWORD, canPasskey: true }
+    const { facts } = done(await signin.password(again.flow, input, again.caller))
+    expect(facts).toMatchObject({ acr: 'aal1', secondSkipped: true })
+  })
+
+  it('asks_for_the_second_step_before_the_passkey_that_everybody_must_have', async () => {
+    const ada = await person({ totp: true })
+    const cookies = signedOut(await trusted(ada))
+    under({ SIGN_IN_METHODS: 'passkey' })
+    const again = await begin(cookies)
+    expect(stepOf(await FIRST.email_code(again, ada))).toBe('second')
+    expect(await signin.passkeyOptions(again.flow, again.caller)).toMatchObject({
+      refusal: { code: 'method_off' },
+    })
+    minutesLater(2)
+    expect(stepOf(await totp(again, codeOf(ada.secret)))).toBe('enroll')
+  })
+
   it('what_is_sensitive_asks_for_everything_again', async () => {
     const ada = await person({ totp: true })
     const again = await begin(signedOut(await trusted(ada)))
@@ -432,16 +503,33 @@ describe('a trusted browser', () => {
     },
     'a change of factors': (ada) => inTx((tx) => sessions.forgetTrust(tx, ada.id)),
     'signing out everywhere': (ada) => sessions.revoke({ userId: ada.id, all: true }, { reason: 'user' }),
+    'signing out all others from another browser': async (ada) => {
+      const { facts } = done(await SECOND.backup_code(await halfway(ada), ada))
+      await sessions.revoke({ userId: ada.id, exceptSid: facts.sid }, { reason: 'user' })
+    },
+    'signing it out from another browser': async (ada) => {
+      const [lost] = await sessions.list(ada.id)
+      await sessions.revoke({ userId: ada.id, sid: lost?.sid ?? '', lost: true }, { reason: 'user' })
+    },
     'its own removal': async (ada) => {
       const [device] = await sessions.devices(ada.id)
       expect(await inTx((tx) => sessions.revokeTrust(tx, ada.id, device?.id ?? ''))).toBe(true)
     },
   }
   it.each(Object.entries(ends))('is_trusted_no_more_after %s', async (_, end) => {
-    const ada = await person({ totp: true })
+    const ada = await person({ totp: true, codes: true })
     const cookies = signedOut(await trusted(ada))
     await end(ada)
     expect(stepOf(await FIRST.password(await begin(cookies), ada))).toBe('second')
+  })
+
+  it('stays one after signing out in it, and after signing out all others from it', async () => {
+    const ada = await person({ totp: true })
+    const cookies = await trusted(ada)
+    const who = await sessions.check(cookies)
+    await sessions.revoke({ userId: ada.id, exceptSid: who?.sid ?? '' }, { reason: 'user' })
+    await sessions.revoke({ userId: ada.id, sid: who?.sid ?? '' }, { reason: 'signed_out' })
+    expect(stepOf(await FIRST.password(await begin(signedOut(cookies)), ada))).toBe('done')
   })
 
   it('nobody_ends_the_trust_of_another', async () => {
@@ -601,6 +689,25 @@ describe('setting something up during a sign-in', () => {
     expect(stepOf((await enter(neverAsked, true, true)).result)).toBe('done')
   })
 
+  it('a_passkey_that_was_made_silently_is_claimed_to_no_app', async () => {
+    const ada = await person()
+    const silently = async (level: 'aal2' | null) => {
+      const browser = await begin({}, { level })
+      const { flow, caller } = browser
+      const input = { email: ada.email, password: PASSWORD, canPasskey: true }
+      expect(stepOf(await signin.password(flow, input, caller))).toBe('enroll')
+      const asked = must(await signin.passkeyOptions(flow, caller, { kind: 'passkey', conditional: true }))
+      if (asked.ceremony !== 'create') throw new Error('not create')
+      const response = new Authenticator('synced').create(asked.options, { up: false, uv: false })
+      return { browser, made: await signin.enroll(flow, { method: 'passkey', response }, caller) }
+    }
+    expect(refusal((await silently('aal2')).made)).toBe('passkey_invalid')
+    const { browser, made } = await silently(null)
+    expect(stepOf(made)).toBe('backup_codes')
+    const { facts } = done(await signin.savedCodes(browser.flow, browser.caller))
+    expect(facts).toMatchObject({ acr: 'aal1', amr: ['pwd'], secondSkipped: false })
+  })
+
   it('stolen_cookie_cannot_set_anything_up', async () => {
     const ada = await person()
     const browser = await begin()
@@ -631,6 +738,33 @@ describe('the first step by passkey', () => {
     }
     expect(shapes[0]).toEqual(shapes[1])
     expect(shapes[0]).not.toHaveProperty('allowCredentials.0')
+  })
+
+  it('a_counter_that_went_back_is_refused_and_its_owner_told', async () => {
+    const ada = await person({ passkey: 'verified' })
+    if (!ada.authenticator) throw new Error('no passkey')
+    const [before, after] = [await begin(), await begin()]
+    const right = await answerOf(before, ada.authenticator, { counter: 9 })
+    done(await signin.passkey(before.flow, { response: right }, before.caller))
+    const response = await answerOf(after, ada.authenticator, { counter: 9 })
+    expect(refusal(await signin.passkey(after.flow, { response }, after.caller))).toBe('passkey_cloned')
+    await audit.drain()
+    const mails = await notify.mailbox.list({ to: ada.email })
+    expect(mails.some(({ subject }) => /copied/.test(subject))).toBe(true)
+  })
+
+  it('of_a_lock_and_a_sign_in_by_the_passkey_it_takes_away_no_session_is_left', async () => {
+    for (let round = 0; round < 6; round++) {
+      const ada = await person({ passkey: 'verified' })
+      const browser = await begin()
+      if (!ada.authenticator) throw new Error('no passkey')
+      const response = await answerOf(browser, ada.authenticator)
+      await Promise.all([
+        signin.passkey(browser.flow, { response }, browser.caller),
+        security.resetFactors(ada.id, { actor: 'operator' }),
+      ])
+      expect(await sessions.list(ada.id)).toHaveLength(0)
+    }
   })
 
   it('is_refused_where_passkeys_are_switched_off', async () => {

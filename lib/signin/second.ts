@@ -14,6 +14,7 @@ import * as users from '../users'
 import type { Attempt, SecondSent } from './attempt'
 import { advance } from './complete'
 import { factsOf, policy, running, spendRequest, stepOf } from './gate'
+import { standingOf } from './look'
 import { beginAnew, type Outcome, turnDown } from './outcome'
 import { note } from './password'
 import { type Offer, type SecondAsked, secondAsked } from './steps'
@@ -151,11 +152,21 @@ async function check(
     return compared.value.match ? ok({}) : refuse('password_wrong', { field: 'code' })
   }
   const sent = attempt.secondSent
-  if (sent?.method !== method) return refuse('code_expired', { field: 'code' })
+  if (sent?.method !== method || sent.to !== (await reachOf(userId, method)))
+    return refuse('code_expired', { field: 'code' })
   const digits = code.replace(/[\s-]/g, '')
   const guess = { purpose: PURPOSE[method], key: userId, to: sent.to, binding: flow, code: digits }
   const checked = await factors.otp.verify({ ...guess, caller, userId })
   return checked.ok ? ok({}) : checked
+}
+
+/**
+ * Where a code for the second step goes as of now: the address or number may have left the account since the
+ * attempt last looked at its person (OTP2).
+ */
+async function reachOf(userId: string, method: SecondSent['method']): Promise<string | null> {
+  const reach = (await standingOf(userId))?.person.reach
+  return (method === 'email_code' ? reach?.email : reach?.phone) ?? null
 }
 
 const PURPOSE = { email_code: 'email_second', sms_code: 'phone_second' } as const
@@ -171,11 +182,11 @@ export async function sendSecond(
 ): Promise<Result<Outcome>> {
   const found = await atSecond(flow, caller)
   if (!found.ok) return found
-  const { attempt, userId, asked } = found.value
+  const { userId, asked } = found.value
   const limited = await spendRequest(caller)
   if (!limited.ok) return turnDown(flow, 'second', limited.refusal)
   const { method } = input
-  const to = method === 'email_code' ? attempt.person?.reach.email : attempt.person?.reach.phone
+  const to = await reachOf(userId, method)
   if (!asked.offers.includes(method) || !to) return turnDown(flow, 'second', refuse('method_off').refusal)
   const user = await users.get(userId)
   const sent = await factors.otp.begin({

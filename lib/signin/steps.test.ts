@@ -41,6 +41,7 @@ const policy = (second: Partial<SecondFactorSettings> = {}, signInMethods?: Sign
 const somebody = (enrolled: Partial<Standing['enrolled']> = {}, more: Partial<Standing> = {}): Standing => ({
   enrolled: { password: true, totp: 0, passkeys: 0, securityKeys: 0, backupCodes: 0, ...enrolled },
   roles: ['user'],
+  passwordByMail: false,
   reach: { email: 'ada@example.com', phone: '+4915112345678' },
   trusted: false,
   ...more,
@@ -175,6 +176,22 @@ describe('the second step', () => {
     ).toEqual(['passkey'])
   })
 
+  it('a_mailbox_is_one_factor_also_by_way_of_a_password_chosen_by_mail', () => {
+    const all = policy({ methods: [...STRONG, 'email_code', 'sms_code'] })
+    const person = somebody({ totp: 1 }, { passwordByMail: true })
+    expect(offers(facts({ person }), all)).toEqual(['totp', 'sms_code'])
+    expect(offers(facts({ proofs: [proof('sms_code')], person }), all)).toContain('email_code')
+  })
+
+  it('a trusted browser is spared it, but not before something is set up', () => {
+    const person = somebody({ totp: 1 }, { trusted: true })
+    expect(nextStep(facts({ person }, { passkey: 'offer' }), policy())).toBe('done')
+    const onlyKeys = policy({}, ['passkey'])
+    expect(nextStep(facts({ proofs: [proof('email_code')], person }), onlyKeys)).toBe('second')
+    const holder = somebody({ passkeys: 1 }, { trusted: true })
+    expect(nextStep(facts({ proofs: [proof('email_code')], person: holder }), onlyKeys)).toBe('second')
+  })
+
   it('a trusted browser is spared it, and nothing else', () => {
     const person = somebody({ totp: 1 }, { trusted: true })
     expect(nextStep(facts({ person }), policy())).toBe('done')
@@ -271,6 +288,15 @@ describe('setting something up', () => {
     expect(nextStep(facts({ proofs: [proof('email_code')], person }), onlyKeys)).toBe('second')
     const both = [proof('email_code'), proof('totp', 't')]
     expect(nextStep(facts({ proofs: both, person }), onlyKeys)).toBe('enroll')
+  })
+
+  it('where_passkeys_are_the_only_way_a_code_by_mail_and_an_app_take_nobody_past_theirs', () => {
+    const onlyKeys = policy({ methods: [...STRONG, 'sms_code'] }, ['passkey'])
+    const person = somebody({ totp: 1, passkeys: 1, securityKeys: 1, backupCodes: 3 })
+    const mailed = facts({ proofs: [proof('email_code')], person })
+    expect(offers(mailed, onlyKeys)).toEqual(['passkey', 'backup_code'])
+    const none = facts({ proofs: [proof('email_code')], person: somebody({ totp: 1 }) })
+    expect(offers(none, onlyKeys)).toEqual(['totp', 'sms_code'])
   })
 
   it('where passkeys are the only way, whoever has none makes one', () => {

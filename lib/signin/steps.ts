@@ -33,6 +33,8 @@ export interface Standing {
   /** Of a locked account the password does not count. */
   enrolled: Enrolled
   roles: readonly string[]
+  /** The password was chosen by a link in a mail, and proves no more than that mailbox does. */
+  passwordByMail: boolean
   /** Where a code could be sent, proven by its owner. */
   reach: { email: string | null; phone: string | null }
   /** This browser may skip the second step for this person, and nothing in the attempt forbids it. */
@@ -139,7 +141,7 @@ export function secondAsked(facts: Facts, policy: Policy): SecondAsked | null {
   if (!person) return null
   const verifiedOnly = proofs[0]?.method === 'passkey'
   const best = (offers: readonly Offer[]) => BEST_FIRST.filter((offer) => offers.includes(offer))
-  if (twoStepOn(person, policy) && !twoProven(proofs, policy) && !person.trusted) {
+  if (twoStepOn(person, policy) && !twoProven(proofs, policy) && !spared(person, facts, policy)) {
     const why = wants.level ? 'app' : requiredOf(person, policy) ? 'policy' : 'enrolled'
     return { offers: best(secondsOf(person, proofs, policy)), why, verifiedOnly }
   }
@@ -147,6 +149,13 @@ export function secondAsked(facts: Facts, policy: Policy): SecondAsked | null {
   const rising = raising(person, proofs, policy)
   return rising.length > 0 ? { offers: best(rising), why: 'app', verifiedOnly } : null
 }
+
+/**
+ * A trusted browser spares the second step. Not before something is set up, since a new factor is as good as those
+ * that were never shown; and not where passkeys are the only way in, or a code by mail would be another.
+ */
+const spared = (person: Standing, facts: Facts, policy: Policy): boolean =>
+  person.trusted && !onlyPasskeys(policy) && enrollmentDue(person, facts, policy) === null
 
 /** Two-step sign-in is on as soon as the person has a strong factor that the operator allows. */
 export const twoStepOn = (person: Standing, policy: Policy): boolean =>
@@ -194,8 +203,17 @@ function secondsOf(person: Standing, proofs: readonly Proof[], policy: Policy): 
     const others = mine.filter((method) => ['passkey', 'totp', 'backup_code'].includes(method))
     return passwordOf(person, policy) ? [...others, 'password'] : others
   }
-  return mine.filter((method) => method !== first)
+  // Where passkeys are the only way in, a code by mail takes nobody past the one they have.
+  if (onlyPasskeys(policy) && person.enrolled.passkeys > 0)
+    return mine.filter((method) => method === 'passkey' || method === 'backup_code')
+  return mine.filter(
+    (method) => method !== first && !(method === 'email_code' && mailboxShown(person, first)),
+  )
 }
+
+/** Two proofs of one mailbox are one factor, also where the first went by way of a new password (REC4). */
+const mailboxShown = (person: Standing, first: string | undefined): boolean =>
+  first === 'password' && person.passwordByMail
 
 const passwordOf = (person: Standing, policy: Policy): boolean =>
   person.enrolled.password && policy.signInMethods.includes('password')
@@ -239,6 +257,8 @@ export function enrollmentAsked(facts: Facts, policy: Policy): EnrollmentAsked |
   if (due) return mayPutOff(due) && wants.postponed ? null : due
   if (wants.reauth || wants.postponed || person.enrolled.passkeys > 0) return null
   if (!policy.signInMethods.includes('passkey')) return null
+  // In a trusted browser less was proven than there is: nothing is added on the strength of it.
+  if (twoStepOn(person, policy) && !twoProven(facts.proofs, policy)) return null
   const offered =
     wants.passkey === 'sign_up' ||
     (wants.passkey === 'offer' && ['password', 'email_code'].includes(facts.proofs[0]?.method ?? ''))

@@ -140,7 +140,7 @@ function secondView(attempt: Attempt): SecondView | null {
     offers:
       attempt.canPasskey === false ? offers.sort((a, b) => +isKey(a.method) - +isKey(b.method)) : offers,
     sent: secondSent && { ...secondSent, to: masked(secondSent.to) },
-    trustDays: trustedDays > 0 && reauth === null ? trustedDays : null,
+    trustDays: trustedDays > 0 && reauth === null && !onlyPasskeys(policy()) ? trustedDays : null,
     why: asked.why,
   }
 }

@@ -14,7 +14,8 @@ export async function signOutOne(_previous: FormState | null, form: FormData): P
     form,
     { page: PAGE, schema: z.object({ sid: z.uuid() }) },
     async ({ sid }, { caller, session }) => {
-      const { sids } = await sessions.revoke({ userId: session.userId, sid }, { reason: 'user', caller })
+      const where = { userId: session.userId, sid, lost: true } as const
+      const { sids } = await sessions.revoke(where, { reason: 'user', caller })
       await keepOutcome({ kind: 'one', count: sids.length })
       redirect(PAGE)
     },

@@ -1,6 +1,6 @@
 import type { Metadata } from 'next'
 import { getTranslations } from 'next-intl/server'
-import { factors, requests, security, sessions, users } from '@/lib'
+import { factors, recovery, requests, security, sessions, users } from '@/lib'
 import { ActionForm } from '../../../../components/account/action-form'
 import { AddPasskey } from '../../../../components/account/add-passkey'
 import { BackupCodesCard } from '../../../../components/account/backup-codes-card'
@@ -227,6 +227,7 @@ export default async function Security({ searchParams }: { searchParams: Query }
         {standing.passwords ? (
           <PasswordCard
             has={enrolled.password}
+            suffices={await recovery.passwordSuffices(session)}
             proven={fresh}
             email={user.email}
             minLength={minLength}

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "passwords" ADD COLUMN     "by_mail" BOOLEAN NOT NULL DEFAULT false;
