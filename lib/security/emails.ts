@@ -9,6 +9,7 @@ import { inTx } from '../base/db'
 import { env } from '../base/env'
 import { ok, type Refusal, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
+import * as sessions from '../sessions'
 import * as users from '../users'
 import { fresh, spendRequest, type Who } from './gate'
 import { tellSecurity } from './news'
@@ -143,8 +144,8 @@ export async function makePrimary(
 }
 
 /**
- * Removes an address. The last proven way back in and the primary stay. All proven addresses are told, the
- * removed one too.
+ * Removes an address. The last proven way back in and the primary stay. Sign-ins under way begin anew, trusted
+ * browsers are asked again, and all proven addresses are told, the removed one too.
  * @returns the address; refusals `proof_required`, `not_found`, `last_way_back`, `primary_stays`
  */
 export async function remove(who: Who, id: string, caller: Caller): Promise<Result<{ address: string }>> {
@@ -155,6 +156,8 @@ export async function remove(who: Who, id: string, caller: Caller): Promise<Resu
     if (!removed.ok) return removed
     const { address, verifiedAt } = removed.value
     if (verifiedAt) {
+      // Whoever reads it still may be half-way through a sign-in by it.
+      await sessions.forgetTrust(tx, who.userId)
       await factors.links.voidAll(tx, who.userId, 'password_reset')
       await tellSecurity(tx, who.userId, { what: 'email_removed', address, alsoTo: address }, caller)
     }

@@ -7,6 +7,7 @@ import type { Caller } from '../base/caller'
 import { inTx } from '../base/db'
 import { ok, type Refusal, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
+import * as sessions from '../sessions'
 import * as users from '../users'
 import { fresh, spendRequest, type Who } from './gate'
 import { tellSecurity } from './news'
@@ -123,7 +124,8 @@ export async function makePrimary(who: Who, id: string, caller: Caller): Promise
 }
 
 /**
- * Removes a number. The last verified way back in stays until there is another.
+ * Removes a number. The last verified way back in stays until there is another. Sign-ins under way begin anew, and
+ * trusted browsers are asked again.
  * @returns the number as people read it; refusals `proof_required`, `last_way_back`, `not_found`
  */
 export async function remove(who: Who, id: string, caller: Caller): Promise<Result<{ number: string }>> {
@@ -134,6 +136,8 @@ export async function remove(who: Who, id: string, caller: Caller): Promise<Resu
     if (!removed.ok) return removed
     const name = users.readablePhone(removed.value.number)
     if (removed.value.wasVerified) {
+      // Whoever reads it still may be half-way through a sign-in by it.
+      await sessions.forgetTrust(tx, who.userId)
       await tellSecurity(tx, who.userId, { what: 'phone_removed', name }, caller)
     }
     return ok({ number: name })
@@ -155,6 +159,7 @@ export async function release(number: string): Promise<Result<{ userId: string; 
     const released = await users.phones.release(tx, e164)
     if (!released) return refuse('not_found')
     const { userId } = released
+    await sessions.forgetTrust(tx, userId)
     await tellSecurity(tx, userId, { what: 'phone_released', name }, null)
     return ok({ userId, number: name })
   })

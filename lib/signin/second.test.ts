@@ -580,6 +580,36 @@ describe('what changed while somebody was signing in', () => {
     }
   })
 
+  it('a_sign_in_by_a_mailbox_or_phone_opens_no_session_once_its_owner_removed_that', async () => {
+    under({ SECOND_FACTOR: 'encouraged' })
+    const ada = await person({ phone: true })
+    const next = `new.${ada.email}`
+    await inTx(async (tx) => {
+      const { id } = must(await users.emails.claim(tx, ada.id, next, somewhere()))
+      must(await users.emails.verify(tx, ada.id, next, somewhere()))
+      must(await users.emails.makePrimary(tx, ada.id, id, somewhere()))
+    })
+    for (const kind of ['email', 'phone'] as const) {
+      // Whoever reads the old one waits at what may be put off: no list of sessions shows them.
+      const thief = await begin()
+      const first = kind === 'email' ? FIRST.email_code : FIRST.sms_code
+      expect(stepOf(await first(thief, ada))).toBe('enroll')
+      const home = await begin()
+      expect(stepOf(await FIRST.password(home, { ...ada, email: next }))).toBe('enroll')
+      const { facts: who } = done(await signin.postponeEnroll(home.flow, home.caller))
+      const [old] =
+        kind === 'email'
+          ? (await users.emails.list(ada.id)).filter(({ address }) => address === ada.email)
+          : await users.phones.list(ada.id)
+      const room = kind === 'email' ? security.emails : security.phones
+      expect((await room.remove(who, old?.id ?? '', home.caller)).ok, kind).toBe(true)
+      expect(refusal(await signin.postponeEnroll(thief.flow, thief.caller)), kind).toBe('account_changed')
+      expect((await sessions.list(ada.id)).map(({ sid }) => sid)).toContain(who.sid)
+      await sessions.revoke({ userId: ada.id, sid: who.sid }, { reason: 'test' })
+      expect(await sessions.list(ada.id)).toHaveLength(0)
+    }
+  })
+
   it('a_factor_added_elsewhere_is_asked_for_in_an_attempt_that_began_before', async () => {
     under({ SECOND_FACTOR: 'encouraged' })
     const ada = await person()
