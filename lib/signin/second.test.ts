@@ -366,6 +366,22 @@ describe('guessing', () => {
     expect(done(await totp(browser, codeOf(ada.secret))).facts.userId).toBe(ada.id)
   })
 
+  it('the owner is told of five wrong tries, once a day', async () => {
+    const ada = await person({ totp: true })
+    const wrong = wrongFor(ada.secret)
+    const fail = async () => {
+      const browser = await halfway(ada)
+      for (let n = 0; n < 5; n++) await totp(browser, wrong)
+    }
+    await fail()
+    await fail()
+    await audit.drain()
+    const mails = await notify.mailbox.list({ to: ada.email })
+    const told = mails.filter(({ subject }) => /second step/i.test(subject))
+    expect(told).toHaveLength(1)
+    expect(told[0]?.links.some((url) => new URL(url).pathname === '/lockdown')).toBe(true)
+  })
+
   it('brute_force_over_parallel_attempts_gets_ten_tries', async () => {
     const ada = await person({ totp: true })
     const wrong = wrongFor(ada.secret)

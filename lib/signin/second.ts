@@ -4,8 +4,10 @@
  */
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
+import { inTx } from '../base/db'
 import { env } from '../base/env'
 import { budget } from '../base/limits'
+import { log } from '../base/log'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import { tellSecurity } from '../security'
@@ -70,13 +72,13 @@ export async function second(
     max: TRIES,
     windowSeconds: env().loginAttemptSeconds,
   })
-  if (!here.ok) return exhausted(flow)
+  if (!here.ok) return exhausted(flow, userId, caller)
 
   const proven = await check(attempt, userId, input, flow, caller)
   if (!proven.ok) {
     // The two others write their own.
     if (method !== 'totp' && method !== 'backup_code') note('signin.failed', userId, caller, method)
-    if (here.value.left === 0) return exhausted(flow)
+    if (here.value.left === 0) return exhausted(flow, userId, caller)
     return turnDown(flow, 'second', { ...proven.refusal, field: proven.refusal.field ?? 'code' })
   }
   await giveBack(method, whose)
@@ -110,8 +112,16 @@ export async function addProof(
   return attempt ? advance(flow, caller) : refuse('flow_expired')
 }
 
-const exhausted = (flow: string): Promise<Result<Outcome>> =>
-  beginAnew(flow, refuse('second_exhausted').refusal)
+/** Whoever came this far gave a right first proof, so the owner is told (ASVS 6.3.5); once a day, however often. */
+async function exhausted(flow: string, userId: string, caller: Caller): Promise<Result<Outcome>> {
+  const day = new Date(nowMs()).toISOString().slice(0, 10)
+  try {
+    await inTx((tx) => tellSecurity(tx, userId, { what: 'second_failed', dedupeKey: day }, caller))
+  } catch (error) {
+    log().error({ err: error, userId }, 'failed second steps not told')
+  }
+  return beginAnew(flow, refuse('second_exhausted').refusal)
+}
 
 type Whose = { userId: string; device: string | null }
 

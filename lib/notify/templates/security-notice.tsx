@@ -28,6 +28,7 @@ export const SECURITY_NEWS = [
   'recovery_hastened',
   'recovery_vetoed',
   'recovery_completed',
+  'second_failed',
   'new_device',
   'locked_down',
 ] as const
