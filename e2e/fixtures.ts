@@ -93,4 +93,15 @@ export async function typeCode(page: Page, code: string): Promise<void> {
   await page.getByRole('button', { name: 'Continue' }).click()
 }
 
+/** Leaves the page of backup codes, and says them. */
+export async function saveCodes(page: Page): Promise<string[]> {
+  await page.getByRole('heading', { name: 'Keep these backup codes' }).waitFor()
+  const list = page.getByRole('list', { name: 'Your backup codes' })
+  const codes = await list.getByRole('listitem').allInnerTexts()
+  expect(new Set(codes).size).toBe(10)
+  await page.getByRole('button', { name: 'I have saved them' }).click()
+  await page.waitForURL('**/account')
+  return codes
+}
+
 export { expect }

@@ -2,7 +2,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { Page } from '@playwright/test'
 import { addAuthenticator } from './authenticator'
-import { expect, fillSignIn, test, typeCode } from './fixtures'
+import { expect, fillSignIn, saveCodes, test, typeCode } from './fixtures'
 import { latestMail } from './mailbox'
 import type { Person } from './people'
 
@@ -22,18 +22,6 @@ async function signUpWithPasskey(page: Page, person: Person): Promise<void> {
   await page.getByRole('heading', { name: 'Make your passkey' }).waitFor()
   await page.getByRole('button', { name: 'Create a passkey' }).click()
   await saveCodes(page)
-}
-
-/** Leaves the page of backup codes, and says them. */
-async function saveCodes(page: Page): Promise<string[]> {
-  await page.getByRole('heading', { name: 'Keep these backup codes' }).waitFor()
-  const codes = await page
-    .getByRole('list', { name: 'Your backup codes' })
-    .getByRole('listitem')
-    .allInnerTexts()
-  await page.getByRole('button', { name: 'I have saved them' }).click()
-  await page.waitForURL('**/account')
-  return codes
 }
 
 /** Only a press begins a ceremony: as in a browser that shows no passkeys in its autofill. */
@@ -82,7 +70,7 @@ test('a passkey is offered after a password, can be put off, and signs in from t
   await signUp(page, person)
   await session(page)
   const device = await addAuthenticator(page, 'device')
-  // What a browser could make by itself is the next test's.
+  // Whatever the browser might make by itself: only the press counts here.
   await device.touch(false)
   await page.goto('/signin/start?to=/account')
   await fillSignIn(page, person)
@@ -95,6 +83,26 @@ test('a passkey is offered after a password, can be put off, and signs in from t
   await session(page)
   await page.goto('/signin/start?to=/account')
   await page.waitForURL('**/account')
+})
+
+test('after a password the passkey comes second, before everything else', async ({
+  page,
+  person,
+  signUp,
+}) => {
+  await signUp(page, person)
+  await addAuthenticator(page, 'device')
+  await page.goto('/account/security')
+  await page.getByRole('button', { name: 'Add a passkey' }).click()
+  await page.getByRole('button', { name: 'Make backup codes' }).waitFor()
+  await session(page)
+  await withoutAutofill(page)
+  await page.goto('/signin/start?to=/account/devices')
+  await fillSignIn(page, person)
+  await page.getByRole('heading', { name: 'One more step' }).waitFor()
+  expect((await page.request.get('/api/session')).status()).toBe(401)
+  await page.getByRole('button', { name: 'Use your passkey' }).click()
+  await page.waitForURL('**/account/devices')
 })
 
 test('who says "not now" is not asked again in this browser', async ({ page, person, signUp }) => {
@@ -199,6 +207,38 @@ test('a passkey that nobody here knows is refused, and the browser told to forge
   await pressPasskey(page)
   await expect(page.locator('main').getByRole('alert')).toContainText('passkey')
   await expect.poll(async () => (await device.credentials()).length).toBe(0)
+})
+
+test('a passkey that was removed in the console is turned down, also from a device that was not told', async ({
+  page,
+  person,
+  signUp,
+}) => {
+  await signUp(page, person)
+  const device = await addAuthenticator(page, 'device')
+  await page.goto('/account/security')
+  await page.getByRole('button', { name: 'Add a passkey' }).click()
+  await page.getByRole('button', { name: 'Make backup codes' }).waitFor()
+  const [removed] = await device.credentials()
+  if (!removed) throw new Error('no passkey')
+  await page.goto('/account/security')
+  await page.getByRole('link', { name: /^Remove / }).click()
+  await page.getByRole('button', { name: 'Remove', exact: true }).click()
+  await expect(page.getByText('You have no passkeys yet.')).toBeVisible()
+  await expect.poll(async () => (await device.credentials()).length).toBe(0)
+
+  await session(page)
+  await device.put(removed)
+  // The autofill of the address field gives it; nobody has to press anything.
+  await page.goto('/signin/start?to=/account')
+  await expect(page.locator('main').getByRole('alert')).toContainText(
+    'This passkey does not belong to an account here any more.',
+  )
+  await expect.poll(async () => (await device.credentials()).length).toBe(0)
+  expect((await page.request.get('/api/session')).status()).toBe(401)
+  await fillSignIn(page, person)
+  await page.getByRole('button', { name: 'Not now' }).click()
+  await page.waitForURL('**/account')
 })
 
 test('without WebAuthn the pages say so, and other ways stay', async ({ page, person, signUp }) => {

@@ -1,30 +1,9 @@
-import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import type { Page } from '@playwright/test'
 import { Redis } from 'ioredis'
 import { expect, test } from './fixtures'
 import { latestMail } from './mailbox'
-
-/** A German mobile number nobody has had before, and how it is written. */
-function newNumber() {
-  const rest = String(randomInt(10_000_000)).padStart(7, '0')
-  return { typed: `0160 ${rest}`, stored: `+49160${rest}` }
-}
-
-async function addNumber(page: Page, number: ReturnType<typeof newNumber>): Promise<void> {
-  await page.goto('/account/phones')
-  await page.getByLabel('Country').selectOption('DE')
-  await page.getByLabel('Mobile number').fill(number.typed)
-  await page.getByRole('button', { name: 'Text me a code' }).click()
-  await expect(page.getByRole('heading', { name: /^Confirm \+49 160/ })).toBeVisible()
-}
-
-async function confirm(page: Page, stored: string): Promise<void> {
-  const { codes } = await latestMail(stored)
-  await page.getByLabel('6-digit code').fill(codes[0] ?? '')
-  await page.getByRole('button', { name: 'Confirm number' }).click()
-}
+import { addNumber, confirmNumber, newNumber } from './phone'
 
 test('a number is added, confirmed by its code, told by mail, made primary, removed', async ({
   page,
@@ -42,7 +21,7 @@ test('a number is added, confirmed by its code, told by mail, made primary, remo
   await page.getByLabel('6-digit code').fill(text.codes[0] === '000000' ? '000001' : '000000')
   await page.getByRole('button', { name: 'Confirm number' }).click()
   await expect(page.getByText('That code isn’t right')).toBeVisible()
-  await confirm(page, first.stored)
+  await confirmNumber(page, first)
   await expect(page.getByText('It is now a way back into your account.')).toBeVisible()
   await expect(page.getByText('Primary', { exact: true })).toBeVisible()
   const notice = await latestMail(person.email, 2)
@@ -51,7 +30,7 @@ test('a number is added, confirmed by its code, told by mail, made primary, remo
   const second = newNumber()
   await addNumber(page, second)
   await expect(page.getByText(/Send a new code in \d+ s/)).toBeVisible()
-  await confirm(page, second.stored)
+  await confirmNumber(page, second)
   await page.getByRole('link', { name: /^Make \+49 160 .* primary$/ }).click()
   await page.getByRole('button', { name: 'Make primary' }).click()
   await expect(page.getByText('is your primary number now.')).toBeVisible()
@@ -101,7 +80,7 @@ test('number_of_somebody_else_looks_like_any_other_and_its_owner_is_told', async
   await signUp(page, person)
   const number = newNumber()
   await addNumber(page, number)
-  await confirm(page, number.stored)
+  await confirmNumber(page, number)
   await expect(page.getByText('It is now a way back')).toBeVisible()
 
   const { newPerson } = await import('./people')
@@ -121,7 +100,7 @@ test.describe('without script', () => {
     await signUp(page, person)
     const number = newNumber()
     await addNumber(page, number)
-    await confirm(page, number.stored)
+    await confirmNumber(page, number)
     await expect(page.getByText('It is now a way back into your account.')).toBeVisible()
   })
 })

@@ -3,10 +3,12 @@ import AxeBuilder from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
 import { type Authenticator, addAuthenticator } from './authenticator'
 import { codeAt, scan } from './authenticator-app'
-import { test as base, expect, fillSignIn, fillSignUp, typeCode } from './fixtures'
+import { test as base, expect, fillSignIn, fillSignUp, saveCodes, typeCode } from './fixtures'
 import { latestMail } from './mailbox'
 import type { Person } from './people'
+import { addNumber, confirmNumber, newNumber } from './phone'
 import { launchPortal, type Portal } from './portal'
+import { Visitor } from './visitor'
 
 let portal: Portal
 
@@ -16,7 +18,7 @@ const test = base.extend<object, { strict: Portal }>({
     async ({}, use) => {
       portal = await launchPortal({
         SECOND_FACTOR: 'required',
-        SECOND_FACTOR_METHODS: 'totp,passkey,security_key,backup_code,email_code',
+        SECOND_FACTOR_METHODS: 'totp,passkey,security_key,backup_code,email_code,sms_code',
       })
       await use(portal)
       await portal.stop()
@@ -43,16 +45,6 @@ async function passFirstStep(page: Page, person: Person): Promise<void> {
   await page.context().clearCookies({ name: 'gatehouse.session' })
   await page.goto('/signin/start?to=/account')
   await fillSignIn(page, person)
-}
-
-async function saveCodes(page: Page): Promise<string[]> {
-  await page.getByRole('heading', { name: 'Keep these backup codes' }).waitFor()
-  const list = page.getByRole('list', { name: 'Your backup codes' })
-  const codes = await list.getByRole('listitem').allInnerTexts()
-  expect(new Set(codes).size).toBe(10)
-  await page.getByRole('button', { name: 'I have saved them' }).click()
-  await page.waitForURL(AT_ACCOUNT)
-  return codes
 }
 
 /** Sets up an authenticator app from the picture on the screen. */
@@ -156,6 +148,30 @@ test('one mailbox is not two factors: after a code by mail none is offered again
   await expect(page.getByRole('link', { name: 'One of your backup codes' })).toBeVisible()
 })
 
+test('a code by text message stands in where the operator allows it, at a number that was confirmed', async ({
+  page,
+  person,
+}) => {
+  const number = newNumber()
+  await signUp(page, person)
+  await setUpApp(page)
+  await addNumber(page, number)
+  await confirmNumber(page, number, portal.url)
+  await expect(page.getByText('It is now a way back')).toBeVisible()
+
+  await passFirstStep(page, person)
+  await page.getByRole('link', { name: /^A code by text message/ }).click()
+  // Who has only the password does not learn the number.
+  expect(await page.content()).not.toContain(number.stored.slice(0, -2))
+  await page.getByRole('button', { name: 'Send the code' }).click()
+  await expect(page.getByText('A text message with a 6-digit code is on its way')).toBeVisible()
+  const text = await latestMail(number.stored, 2, portal.url)
+  // Browsers fill it in on our pages alone.
+  expect(text.text).toMatch(/\n\n@localhost #\d{6}$/)
+  await typeCode(page, text.codes[0] ?? '')
+  await page.waitForURL(AT_ACCOUNT)
+})
+
 test('five wrong codes begin the sign-in anew', async ({ page, person }) => {
   await signUp(page, person)
   await setUpApp(page)
@@ -167,6 +183,41 @@ test('five wrong codes begin the sign-in anew', async ({ page, person }) => {
   await expect(page.getByRole('heading', { name: 'Sign in', exact: true })).toBeVisible()
   await expect(page.locator('main').getByRole('alert')).toContainText('Too many wrong tries')
   expect((await page.request.get('/api/session')).status()).toBe(401)
+})
+
+test('second_codes_guessed_over_many_attempts_end_in_a_wait_that_the_owner_does_not_share', async ({
+  page,
+  person,
+  otherBrowser,
+  complaints,
+}) => {
+  await signUp(page, person)
+  const { secret } = await setUpApp(page)
+  // Somebody has the password, and begins anew whenever an attempt is over.
+  const stranger = new Visitor(portal)
+  for (let attempts = 0; attempts < 2; attempts++) {
+    const { location } = await stranger.signIn(person)
+    const flow = new URL(location, portal.url).searchParams.get('flow') ?? ''
+    for (let tries = 0; tries < 5; tries++) {
+      const answer = await stranger.post('/signin/second/submit', { flow, method: 'totp', code: '000000' })
+      expect(answer.status).toBe(303)
+      expect(answer.location).toMatch(tries < 4 ? /^\/signin\/second\?/ : /^\/signin\?/)
+    }
+  }
+  // From another network too, and with the right code.
+  const elsewhere = await (await otherBrowser({ baseURL: portal.url })).newPage()
+  await passFirstStep(elsewhere, person)
+  const refused = elsewhere.waitForResponse((answer) => answer.url().endsWith('/signin/second/submit'))
+  await typeAppCode(elsewhere, codeAt(secret, 1))
+  expect((await refused).status()).toBe(429)
+  expect(Number((await refused).headers()['retry-after'])).toBeGreaterThan(60)
+  await expect(elsewhere.locator('main').getByRole('alert')).toContainText('Too many tries for now')
+  complaints.length = 0 // the browser itself notes the 429
+  expect((await elsewhere.request.get('/api/session')).status()).toBe(401)
+
+  await passFirstStep(page, person)
+  await typeAppCode(page, codeAt(secret, 1))
+  await page.waitForURL(AT_ACCOUNT)
 })
 
 test('a trusted browser is not asked again; another one is', async ({ page, person, otherBrowser }) => {

@@ -13,7 +13,8 @@ interface Props {
   effects: ReactNode[]
   action: (previous: FormState | null, form: FormData) => Promise<FormState>
   hidden: Record<string, string>
-  submit: string
+  /** Null: it can't be done, and the effects say why. */
+  submit: string | null
   danger?: boolean
   closeHref: string
 }
@@ -35,11 +36,13 @@ export async function ConfirmChange({ title, effects, action, hidden, submit, da
         ))}
         <div className="flex flex-wrap justify-end gap-3">
           <LinkButton href={closeHref} look="secondary">
-            {ui('cancel')}
+            {ui(submit ? 'cancel' : 'close')}
           </LinkButton>
-          <SubmitButton look={danger ? 'danger' : 'primary'} workingLabel={ui('working')}>
-            {submit}
-          </SubmitButton>
+          {submit ? (
+            <SubmitButton look={danger ? 'danger' : 'primary'} workingLabel={ui('working')}>
+              {submit}
+            </SubmitButton>
+          ) : null}
         </div>
       </ActionForm>
     </Dialog>

@@ -93,7 +93,13 @@ export default async function Security({ searchParams }: { searchParams: Query }
   const asked = (what: string) => (fresh ? all.find(({ id }) => id === one(query[what])) : undefined)
   const [renaming, removing] = [asked('rename'), asked('remove')]
   const lastOne = all.length === 1
-  const stays = lastOne && standing.asked === 'required' && standing.from === null
+  const lastPasskey = removing?.kind === 'passkey' && enrolled.passkeys === 1
+  const stays =
+    standing.passkeyOnly && lastPasskey
+      ? s('factor.remove_passkey_only')
+      : lastOne && standing.asked === 'required' && standing.from === null
+        ? s('factor.remove_required', { product })
+        : null
   const trusted = devices.flatMap((device) =>
     device.trustedUntil ? [{ ...device, trustedUntil: device.trustedUntil }] : [],
   )
@@ -274,7 +280,7 @@ export default async function Security({ searchParams }: { searchParams: Query }
           title={s('factor.remove_title', { name: removing.name })}
           effects={
             stays
-              ? [s('factor.remove_required', { product })]
+              ? [stays]
               : [
                   s(`factor.remove_${removing.kind}`),
                   ...(lastOne ? [s('factor.remove_last')] : []),
@@ -283,7 +289,7 @@ export default async function Security({ searchParams }: { searchParams: Query }
           }
           action={removeFactor}
           hidden={{ kind: removing.store, id: removing.id }}
-          submit={s('factor.remove')}
+          submit={stays ? null : s('factor.remove')}
           danger
           closeHref={PATH}
         />
