@@ -86,6 +86,8 @@ export async function enroll(
     a.versions = versions
     a.backupCodes = codes ?? a.backupCodes
     a.passkeyWanted = false
+    // Somebody who just set something up is not asked for more in the same breath.
+    a.offer = false
     a.notice = null
   })
   return updated ? advance(flow, caller) : refuse('flow_expired')

@@ -13,7 +13,6 @@ import { inTx } from '../base/db'
 import { uuid } from '../base/ids'
 import * as factors from '../factors'
 import * as recovery from '../recovery'
-import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import * as users from '../users'
 import * as signin from './index'
@@ -21,11 +20,8 @@ import * as signin from './index'
 const stores = useStores({ LIMIT_REQUESTS_BURST: '1000', LIMIT_REQUESTS_PER_MINUTE: '100000' })
 const PASSWORD = 'violet anvil harbour lamp'
 
-beforeAll(async () => {
-  await audit.migrate()
-  await sessions.start()
-  return () => sessions.stop()
-})
+// No room listens here to what happens to users: what it did on hearing of it would be counted with a request.
+beforeAll(() => audit.migrate())
 afterEach(() => setClock(null))
 
 const unknown = () => `nob.${uuid().slice(0, 8)}@example.com`
@@ -67,6 +63,9 @@ const wait = (seconds: number) => {
   moved += seconds * 1000
 }
 
+/** After a day whatever both share (the network's limits) is as it was. */
+const DAY = 86_400
+
 type Ask = (flow: string, caller: Caller) => ReturnType<typeof signin.emailCode>
 
 /** What a stranger is told who asks in several browsers, guesses, and asks again. */
@@ -90,19 +89,17 @@ async function stranger(ask: Ask): Promise<string[]> {
 
 describe('limits', () => {
   it('codes_asked_for_and_guessed_in_several_browsers_tell_nothing_about_the_address', async () => {
-    wait(0)
     const of = (email: string) => stranger((flow, caller) => signin.emailCode(flow, { email }, caller))
     const somebody = await of(await known())
-    moved = 0
+    wait(DAY)
     expect(await of(unknown())).toEqual(somebody)
   })
 
   it('codes_asked_for_and_guessed_in_several_browsers_tell_nothing_about_the_number', async () => {
-    wait(0)
     const of = (phone: string) => stranger((flow, caller) => signin.phoneCode(flow, { phone }, caller))
     await known('+4915123450001')
     const somebody = await of('+4915123450001')
-    moved = 0
+    wait(DAY)
     expect(await of('+4915199990002')).toEqual(somebody)
   })
 })

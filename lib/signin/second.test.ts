@@ -735,6 +735,17 @@ describe('setting something up during a sign-in', () => {
     expect(stepOf((await enter(neverAsked, true, true)).result)).toBe('done')
   })
 
+  it('who just set an app up is not offered a passkey in the same breath', async () => {
+    under({ SECOND_FACTOR: 'encouraged' })
+    const ada = await person()
+    const { flow, caller } = await begin()
+    const input = { email: ada.email, password: PASSWORD, canPasskey: true }
+    expect(stepOf(await signin.password(flow, input, caller))).toBe('enroll')
+    const { secret } = must(await signin.enrollTotp(flow, caller))
+    must(await signin.enroll(flow, { method: 'totp', code: codeOf(secret), name: 'Phone' }, caller))
+    expect(stepOf(await signin.savedCodes(flow, caller))).toBe('done')
+  })
+
   it('a_passkey_that_was_made_silently_is_claimed_to_no_app', async () => {
     const ada = await person()
     const silently = async (level: 'aal2' | null) => {
