@@ -5,6 +5,7 @@
  */
 import { nowMs } from './clock'
 import { sql } from './db'
+import { env } from './env'
 import { type KeyName, key } from './keys'
 import { log } from './log'
 import { withRedis } from './redis'
@@ -69,7 +70,7 @@ export interface Budget {
  */
 export async function budgets(list: Budget[]): Promise<Result<{ left: number }>> {
   const at = new Date(nowMs())
-  await adopt(list)
+  await adopt(list.map(({ subject }) => subject))
   const rows = await sql<{ spent: number; max: number; expires_at: Date }>({
     name: 'budget-spend',
     text: `WITH asked AS (
@@ -100,21 +101,21 @@ export async function budgets(list: Budget[]): Promise<Result<{ left: number }>>
 }
 
 /** Tries that were counted under a secret rotated since are still spent (KEY2). */
-async function adopt(list: Budget[]): Promise<void> {
-  const older = list.flatMap(({ subject }) => {
+async function adopt(subjects: string[]): Promise<void> {
+  if (env().secrets.length < 2) return
+  const older = subjects.flatMap((subject) => {
     const [now, ...before] = hmacs('budget', subject)
     return before.map((key) => ({ key, now }))
   })
-  if (older.length === 0) return
   await sql({
     name: 'budget-adopt',
     text: `WITH known AS (SELECT * FROM unnest($1::text[], $2::text[]) AS k (key, now)),
-           gone AS (DELETE FROM budgets b USING known WHERE b.key = known.key
+           gone AS (DELETE FROM budgets b USING known WHERE b.key = known.key AND b.expires_at > $3
                     RETURNING known.now, b.spent, b.started_at, b.expires_at)
            INSERT INTO budgets AS b (key, spent, started_at, expires_at)
            SELECT now, sum(spent)::int, min(started_at), max(expires_at) FROM gone GROUP BY now
            ON CONFLICT (key) DO UPDATE SET spent = b.spent + EXCLUDED.spent`,
-    values: [older.map(({ key }) => key), older.map(({ now }) => now)],
+    values: [older.map(({ key }) => key), older.map(({ now }) => now), new Date(nowMs())],
   })
 }
 
@@ -146,6 +147,7 @@ export async function backOff(limit: BackOff): Promise<Result<{ left: number }>>
   const waits = [...limit.waitsSeconds]
   const key = hmac('budget', limit.subject)
   const at = nowMs()
+  await adopt([limit.subject])
   const [spent] = await sql<{ spent: number }>({
     name: 'back-off-spend',
     text: `INSERT INTO budgets AS b (key, spent, started_at, expires_at)

@@ -153,12 +153,13 @@ export const PURPOSES = {
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
-    tell: (tx, { to, locale, notAfter, code, lifeSeconds, caller }) =>
+    tell: (tx, { to, locale, notAfter, before, code, lifeSeconds, caller }) =>
       send(tx, {
         template: 'second_code',
         to,
         locale,
         notAfter,
+        before,
         props: { code, expiresMinutes: Math.round(lifeSeconds / 60), ...asker(caller) },
       }),
     tellOwner: async () => {},

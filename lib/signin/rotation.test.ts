@@ -87,6 +87,15 @@ describe('a new secret in front of the old one', () => {
     rotate()
     const last = await Promise.all([spend(), spend(), spend()])
     expect(last.filter((r) => r.ok)).toHaveLength(1)
+
+    const whose = { userId: uuid() }
+    const second = async () => (await factors.tries.spendSecond(whose)).ok
+    let passed = 0
+    for (let i = 0; i < 14; i++) {
+      if (i % 4 === 3) rotate()
+      if (await second()) passed++
+    }
+    expect(passed).toBe(10)
   })
 })
 
