@@ -5,7 +5,9 @@
  */
 export const EVENT_TYPES = {
   'user.registered': { audience: 'user' },
+  'user.upgraded': { audience: 'user' },
   'user.updated': { audience: 'user' },
+  'user.deleted': { audience: 'operator' },
   'user.disabled': { audience: 'user' },
   'user.enabled': { audience: 'user' },
   'user.locked_down': { audience: 'user' },

@@ -8,9 +8,11 @@ import path from 'node:path'
 import proxyaddr from 'proxy-addr'
 import { z } from 'zod'
 import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
+import { type GuestSettings, guestsShape, readGuests } from './env-guests'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
+export type { GuestSettings } from './env-guests'
 export type { SmsSettings } from './env-sms'
 
 /** Browsers need not look at more than five different names (WebAuthn section 5.11.1). */
@@ -128,6 +130,7 @@ const schema = z.object({
   GATEHOUSE_DEMO: flag.optional(),
   DEMO_PORT: count(3001, 0, 65_535),
   SIGN_UP: flag.default(true),
+  ...guestsShape,
   SESSION_IDLE_MINUTES: count(60 * 24 * 7, 1),
   SESSION_MAX_DAYS: count(30, 1, 3650),
   LOGIN_ATTEMPT_MINUTES: count(60, 1, 1440),
@@ -191,6 +194,7 @@ export interface Env {
   demo: boolean | undefined
   demoPort: number
   signUp: boolean
+  guests: GuestSettings
   sessionIdleSeconds: number
   sessionMaxSeconds: number
   loginAttemptSeconds: number
@@ -309,6 +313,7 @@ export function readEnv(source: Source): Env {
     demo: raw.GATEHOUSE_DEMO,
     demoPort: raw.DEMO_PORT,
     signUp: raw.SIGN_UP,
+    guests: readGuests(raw),
     sessionIdleSeconds: raw.SESSION_IDLE_MINUTES * 60,
     sessionMaxSeconds: raw.SESSION_MAX_DAYS * 86_400,
     loginAttemptSeconds: raw.LOGIN_ATTEMPT_MINUTES * 60,

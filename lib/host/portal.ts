@@ -166,7 +166,7 @@ async function settlePorts(): Promise<void> {
 }
 
 async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
-  const { audit, factors, notify, oidc, sessions } = rooms
+  const { audit, factors, notify, oidc, sessions, signin } = rooms
   notify.assertTransport()
   for (const [what, room] of Object.entries({ sessions, oidc, audit })) {
     endings.push({ what, end: () => room.stop() })
@@ -175,6 +175,7 @@ async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
   endings.push({ what: 'mail', end: () => notify.closeTransport() })
   endings.push({ what: 'budgets', end: startSweeping() })
   endings.push({ what: 'links', end: factors.links.startSweeping() })
+  endings.push({ what: 'guests', end: signin.startSweepingGuests() })
 }
 
 /** The seed is a program of its own (prisma/seed.ts), compiled beside this one. */

@@ -583,6 +583,7 @@ describe('the session check', () => {
     roles: ['user', 'admin'],
     defaultRole: 'user',
     deviceId: null,
+    guest: false,
   }
 
   test('says who is signed in, and when that ends: idle or absolute, what comes first', async () => {

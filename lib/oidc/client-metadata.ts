@@ -89,6 +89,7 @@ export const newClientSchema = z
     idTokenAlg: z.enum(ALGORITHMS, `must be one of ${ALGORITHMS.join(', ')}`).default('ES256'),
     claimsInIdToken: z.boolean().default(false),
     acr: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('aal1'),
+    guests: z.boolean().default(false),
     logoUri: web.optional(),
     clientUri: web.optional(),
     policyUri: web.optional(),
@@ -103,6 +104,13 @@ export const newClientSchema = z
     }
     if (!client.pkce && client.authMethod === 'none') {
       ctx.addIssue({ code: 'custom', path: ['pkce'], message: 'can only be off for a client with a secret' })
+    }
+    if (client.guests && client.acr !== 'aal1') {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['guests'],
+        message: 'cannot be let in where two factors are asked for',
+      })
     }
     if (!client.grants.includes('authorization_code')) {
       ctx.addIssue({ code: 'custom', path: ['grants'], message: 'must include authorization_code' })
@@ -131,5 +139,6 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
   const settings: ClientSettings = {}
   if (client.claimsInIdToken) settings.claimsInIdToken = true
   if (client.acr === 'aal2') settings.acr = client.acr
+  if (client.guests) settings.guests = true
   return { metadata, settings }
 }

@@ -7,6 +7,7 @@ import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
 import { onCommit } from '../base/db'
+import { env } from '../base/env'
 import { randomToken } from '../base/ids'
 import { CHANNELS } from '../base/keys'
 import { bucket } from '../base/limits'
@@ -59,6 +60,10 @@ export function drop(clientId?: string): void {
 
 /** The row behind each client the library works with: what is not OpenID metadata stands there. */
 export const rowOf = new WeakMap<object, store.ClientRow>()
+
+/** Whether this app takes guests: its registration and the operator must both say so. */
+export const takesGuests = (row: Pick<store.ClientRow, 'settings'>): boolean =>
+  env().guests.on && row.settings.guests === true
 
 const announce = async (clientId: string): Promise<void> => {
   drop(clientId)
@@ -129,6 +134,8 @@ export interface ClientView {
   claimsInIdToken: boolean
   /** The least level of assurance of a sign-in to it. */
   acr: Level
+  /** Registered to take guests; whether it does is also the operator's to say (GUESTS). */
+  guests: boolean
   logoUri: string | null
   clientUri: string | null
   policyUri: string | null
@@ -157,6 +164,7 @@ export function view(row: store.ClientRow): ClientView {
     idTokenAlg: m.id_token_signed_response_alg,
     claimsInIdToken: row.settings.claimsInIdToken === true,
     acr: row.settings.acr ?? 'aal1',
+    guests: row.settings.guests === true,
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
@@ -252,16 +260,22 @@ export const enable = (clientId: string, by: By = {}): Promise<Result> =>
 /**
  * Changes what an app demands of sign-ins, from the next request on.
  * @param changes.acr aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do
+ * @param changes.guests whether people without an account may use it; taken back, their tokens are dead
  * @returns refusal `not_found`
  */
-export const update = (clientId: string, changes: { acr: Level }, by: By = {}): Promise<Result> =>
-  change(
-    clientId,
-    'client.updated',
-    by,
-    (tx) => store.changeSettings(tx, clientId, { acr: changes.acr === 'aal2' ? changes.acr : null }),
-    { acr: changes.acr },
-  )
+export const update = (
+  clientId: string,
+  changes: { acr?: Level | undefined; guests?: boolean | undefined },
+  by: By = {},
+): Promise<Result> => {
+  const { acr, guests } = changes
+  const settings = {
+    ...(acr && { acr: acr === 'aal2' ? acr : null }),
+    ...(guests !== undefined && { guests: guests || null }),
+  }
+  const said = { ...(acr && { acr }), ...(guests !== undefined && { guests }) }
+  return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, settings), said)
+}
 
 /**
  * Adds a secret beside those there are, which end after `overlapSeconds` (default: a day).

@@ -6,6 +6,7 @@ import { SPOKEN } from '../base/caller'
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { StoresDown } from '../base/refusals'
+import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, TOKEN_BITS } from './adapter'
 import { claimsOf } from './claims'
 import * as clients from './clients'
@@ -105,7 +106,7 @@ function configuration(keys: KeySet): Configuration {
       revocation_endpoint_auth_methods_supported: [...secretMethods, 'none'],
     },
     interactions: { policy: interactionPolicy(), url: interactionDestination },
-    findAccount: (ctx, sub) => account(ctx, sub),
+    findAccount: (ctx, sub, token) => account(ctx, sub, sessionOf(token) ?? ctx.oidc.session?.uid),
     loadExistingGrant: async (ctx) => {
       const payload = await grants.existing(ctx)
       return payload ? new ctx.oidc.provider.Grant(payload) : undefined
@@ -158,7 +159,9 @@ function mayCallFromBrowser(
  * The user as the library sees one. That the user may be here was asked by the gate (a session of a
  * disabled user is not alive); claims are read only where something will show them.
  */
-function account(ctx: KoaContextWithOIDC, userId: string) {
+function account(ctx: KoaContextWithOIDC, userId: string, sid: string | undefined) {
+  // Read by the gate a moment ago, so it costs nothing.
+  const guest = async () => (sid && (await sessions.alive(sid))?.guest ? { is_anonymous: true } : {})
   return {
     accountId: userId,
     claims: async (use: string, scope: string, requested: object) => {
@@ -169,15 +172,24 @@ function account(ctx: KoaContextWithOIDC, userId: string) {
       if (byScope) for (const name of scope.split(' ')) scopes.add(name)
       scopes.delete('openid')
       scopes.delete('offline_access')
-      if (scopes.size === 0) return { sub: userId }
+      const whoever = await guest()
+      if (scopes.size === 0) return { ...whoever, sub: userId }
       const found = await claimsOf(userId, scopes)
       // Core section 5.4: by default an ID token has only what was asked for by name.
       return byScope
-        ? { ...found, sub: userId }
-        : { ...Object.fromEntries(single.filter((c) => c in found).map((c) => [c, found[c]])), sub: userId }
+        ? { ...found, ...whoever, sub: userId }
+        : {
+            ...Object.fromEntries(single.filter((c) => c in found).map((c) => [c, found[c]])),
+            ...whoever,
+            sub: userId,
+          }
     },
   }
 }
+
+/** Our session behind a code or token; undefined at the authorization endpoint, which has none yet. */
+const sessionOf = (token: unknown): string | undefined =>
+  (token as { sessionUid?: string } | undefined)?.sessionUid
 
 /** Leaves the problem to `handle`, which knows how to show one. */
 export function tellProblem(

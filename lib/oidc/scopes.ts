@@ -1,6 +1,6 @@
 /** What each scope holds (OpenID Connect Core sections 5.1 and 5.4), for the library and for our consent page. */
 export const CLAIMS = {
-  openid: ['sub', 'acr', 'amr', 'auth_time'],
+  openid: ['sub', 'acr', 'amr', 'auth_time', 'is_anonymous'],
   profile: ['name', 'given_name', 'family_name', 'picture', 'locale', 'zoneinfo', 'updated_at'],
   email: ['email', 'email_verified'],
   phone: ['phone_number', 'phone_number_verified'],

@@ -11,10 +11,11 @@ import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import type { Versions } from '../sessions'
 import * as users from '../users'
+import { makeAccount } from './account'
 import { type Attempt, startOver, type Typed, type Verification } from './attempt'
 import { advance } from './complete'
 import { policy, running, spendRequest } from './gate'
-import { type Outcome, turnDown } from './outcome'
+import { type Outcome, refusedAccount, turnDown } from './outcome'
 import { onlyPasskeys } from './steps'
 import * as store from './store'
 
@@ -154,7 +155,7 @@ export async function verify(
   // Whoever reads the mailbox is no guesser: strangers' wrong passwords no longer stand in the owner's way.
   if (purpose === 'email_sign_in') await factors.tries.giveBack({ email: to })
   const settled = await settle(found.value, verification, caller)
-  if (!settled.ok) return turnDown(flow, 'identify', settled.refusal)
+  if (!settled.ok) return refusedAccount(flow, settled.refusal)
   const attempt = await store.update(flow, (a) => {
     // Another tab began anew meanwhile: what came back here proves nothing of what is asked there.
     if (a.verification?.key !== key || a.verification.purpose !== purpose) return
@@ -211,9 +212,10 @@ async function settle(
     }
     const { passwordHash, userId: id, ...person } = pending
     // Refused when someone proved the same address a moment earlier: it has an owner now.
-    const registered = await users.register(tx, { id, verified: true, ...person, caller })
+    const registered = await makeAccount(tx, attempt, { id, verified: true, ...person, caller })
     if (!registered.ok) return registered
-    if (passwordHash) await factors.password.set(tx, id, passwordHash, caller)
-    return ok({ userId: id })
+    const userId = registered.value.id
+    if (passwordHash) await factors.password.set(tx, userId, passwordHash, caller)
+    return ok({ userId })
   })
 }

@@ -10,11 +10,12 @@ import { uuid } from '../base/ids'
 import { ok, type Refusal, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as users from '../users'
+import { makeAccount } from './account'
 import { startOver, type Typed } from './attempt'
 import { sendCode } from './codes'
 import { advance } from './complete'
 import { running, spendRequest, stepOf } from './gate'
-import { type Outcome, turnDown } from './outcome'
+import { type Outcome, refusedAccount, turnDown } from './outcome'
 import * as store from './store'
 
 const MAX_NAME = 80
@@ -103,7 +104,7 @@ export async function details(
   const limited = await spendRequest(caller)
   if (!limited.ok) return turnDown(flow, 'details', limited.refusal)
   const registered = await inTx((tx) =>
-    users.register(tx, {
+    makeAccount(tx, found.value, {
       id: newcomer.userId,
       email: newcomer.email,
       verified: true,
@@ -113,10 +114,10 @@ export async function details(
       caller,
     }),
   )
-  if (!registered.ok) return turnDown(flow, 'identify', registered.refusal)
+  if (!registered.ok) return refusedAccount(flow, registered.refusal)
   const attempt = await store.update(flow, (a) => {
     if (a.newcomer?.userId !== newcomer.userId) return
-    a.userId = newcomer.userId
+    a.userId = registered.value.id
     a.status = 'active'
     a.newcomer = null
     a.notice = null

@@ -7,6 +7,7 @@ import * as sessions from '../sessions'
 import * as users from '../users'
 import type { Attempt, Typed, Verification } from './attempt'
 import { factsOf, own, policy, stepOf } from './gate'
+import { mayBeGuest } from './guest'
 import {
   type EnrollmentAsked,
   enrollmentAsked,
@@ -33,6 +34,10 @@ export interface View {
   verification: Pick<Verification, 'purpose' | 'to' | 'resendAt' | 'expiresAt' | 'resent'> | null
   /** The proven address of somebody new. */
   newcomer: string | null
+  /** A guest is here, and becomes a person by what is asked now. */
+  guest: boolean
+  /** One may go on without any account. */
+  mayGuest: boolean
   /** What may be a first proof here. */
   ways: SignInMethod[]
   /** Begin with a passkey: whoever proves again who they are has one. */
@@ -61,6 +66,8 @@ const NOTHING = {
   notice: null,
   verification: null,
   newcomer: null,
+  guest: false,
+  mayGuest: false,
   ways: [],
   firstPasskey: false,
   second: null,
@@ -92,6 +99,8 @@ export async function expect(flow: string, caller: Caller): Promise<Result<View>
     typed,
     notice,
     newcomer: attempt.newcomer?.email ?? null,
+    guest: attempt.guest !== null,
+    mayGuest: mayBeGuest(attempt),
     verification: verification && {
       purpose: verification.purpose,
       to: verification.to,

@@ -31,7 +31,11 @@ export default async function ConsentPage({ searchParams }: { searchParams: Quer
         policyUrl: client.policyUri,
         termsUrl: client.tosUri,
       }}
-      account={{ email: user.email ?? user.id, name: user.name, avatarUrl: user.avatarPath }}
+      account={{
+        email: user.email ?? (user.isAnonymous ? (await getTranslations('login'))('guest.name') : user.id),
+        name: user.name,
+        avatarUrl: user.avatarPath,
+      }}
       newScopes={waiting.newScopes}
       grantedScopes={waiting.allScopes.filter((scope) => !waiting.newScopes.includes(scope))}
       returnHost={client.redirectOrigin}

@@ -48,6 +48,8 @@ export default async function SignInPage({ searchParams }: { searchParams: Query
       signUpHref={signUp ? at('/signup', flow) : null}
       reauthUser={view.reauth ? { email: view.reauth, otherHref: startAgain(view.request) } : null}
       client={await waitingClient(view.request, caller)}
+      guestAction={view.mayGuest ? '/signin/guest' : null}
+      guest={view.guest}
       passkeyFirst={view.firstPasskey || !may('password')}
       passkeySlot={may('passkey') ? await passkey(view, notice) : null}
     />
