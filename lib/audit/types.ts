@@ -75,6 +75,7 @@ export const EVENT_TYPES = {
   'grant.revoked': { audience: 'user' },
   'token.issued': { audience: 'operator' },
   'token.reused': { audience: 'user' },
+  'provider_token.given': { audience: 'user' },
   'client.added': { audience: 'operator' },
   'client.updated': { audience: 'operator' },
   'client.removed': { audience: 'operator' },

@@ -114,6 +114,7 @@ const schema = z.object({
   MAIL_FROM: z.string().min(3).max(200).optional(),
   ...smsShape,
   ...federationShape,
+  PROVIDER_TOKENS: flag.default(false),
   GATEHOUSE_SECRET: z.string().optional(),
   TRUSTED_PROXIES: proxies,
   WEBAUTHN_ORIGINS: origins,
@@ -185,6 +186,8 @@ export interface Env {
   sms: SmsSettings | null
   /** Other providers that people may sign in with, and what keeps some of them out. */
   federation: FederationSettings
+  /** Relying apps that are registered for it may have people's tokens of other providers. */
+  providerTokens: boolean
   /** The first seals and signs; all open. */
   secrets: string[]
   /** proxy-addr names or CIDRs. */
@@ -306,6 +309,7 @@ export function readEnv(source: Source): Env {
     smtpUrl: raw.SMTP_URL,
     mailFrom: raw.MAIL_FROM ?? `${raw.GATEHOUSE_PRODUCT_NAME} <no-reply@${hostname.replace(/[[\]]/g, '')}>`,
     sms,
+    providerTokens: raw.PROVIDER_TOKENS,
     federation: readFederation(raw.PROVIDERS, source),
     secrets,
     trustedProxies: names(raw.TRUSTED_PROXIES),

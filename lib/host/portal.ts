@@ -122,6 +122,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     documents: rooms.oidc.serveDocument,
     checkSession: rooms.sessions.check,
     avatar: rooms.users.avatar,
+    providerTokens: { access: rooms.oidc.access, tokenOf: rooms.federation.tokens.get },
     statics: staticFiles(path.join(ROOT, '.next/static')),
     health,
   })

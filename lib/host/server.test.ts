@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { reloadEnv } from '../base/env'
 import { resetLog } from '../base/log'
-import { StoresDown } from '../base/refusals'
+import { refuse, StoresDown } from '../base/refusals'
 import type { SessionFacts } from '../sessions'
 import type { Health } from './health'
 import { createHost, type Host } from './server'
@@ -55,6 +55,7 @@ beforeAll(async () => {
       return true
     },
     checkSession: () => session(),
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async (key) =>
       key === 'a'.repeat(43) ? { bytes: Buffer.from('png'), mimeType: 'image/png' } : null,
     statics: (_req, res, pathname) => {
@@ -377,6 +378,7 @@ describe('every answer', () => {
       oidc: async () => {},
       documents: () => false,
       checkSession: async () => null,
+      providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
       avatar: async () => null,
       statics: () => false,
       health,
@@ -408,6 +410,7 @@ test('an error of the provider is a page of the house with the status of the err
       }),
     documents: () => false,
     checkSession: async () => null,
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async () => null,
     statics: () => false,
     health,
@@ -672,6 +675,7 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
     oidc: async () => {},
     documents: () => false,
     checkSession: async () => null,
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async () => null,
     statics: () => false,
     health,

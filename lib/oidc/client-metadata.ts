@@ -56,6 +56,9 @@ function webUriProblem(uri: string): string | null {
   return 'must be https'
 }
 
+/** Tokens of other providers belong on a server that can keep them. */
+export const PROVIDER_TOKENS_NEED_A_SECRET = 'can only be had by an app with a secret'
+
 const redirect = z.string().max(2000)
 const web = z
   .string()
@@ -90,6 +93,9 @@ export const newClientSchema = z
     claimsInIdToken: z.boolean().default(false),
     acr: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('aal1'),
     guests: z.boolean().default(false),
+    providerTokens: z
+      .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
+      .default([]),
     logoUri: web.optional(),
     clientUri: web.optional(),
     policyUri: web.optional(),
@@ -104,6 +110,9 @@ export const newClientSchema = z
     }
     if (!client.pkce && client.authMethod === 'none') {
       ctx.addIssue({ code: 'custom', path: ['pkce'], message: 'can only be off for a client with a secret' })
+    }
+    if (client.providerTokens.length > 0 && client.authMethod === 'none') {
+      ctx.addIssue({ code: 'custom', path: ['providerTokens'], message: PROVIDER_TOKENS_NEED_A_SECRET })
     }
     if (client.guests && client.acr !== 'aal1') {
       ctx.addIssue({
@@ -140,5 +149,6 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
   if (client.claimsInIdToken) settings.claimsInIdToken = true
   if (client.acr === 'aal2') settings.acr = client.acr
   if (client.guests) settings.guests = true
+  if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
   return { metadata, settings }
 }

@@ -15,7 +15,7 @@ import { log } from '../base/log'
 import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
-import { type NewClient, newClientSchema, toMetadata } from './client-metadata'
+import { type NewClient, newClientSchema, PROVIDER_TOKENS_NEED_A_SECRET, toMetadata } from './client-metadata'
 import type { Level } from './levels'
 import { inTx } from './store'
 import * as store from './store-registry'
@@ -136,6 +136,8 @@ export interface ClientView {
   acr: Level
   /** Registered to take guests; whether it does is also the operator's to say (GUESTS). */
   guests: boolean
+  /** Providers whose tokens it may ask people for. */
+  providerTokens: string[]
   logoUri: string | null
   clientUri: string | null
   policyUri: string | null
@@ -165,6 +167,7 @@ export function view(row: store.ClientRow): ClientView {
     claimsInIdToken: row.settings.claimsInIdToken === true,
     acr: row.settings.acr ?? 'aal1',
     guests: row.settings.guests === true,
+    providerTokens: row.settings.providerTokens ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
@@ -261,19 +264,39 @@ export const enable = (clientId: string, by: By = {}): Promise<Result> =>
  * Changes what an app demands of sign-ins, from the next request on.
  * @param changes.acr aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do
  * @param changes.guests whether people without an account may use it; taken back, their tokens are dead
- * @returns refusal `not_found`
+ * @param changes.providerTokens the providers whose tokens it may ask people for; one that is taken back is refused
+ *   from the next request on, and given back is good again for whoever allowed it before
+ * @returns refusal `not_found`, `invalid_input` for an app that could not keep them
  */
-export const update = (
+export const update = async (
   clientId: string,
-  changes: { acr?: Level | undefined; guests?: boolean | undefined },
+  changes: {
+    acr?: Level | undefined
+    guests?: boolean | undefined
+    providerTokens?: string[] | undefined
+  },
   by: By = {},
 ): Promise<Result> => {
-  const { acr, guests } = changes
+  const { acr, guests, providerTokens } = changes
+  if (providerTokens?.length) {
+    const row = await store.findClient(clientId)
+    if (row?.metadata.token_endpoint_auth_method === 'none') {
+      const message = `providerTokens: ${PROVIDER_TOKENS_NEED_A_SECRET}`
+      return refuse('invalid_input', { field: 'providerTokens', values: { message } })
+    }
+  }
   const settings = {
     ...(acr && { acr: acr === 'aal2' ? acr : null }),
     ...(guests !== undefined && { guests: guests || null }),
+    ...(providerTokens && {
+      providerTokens: providerTokens.length > 0 ? [...new Set(providerTokens)] : null,
+    }),
   }
-  const said = { ...(acr && { acr }), ...(guests !== undefined && { guests }) }
+  const said = {
+    ...(acr && { acr }),
+    ...(guests !== undefined && { guests }),
+    ...(providerTokens && { providerTokens }),
+  }
   return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, settings), said)
 }
 

@@ -18,7 +18,7 @@ import { LEVELS } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
-import { CLAIMS, SCOPE_OF_CLAIM } from './scopes'
+import { CLAIMS, providerTokensScope, SCOPE_OF_CLAIM } from './scopes'
 import { sessionModel } from './session'
 import type { ClientRow } from './store-registry'
 
@@ -51,7 +51,7 @@ function configuration(keys: KeySet): Configuration {
     adapter: (name) => adapterFor(name),
     jwks: { keys: keys.signing },
     routes: ROUTES,
-    scopes: ['openid', 'offline_access'],
+    scopes: ['openid', 'offline_access', ...tokenScopes()],
     claims: CLAIMS,
     acrValues: [...LEVELS],
     responseTypes: ['code'],
@@ -120,6 +120,27 @@ function configuration(keys: KeySet): Configuration {
     clientBasedCORS: mayCallFromBrowser,
     renderError: (ctx, out, error) => tellProblem(ctx, out, error),
   }
+}
+
+/** One for each provider whose tokens are kept; none while the operator gives none away. */
+function tokenScopes(): string[] {
+  const { providerTokens, federation } = env()
+  if (!providerTokens) return []
+  return federation.providers.filter(({ keepTokens }) => keepTokens).map(({ id }) => providerTokensScope(id))
+}
+
+/** All that an app may ask for, as the library takes it: tokens of other providers only where it is registered for them. */
+function scopesFor({ settings }: ClientRow): string {
+  const registered = (settings.providerTokens ?? []).map(providerTokensScope)
+  const mine = tokenScopes().filter((scope) => registered.includes(scope))
+  return [
+    'openid',
+    'offline_access',
+    ...Object.keys(CLAIMS).filter((name) => CLAIMS[name as keyof typeof CLAIMS]),
+    ...mine,
+  ]
+    .filter((scope, at, all) => all.indexOf(scope) === at)
+    .join(' ')
 }
 
 /** Introspection (RFC 7662) is for apps that prove who they are, about tokens of their own. */
@@ -266,6 +287,7 @@ function useOurClients(provider: Provider): void {
       ...metadata,
       client_id: row.id,
       client_name: name,
+      ...(tokenScopes().length > 0 && { scope: scopesFor(row) }),
       ...(secretive && { client_secret: 'kept-as-a-hash' }),
     })
     instances.set(row, client)

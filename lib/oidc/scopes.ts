@@ -12,6 +12,14 @@ export const CLAIMS = {
   iss: null,
 }
 
+const PROVIDER_TOKENS = 'provider_tokens:'
+
+/** The scope by which a person lets an app have their tokens of one other provider. */
+export const providerTokensScope = (provider: string): string => PROVIDER_TOKENS + provider
+
+/** Tokens of somewhere else: never granted without the person's word, whoever asks. */
+export const isProviderTokensScope = (scope: string): boolean => scope.startsWith(PROVIDER_TOKENS)
+
 /** Scopes under which each single claim is known, for the claims parameter (Core section 5.5). */
 export const SCOPE_OF_CLAIM: ReadonlyMap<string, string> = new Map(
   (['profile', 'email', 'phone', 'roles'] as const).flatMap((scope) =>

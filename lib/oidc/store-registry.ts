@@ -31,6 +31,8 @@ export interface ClientSettings {
   acr?: 'aal2'
   /** Guests may use it, where the operator takes guests at all; left out: only people with an account. */
   guests?: true
+  /** The providers whose tokens it may ask people for; left out: none. */
+  providerTokens?: string[]
 }
 
 export interface SecretRow {
