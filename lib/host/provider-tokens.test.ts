@@ -303,6 +303,12 @@ describe('nobody else', () => {
 
   test('a_provider_that_is_down_is_503_one_that_gives_no_more_409', async () => {
     const { token, user } = await signedIn()
+    await stores.sql(`UPDATE auth_providers SET token_expires_at = now() WHERE user_id = $1`, [user])
+    peers.acme.bend = { down: ['token'] }
+    const down = await get(token)
+    peers.acme.bend = {}
+    expect(down).toMatchObject({ status: 503, json: { error: 'provider_down' } })
+    expect(Number(down.headers['retry-after'])).toBeGreaterThan(0)
     await stores.sql(
       `UPDATE auth_providers SET token_expires_at = now(), refresh_token_sealed = NULL WHERE user_id = $1`,
       [user],

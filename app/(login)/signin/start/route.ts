@@ -17,10 +17,15 @@ export async function GET(request: Request): Promise<Response> {
   if (!uid) {
     const returnTo = signin.safePath(query.get('to') ?? undefined)
     const reauth = query.get('reauth') === '1'
-    if (facts && !(reauth && !sessions.isFresh(facts))) return seeOther(returnTo)
+    // To a guest nothing of ours is open but the overview, whatever sent them here.
+    const enough = facts?.guest
+      ? returnTo === '/account' && !reauth
+      : facts && !(reauth && !sessions.isFresh(facts))
+    if (enough) return seeOther(returnTo)
     const begun = await signin.begin({ returnTo, reauth, caller })
     if (!begun.ok) return comeBackLater('/problem?code=rate_limited', begun.refusal)
-    const page = query.get('page') === 'signup' ? '/signup' : '/signin'
+    const keeps = facts?.guest && !reauth && requests.settings().signUp
+    const page = query.get('page') === 'signup' || keeps ? '/signup' : '/signin'
     return seeOther(at(page, begun.value.flow), begun.value.setCookies)
   }
 
