@@ -30,7 +30,21 @@ function watch(page: Page, complaints: string[]): void {
   page.on('pageerror', (error) => complaints.push(`script: ${error.message} at ${page.url()}`))
 }
 
-export const test = base.extend<Fixtures>({
+/** Whether the journeys of this worker walk the portal whose mail goes to a real SMTP server. */
+interface Place {
+  overSmtp: boolean
+  place: undefined
+}
+
+export const test = base.extend<Fixtures, Place>({
+  overSmtp: [false, { option: true, scope: 'worker' }],
+  place: [
+    async ({ overSmtp }, use) => {
+      if (overSmtp) Object.assign(process.env, JSON.parse(process.env.E2E_OVER_SMTP ?? '{}'))
+      await use(undefined)
+    },
+    { auto: true, scope: 'worker' },
+  ],
   baseURL: async ({}, use) => use(PORTAL()),
   extraHTTPHeaders: async ({}, use) => use({ 'x-forwarded-for': address() }),
   complaints: [
