@@ -589,6 +589,19 @@ describe('the session check', () => {
     guest: false,
   }
 
+  test('a_guest_is_nobody_to_whoever_did_not_ask_for_guests', async () => {
+    session = async () => ({ ...facts, guest: true, roles: ['anonymous'] })
+    for (const query of ['', '?', '?guests', '?guests=1', '?x=guests=allow', '?guests=deny&guests=allow']) {
+      const { status, headers, body } = await get(`/api/session${query}`)
+      expect(status, query).toBe(401)
+      expect(headers['x-gatehouse-user'], query).toBeUndefined()
+      expect(body, query).toBe('{"error":"session_required"}')
+    }
+    const asked = await get('/api/session?guests=allow')
+    expect(asked.status).toBe(200)
+    expect(asked.headers['x-gatehouse-roles']).toBe('anonymous')
+  })
+
   test('says who is signed in, and when that ends: idle or absolute, what comes first', async () => {
     session = async () => facts
     const { status, headers, body } = await get('/api/session')
