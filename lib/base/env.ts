@@ -8,9 +8,11 @@ import path from 'node:path'
 import proxyaddr from 'proxy-addr'
 import { z } from 'zod'
 import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
+import { type FederationSettings, federationShape, readFederation } from './env-federation'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
+export type { FederationSettings, Mapped, ProviderSettings } from './env-federation'
 export type { SmsSettings } from './env-sms'
 
 /** Browsers need not look at more than five different names (WebAuthn section 5.11.1). */
@@ -109,6 +111,7 @@ const schema = z.object({
   SMTP_URL: storeUrl('smtp:', 'smtps:').optional(),
   MAIL_FROM: z.string().min(3).max(200).optional(),
   ...smsShape,
+  ...federationShape,
   GATEHOUSE_SECRET: z.string().optional(),
   TRUSTED_PROXIES: proxies,
   WEBAUTHN_ORIGINS: origins,
@@ -177,6 +180,8 @@ export interface Env {
   mailFrom: string
   /** How text messages leave; null: they do not (the mailbox has them in development). */
   sms: SmsSettings | null
+  /** Other providers that people may sign in with, and what keeps some of them out. */
+  federation: FederationSettings
   /** The first seals and signs; all open. */
   secrets: string[]
   /** proxy-addr names or CIDRs. */
@@ -297,6 +302,7 @@ export function readEnv(source: Source): Env {
     smtpUrl: raw.SMTP_URL,
     mailFrom: raw.MAIL_FROM ?? `${raw.GATEHOUSE_PRODUCT_NAME} <no-reply@${hostname.replace(/[[\]]/g, '')}>`,
     sms,
+    federation: readFederation(raw.PROVIDERS, source),
     secrets,
     trustedProxies: names(raw.TRUSTED_PROXIES),
     webauthnOrigins: names(raw.WEBAUTHN_ORIGINS)

@@ -61,6 +61,12 @@ export const REFUSALS = {
   csrf: { status: 403, secret: false },
   session_required: { status: 401, secret: false },
   sign_up_closed: { status: 403, secret: false },
+  provider_denied: { status: 403, secret: false },
+  provider_down: { status: 503, secret: false },
+  provider_failed: { status: 400, secret: false },
+  provider_not_allowed: { status: 403, secret: false },
+  provider_tokens_over: { status: 409, secret: false },
+  identity_taken: { status: 409, secret: false },
   redirect_uri_invalid: { status: 400, secret: false },
   stores_down: { status: 503, secret: false },
 } as const satisfies Record<string, { status: number; secret: boolean }>

@@ -10,6 +10,7 @@ import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { randomToken } from '../base/ids'
+import { ownPath } from '../base/paths'
 import { ok, type Result } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
 import * as sessions from '../sessions'
@@ -112,15 +113,5 @@ export async function cancel(flow: string, caller: Caller): Promise<Result<{ req
   return ok({ request: found.value.request })
 }
 
-/**
- * A path of our own origin, or /account. Judged by the URL parser, so that no spelling of another
- * origin passes (`//e`, `/\e`, `https:e`, control characters).
- */
-export function safePath(path: string | undefined): string {
-  const fallback = '/account'
-  if (!path?.startsWith('/') || path.length > 2000 || /[\p{Cc}\\]/u.test(path)) return fallback
-  const { url } = env()
-  const parsed = URL.canParse(path, url) ? new URL(path, url) : null
-  if (!parsed || parsed.origin !== url || parsed.pathname.startsWith('//')) return fallback
-  return parsed.pathname + parsed.search + parsed.hash
-}
+/** A path of our own origin, or /account. */
+export const safePath = (path: string | undefined): string => ownPath(path, '/account')

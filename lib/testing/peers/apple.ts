@@ -46,7 +46,7 @@ export class ApplePeer extends OpenidPeer {
   }
 
   protected override async tokensFor(grant: Grant): Promise<Record<string, unknown>> {
-    const { name, given_name, family_name, ...person } = grant.person
+    const { name, given_name, family_name, login, ...person } = grant.person
     return super.tokensFor({ ...grant, person })
   }
 
