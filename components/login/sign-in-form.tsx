@@ -64,20 +64,16 @@ export async function SignInForm({
     <AuthCard
       top={client ? <ClientLogo client={client} /> : null}
       title={
-        reauthUser
-          ? t('sign_in.reauth_title')
-          : linking
-            ? t('sign_in.linking_title')
-            : t('sign_in.title')
+        reauthUser ? t('sign_in.reauth_title') : linking ? t('sign_in.linking_title') : t('sign_in.title')
       }
       lead={
         linking
           ? t('sign_in.linking_text', linking)
           : reauthUser
-          ? t(passkeyFirst ? 'sign_in.reauth_text_passkey' : 'sign_in.reauth_text')
-          : client
-            ? t('to_app', { app: client.name })
-            : t('sign_in.subtitle')
+            ? t(passkeyFirst ? 'sign_in.reauth_text_passkey' : 'sign_in.reauth_text')
+            : client
+              ? t('to_app', { app: client.name })
+              : t('sign_in.subtitle')
       }
       bottom={
         linking ? (
@@ -115,14 +111,7 @@ export async function SignInForm({
           <CanPasskey />
           {fixed ? (
             // Kept in the form, so that password managers know whose password it is.
-            <input
-              type="email"
-              name="email"
-              value={fixed}
-              autoComplete="username"
-              readOnly
-              hidden
-            />
+            <input type="email" name="email" value={fixed} autoComplete="username" readOnly hidden />
           ) : (
             <Field id="email" label={t('email')}>
               <Input

@@ -18,6 +18,9 @@ export interface Linked {
   name: string
 }
 
+/** The same, of a change: with cookies for the browser that made it. */
+export type Made = Linked & Renewed
+
 /** A linked account as its owner reads of it. */
 export interface LinkedView extends federation.AccountView {
   /** The provider's name; its id where it is no longer configured. */

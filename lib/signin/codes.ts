@@ -165,7 +165,9 @@ export async function verify(
     // The provider's word stays the first proof; the code proved the address that it did not vouch for.
     if (pending && a.stranger) {
       a.proofs = withAccount(a.proofs, accountId)
-      a.linked = accountId ? { account: { id: accountId, userId: pending.userId }, identity: a.stranger } : null
+      a.linked = accountId
+        ? { account: { id: accountId, userId: pending.userId }, identity: a.stranger }
+        : null
       a.stranger = null
       a.proofs.push({ method: 'address', amr: [], at })
     } else if (pending?.passwordHash) a.proofs.push({ method: 'password', amr: ['pwd'], at })

@@ -103,7 +103,7 @@ export async function linkedAt(
   userId: string,
   person: PeerPerson,
 ): Promise<string> {
-  const issuer = id === 'github' ? peers.github.url : peers[id].issuer
+  const issuer = id === 'github' ? `${peers.github.url}/login/oauth` : peers[id].issuer
   const identity: federation.Identity = {
     provider: id,
     issuer,

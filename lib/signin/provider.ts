@@ -62,7 +62,7 @@ export async function toProvider(
 /** Where an answer of a provider led, with cookies that end the round trip. */
 export type Arrived = { setCookies: string[] } & (
   | { purpose: 'sign_in'; flow: string; result: Result<Outcome> }
-  | { purpose: 'link'; returnTo: string; result: Result<linked.Linked> }
+  | { purpose: 'link'; returnTo: string; result: Result<linked.Made> }
   /** Nobody can tell what it was for. */
   | { purpose: null; refusal: Refusal }
 )
@@ -85,7 +85,7 @@ export async function fromProvider(
   }
   if (context.purpose === 'link') {
     const { returnTo } = context
-    const result: Result<linked.Linked> = outcome.ok
+    const result: Result<linked.Made> = outcome.ok
       ? await linked.finish(context, outcome.identity, await sessions.check(caller.cookies), caller)
       : { ok: false, refusal: outcome.refusal }
     const told = result.ok ? result : { ok: false as const, refusal: named(result.refusal, provider) }
@@ -111,9 +111,7 @@ async function arrive(
   const account = await federation.accounts.find(identity)
   const stale = found.value.reauthUserId ? unfit(found.value, account, identity) : null
   if (stale) return back(stale)
-  return account
-    ? known(flow, account, identity, back, caller)
-    : unknown(flow, identity, back)
+  return account ? known(flow, account, identity, back, caller) : unknown(flow, identity, back)
 }
 
 type Back = (refusal: Refusal) => Promise<Result<Outcome>>
@@ -190,7 +188,8 @@ async function unknown(flow: string, identity: federation.Identity, back: Back):
     if (owner.status !== 'active') return back(refuse('account_disabled').refusal)
     const { provider } = identity
     const others = await federation.accounts.list(owner.id)
-    if (others.some((other) => other.provider === provider)) return back(refuse('provider_other_linked').refusal)
+    if (others.some((other) => other.provider === provider))
+      return back(refuse('provider_other_linked').refusal)
     const attempt = await store.update(flow, (a) => {
       startOver(a)
       a.linking = { userId: owner.id, email, identity }
@@ -243,7 +242,8 @@ export async function endedUpstream(
   const { account, sessionId } = judged.value
   const upstream = sessionId ? upstreamOf(provider, sessionId) : undefined
   const why = { reason: 'provider_logout', actor: `provider:${provider}`, caller }
-  if (account) return ok(await sessions.revokeUpstream({ credential: account.id, ...(upstream && { upstream }) }, why))
+  if (account)
+    return ok(await sessions.revokeUpstream({ credential: account.id, ...(upstream && { upstream }) }, why))
   return ok(upstream ? await sessions.revokeUpstream({ upstream }, why) : { sids: [] })
 }
 

@@ -101,7 +101,8 @@ export async function expect(flow: string, caller: Caller): Promise<Result<View>
   if (!found.ok) return found
   const attempt = found.value
   const { request, returnTo } = attempt
-  if ('finished' in attempt) return ok({ ...NOTHING, ways: [], providers: [], flow, step: 'done', request, returnTo })
+  if ('finished' in attempt)
+    return ok({ ...NOTHING, ways: [], providers: [], flow, step: 'done', request, returnTo })
   const { reauth, typed, notice, verification } = attempt
   const step = stepOf(attempt)
   const facts = await sessions.check(caller.cookies)

@@ -42,7 +42,11 @@ export default async function SignInPage({ searchParams }: { searchParams: Query
       flow={flow}
       action={may('password') ? '/signin/password' : null}
       codeAction={may('email_code') ? '/signin/code' : null}
-      phoneHref={may('sms_code') && notify.sms.enabled() && !view.reauth && !view.linking ? at('/signin/phone', flow) : null}
+      phoneHref={
+        may('sms_code') && notify.sms.enabled() && !view.reauth && !view.linking
+          ? at('/signin/phone', flow)
+          : null
+      }
       email={view.typed.email}
       notice={notice}
       forgotHref={at('/forgot', flow)}

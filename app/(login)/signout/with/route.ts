@@ -5,7 +5,7 @@ import { federation, requests } from '@/lib'
 export const POST = (request: Request): Promise<Response> =>
   formPost(request, async ({ provider = '' }) => {
     const url = await federation.endSessionUrl(provider, {
-      userId: '',
+      userId: null,
       postLogoutRedirectUri: `${requests.settings().url}/signed-out`,
     })
     return seeOther(url ?? '/signed-out')

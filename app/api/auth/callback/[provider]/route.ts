@@ -1,6 +1,6 @@
-import { linkedOutcome } from '@/app/(account)/account/linked/outcome'
 import { answer, seeOther } from '@/app/_lib/login'
 import { toRefused } from '@/app/_lib/refused'
+import { linkedOutcome } from '@/app/(account)/account/linked/outcome'
 import { federation, requests, signin } from '@/lib'
 
 type Context = { params: Promise<{ provider: string }> }
@@ -23,7 +23,9 @@ async function respond(
   if (arrived.purpose === null) return seeOther(`/problem?code=${arrived.refusal.code}`)
   const { result, returnTo } = arrived
   await linkedOutcome.keep(
-    result.ok ? { kind: 'linked', name: result.value.name } : { kind: 'refused', ...toRefused(result.refusal) },
+    result.ok
+      ? { kind: 'linked', name: result.value.name }
+      : { kind: 'refused', ...toRefused(result.refusal) },
   )
   return seeOther(returnTo, result.ok ? result.value.setCookies : [])
 }
