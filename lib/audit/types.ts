@@ -10,6 +10,7 @@ export const EVENT_TYPES = {
   'user.deleted': { audience: 'operator' },
   'user.disabled': { audience: 'user' },
   'user.enabled': { audience: 'user' },
+  'user.roles_changed': { audience: 'user' },
   'user.locked_down': { audience: 'user' },
   'user.unlocked': { audience: 'user' },
   'profile.updated': { audience: 'user' },

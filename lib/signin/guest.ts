@@ -57,6 +57,7 @@ export async function asGuest(flow: string, caller: Caller): Promise<Result<Outc
   await inTx((tx) => users.addGuest(tx, { id, locale: caller.locale, caller }))
   const proven = await store.update(flow, (a) => {
     startOver(a)
+    a.linking = null
     a.userId = id
     a.status = 'active'
     a.proofs = [{ method: 'guest', amr: [], at: nowMs() }]

@@ -26,6 +26,7 @@ import {
   somewhere,
   stepOf,
 } from './people.fixture'
+import { atAcme, by, somebodyThere, usePeers } from './provider.fixture'
 
 const stores = useStores({
   GUESTS: 'on',
@@ -33,6 +34,7 @@ const stores = useStores({
   LIMIT_REQUESTS_PER_MINUTE: '100000',
   LIMIT_GUESTS_PER_IP_DAY: '3',
 })
+const { peers } = usePeers()
 const DAY = 86_400_000
 
 beforeAll(async () => {
@@ -199,6 +201,19 @@ describe('becoming a person', () => {
       expect(stepOf(await typeCode(browser, address))).toBe('details')
       return done(await signin.details(flow, { firstName: 'Ada' }, caller))
     },
+    'another provider': async (browser: Browser, address: string) => {
+      const there = somebodyThere({ email: address })
+      expect(stepOf(await by(browser, peers(), 'acme', there))).toBe('details')
+      return done(await signin.details(browser.flow, { firstName: 'Ada' }, browser.caller))
+    },
+    'another provider that vouches for no address': async (browser: Browser, address: string) => {
+      const { flow, caller } = browser
+      const there = somebodyThere({ email: address, email_verified: false })
+      expect(stepOf(await by(browser, peers(), 'acme', there))).toBe('details')
+      const input = { email: address, firstName: 'Ada' }
+      expect(stepOf(await signin.details(flow, input, caller))).toBe('verify_email')
+      return done(await typeCode(browser, address))
+    },
     'a passkey': async (browser: Browser, address: string) => {
       const { flow, caller } = browser
       must(await signin.signUp(flow, { email: address, way: 'passkey', firstName: 'Ada' }, caller))
@@ -318,6 +333,15 @@ describe('becoming a person', () => {
     const { id, cookies, sid } = await guest()
     const { flow, caller } = await upgrading(cookies)
     const { facts } = done(await signin.password(flow, { email: ada.email, password: PASSWORD }, caller))
+    expect(facts.userId).toBe(ada.id)
+    expect(await sessions.alive(sid)).toBeNull()
+    expect(await row(id)).toEqual(GUEST)
+  })
+
+  it('by_an_account_elsewhere_that_is_somebodys_is_a_sign_in_as_them', async () => {
+    const ada = await person({ linked: atAcme(peers()) })
+    const { id, cookies, sid } = await guest()
+    const { facts } = done(await by(await upgrading(cookies), peers(), 'acme', ada.linked?.person))
     expect(facts.userId).toBe(ada.id)
     expect(await sessions.alive(sid)).toBeNull()
     expect(await row(id)).toEqual(GUEST)

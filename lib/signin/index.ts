@@ -26,6 +26,7 @@ export { asGuest, startSweepingGuests, sweepGuests } from './guest'
 export type { Outcome } from './outcome'
 export { type Ceremony, passkey, passkeyOptions } from './passkey'
 export { password } from './password'
+export { type Arrived, type Away, endedUpstream, fromProvider, toProvider, withoutLinking } from './provider'
 export { couldReachAal2 } from './reach'
 export { second, sendSecond, type TypedMethod } from './second'
 export { details, signUp } from './sign-up'
@@ -93,6 +94,9 @@ export async function begin(input: {
     passkeyWanted: false,
     signUp: null,
     newcomer: null,
+    stranger: null,
+    linked: null,
+    linking: null,
     verification: null,
     typed: { email: owner?.email ?? input.loginHint?.slice(0, 254) },
     notice: null,

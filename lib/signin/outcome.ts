@@ -36,8 +36,12 @@ export async function beginAnew(flow: string, refusal: Refusal): Promise<Result<
  * An account that could not be made after all. A guest who is none any more, or no longer here, is no reason to be
  * refused for ever: the next try makes an account of its own.
  */
-export async function refusedAccount(flow: string, refusal: Refusal): Promise<Result<Outcome>> {
-  if (refusal.code !== 'account_changed') return turnDown(flow, 'identify', refusal)
+export async function refusedAccount(
+  flow: string,
+  refusal: Refusal,
+  otherwise = (flow: string, refusal: Refusal) => turnDown(flow, 'identify', refusal),
+): Promise<Result<Outcome>> {
+  if (refusal.code !== 'account_changed') return otherwise(flow, refusal)
   await store.update(flow, (a: Attempt) => {
     a.guest = null
   })
