@@ -293,6 +293,19 @@ describe('becoming a person', () => {
     expect(facts.guest).toBe(false)
   })
 
+  it('two_posts_of_one_form_make_one_person_who_is_signed_in', async () => {
+    const { id, cookies } = await guest()
+    const address = email()
+    const browser = await upgrading(cookies)
+    const { flow, caller } = browser
+    must(await signin.emailCode(flow, { email: address }, caller))
+    expect(stepOf(await typeCode(browser, address))).toBe('details')
+    const results = await Promise.all([1, 2, 3].map(() => signin.details(flow, { firstName: 'Ada' }, caller)))
+    expect(results.filter((result) => stepOf(result) === 'done')).toHaveLength(1)
+    expect(await row(id)).toEqual({ ...PERSON, emails: [address] })
+    expect(await sessions.list(id)).toHaveLength(1)
+  })
+
   it('needs_the_guest_to_be_here_still', async () => {
     const { id, cookies } = await guest()
     const browser = await upgrading(cookies)

@@ -3,7 +3,6 @@
  * begin with: all of it or nothing. The last write of every sign-up.
  */
 import type { Caller } from '../base/caller'
-import type { Tx } from '../base/db'
 import { inTx } from '../base/db'
 import { ok, type Refusal, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
@@ -31,10 +30,11 @@ export async function makePerson(
   caller: Caller,
 ): Promise<Result<{ userId: string; accountId: string | null }>> {
   const { passwordHash, stranger } = by
+  if (guest && !(await isHere(guest, caller))) return refuse('account_changed')
   try {
     return await inTx(async (tx) => {
       const full = { ...person, verified: true, caller }
-      const made = guest ? await upgraded(tx, guest, full) : await users.register(tx, full)
+      const made = guest ? await users.upgradeGuest(tx, guest, full) : await users.register(tx, full)
       if (!made.ok) return made
       const { id: userId } = made.value
       if (passwordHash) await factors.password.set(tx, userId, passwordHash, caller)
@@ -55,15 +55,10 @@ export async function makePerson(
   }
 }
 
-/** The browser must still be that guest's. */
-async function upgraded(
-  tx: Tx,
-  guest: string,
-  person: users.Registration & { caller: Caller },
-): Promise<Result<{ id: string }>> {
-  const facts = await sessions.check(person.caller.cookies)
-  if (!facts?.guest || facts.userId !== guest) return refuse('account_changed')
-  return users.upgradeGuest(tx, guest, person)
+/** Whether this browser is that guest's still. Whether the guest is one still is for the write itself to say. */
+async function isHere(guest: string, caller: Caller): Promise<boolean> {
+  const facts = await sessions.check(caller.cookies)
+  return facts?.guest === true && facts.userId === guest
 }
 
 /** The provider's word, now that it is about a linked account. */

@@ -121,7 +121,12 @@ export async function details(
     caller,
   )
   // Somebody proved the address, or linked the account, a moment earlier: what was decided here no longer holds.
-  if (!made.ok) return refusedAccount(flow, made.refusal, beginAnew)
+  if (!made.ok) {
+    const owner = await users.find({ email: newcomer.email })
+    // The same form, posted twice: the other post made this very person, and goes on with the attempt.
+    if (owner?.id === (found.value.guest ?? newcomer.userId)) return refuse('flow_expired')
+    return refusedAccount(flow, made.refusal, beginAnew)
+  }
   const { userId, accountId } = made.value
   const attempt = await store.update(flow, (a) => {
     if (a.newcomer?.userId !== newcomer.userId) return
