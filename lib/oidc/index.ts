@@ -23,6 +23,15 @@ import * as store from './store'
 
 export type { ClientView, NewClient } from './clients'
 export type { Problem } from './context'
+export {
+  type Ending,
+  type EndingApp,
+  type Receipt,
+  type Receipts,
+  receipts,
+  type Told,
+  whatEnds,
+} from './endings'
 export type { GrantView } from './grants'
 export type { HandleOptions } from './handle'
 export {

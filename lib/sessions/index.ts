@@ -342,7 +342,17 @@ export function newBrowserToken(): { token: string; setCookie: string } {
 
 // ── ending ───────────────────────────────────────────────────────────────────
 
-type RevokedListener = (message: { userId: string; sids: string[]; reason: string }) => void
+export interface RevokedMessage {
+  userId: string
+  /** At most fifty of them; all where `all` is false. */
+  sids: string[]
+  /** Every session of the user ended that was open then, but for `exceptSid`. */
+  all: boolean
+  exceptSid: string | null
+  reason: string
+}
+
+type RevokedListener = (message: RevokedMessage) => void
 const revokedListeners = new Set<RevokedListener>()
 
 /** Calls `fn` in every process when sessions end. Returns the way to stop. */
@@ -351,14 +361,34 @@ export function onRevoked(fn: RevokedListener): () => void {
   return () => revokedListeners.delete(fn)
 }
 
+/** What one revoke did. */
+export interface Revoked {
+  /** Names all that ended with it: apps are told by it (`oidc.receipts`). */
+  id: string
+  /** The ids that this call ended, at most fifty; those already over are not among them. */
+  sids: string[]
+  /** There are more: dead as well from the commit on, and marked in the background. */
+  rest: boolean
+}
+
 /**
  * Ends sessions: one transaction, then everyone is told. Whatever hangs on them (cookies, refresh and
  * access tokens, userinfo, introspection) asks `alive` and dies with them.
  * @param where one session, one device, all but one, or all of a user
- * @returns the ids that this call ended; those already over are not among them
  */
-export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<{ sids: string[] }> =>
+export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<Revoked> =>
   store.inTx((tx) => revokeIn(tx, where, why))
+
+/**
+ * The ids of live sessions that `revoke(where)` would end, most recently active first.
+ * @param limit at most so many (default and most 1,000)
+ */
+export const wouldEnd = (where: store.RevokeWhere, limit = 1000): Promise<string[]> =>
+  store.liveIds(where, Math.min(limit, 1000))
+
+/** The ids of this user's sessions that one revoke has ended so far, at most 1,000. */
+export const endedBy = (userId: string, revokeId: string): Promise<string[]> =>
+  store.idsOfRevoke(userId, revokeId, 1000)
 
 export interface RevokeReason {
   reason: string
@@ -368,12 +398,9 @@ export interface RevokeReason {
 }
 
 /** The same as part of `tx` (from `inTx`), for changes that must not happen without it; told after the commit. */
-export async function revokeIn(
-  tx: Tx,
-  where: store.RevokeWhere,
-  why: RevokeReason,
-): Promise<{ sids: string[] }> {
-  const sids = await store.markRevoked(tx, where, why.reason)
+export async function revokeIn(tx: Tx, where: store.RevokeWhere, why: RevokeReason): Promise<Revoked> {
+  const id = uuid()
+  const sids = await store.markRevoked(tx, where, why.reason, id)
   const { reason, actor, caller } = why
   const event = { type: 'session.revoked', userId: where.userId, actor, caller } as const
   const events: EventInput[] = sids
@@ -381,11 +408,11 @@ export async function revokeIn(
     .map((sid) => ({ ...event, sessionId: sid, data: { reason } }))
   if (sids.length > 50) events.push({ ...event, data: { reason, more: sids.length - 50 } })
   await recordAll(tx, events)
-  if (sids.length === 0) return { sids }
+  if (sids.length === 0) return { id, sids, rest: false }
   // Before the commit: should this process die in between, a session ends too early, never too late.
   const buried = await buriedAtOnce(sids)
   store.onCommit(tx, () => tellEnded(where.userId, sids, reason, buried))
-  return { sids }
+  return { id, sids, rest: false }
 }
 
 async function tellEnded(userId: string, sids: string[], reason: string, buried: boolean): Promise<void> {
@@ -489,13 +516,16 @@ let stops: (() => void)[] = []
 export async function start(): Promise<void> {
   stops.push(
     await subscribe(CHANNELS.sessionRevoked, (payload) => {
-      const { userId, sessionIds, reason } = payload as {
+      const { userId, sessionIds, all, exceptSessionId, reason } = payload as {
         userId: string
         sessionIds: string[]
+        all?: boolean
+        exceptSessionId?: string
         reason: string
       }
       for (const sid of sessionIds) cache.drop(sid)
-      for (const listener of revokedListeners) listener({ userId, sids: sessionIds, reason })
+      const told = { userId, sids: sessionIds, all: all === true, exceptSid: exceptSessionId ?? null, reason }
+      for (const listener of revokedListeners) listener(told)
     }),
     await subscribe(CHANNELS.cacheDrop, (payload) => {
       const { kind, id } = payload as { kind: string; id: string }
