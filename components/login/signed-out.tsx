@@ -8,10 +8,17 @@ interface Props {
   signInHref: string
   /** The app that the person came from, if it may be linked to. */
   back?: { name: string; href: string } | null
+  /** Addresses of apps that learn of the sign-out by being loaded here. */
+  frames?: string[]
+  /** Where the browser goes on to once they had a moment. */
+  returnTo?: string | null
 }
 
+/** How long apps in frames have before the browser goes on. */
+const MOMENT_SECONDS = 2
+
 /** What stands after a sign-out. */
-export async function SignedOut({ signInHref, back }: Props) {
+export async function SignedOut({ signInHref, back, frames = [], returnTo }: Props) {
   const t = await getTranslations('login.signed_out')
   return (
     <AuthCard
@@ -23,9 +30,23 @@ export async function SignedOut({ signInHref, back }: Props) {
       title={t('title')}
       lead={t('text')}
     >
+      {returnTo ? <meta httpEquiv="refresh" content={`${MOMENT_SECONDS}; url=${returnTo}`} /> : null}
+      {frames.map((address) => (
+        <iframe
+          key={address}
+          src={address}
+          title={t('telling')}
+          className="sr-only"
+          aria-hidden="true"
+          tabIndex={-1}
+          referrerPolicy="no-referrer"
+          sandbox="allow-scripts allow-same-origin"
+        />
+      ))}
       <div className="grid gap-3">
+        {returnTo ? <LinkButton href={returnTo}>{t('go_on')}</LinkButton> : null}
         {back ? <LinkButton href={back.href}>{t('back_to', { app: back.name })}</LinkButton> : null}
-        <LinkButton href={signInHref} look={back ? 'secondary' : 'primary'}>
+        <LinkButton href={signInHref} look={back || returnTo ? 'secondary' : 'primary'}>
           {t('sign_in')}
         </LinkButton>
       </div>

@@ -8,9 +8,11 @@ import path from 'node:path'
 import proxyaddr from 'proxy-addr'
 import { z } from 'zod'
 import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
+import { readRoleLimits, roleLimits, type SessionLimits } from './env-sessions'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
+export type { SessionLimits } from './env-sessions'
 export type { SmsSettings } from './env-sms'
 
 /** Browsers need not look at more than five different names (WebAuthn section 5.11.1). */
@@ -130,6 +132,10 @@ const schema = z.object({
   SIGN_UP: flag.default(true),
   SESSION_IDLE_MINUTES: count(60 * 24 * 7, 1),
   SESSION_MAX_DAYS: count(30, 1, 3650),
+  /** 0: any number. */
+  SESSIONS_PER_USER: count(100, 0, 100_000),
+  SESSION_ROLE_LIMITS: roleLimits,
+  BACKCHANNEL_PRIVATE_NETWORKS: proxies,
   LOGIN_ATTEMPT_MINUTES: count(60, 1, 1440),
   ACCESS_TOKEN_MINUTES: count(15, 1, 1440),
   ID_TOKEN_MINUTES: count(60, 1, 1440),
@@ -193,6 +199,12 @@ export interface Env {
   signUp: boolean
   sessionIdleSeconds: number
   sessionMaxSeconds: number
+  /** How many sessions one user may have at once; 0: any number. */
+  sessionsPerUser: number
+  /** What is stricter for whoever has a role. */
+  sessionRoleLimits: Map<string, SessionLimits>
+  /** Networks that are not public where logout tokens may be sent all the same: proxy-addr names or CIDRs. */
+  backchannelPrivateNetworks: string[]
   loginAttemptSeconds: number
   accessTokenSeconds: number
   idTokenSeconds: number
@@ -311,6 +323,9 @@ export function readEnv(source: Source): Env {
     signUp: raw.SIGN_UP,
     sessionIdleSeconds: raw.SESSION_IDLE_MINUTES * 60,
     sessionMaxSeconds: raw.SESSION_MAX_DAYS * 86_400,
+    sessionsPerUser: raw.SESSIONS_PER_USER,
+    sessionRoleLimits: readRoleLimits(raw.SESSION_ROLE_LIMITS),
+    backchannelPrivateNetworks: names(raw.BACKCHANNEL_PRIVATE_NETWORKS),
     loginAttemptSeconds: raw.LOGIN_ATTEMPT_MINUTES * 60,
     accessTokenSeconds: raw.ACCESS_TOKEN_MINUTES * 60,
     idTokenSeconds: raw.ID_TOKEN_MINUTES * 60,

@@ -1,5 +1,5 @@
 /** gatehouse client …: the apps that people sign in to. */
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { env } from '../base/env'
 import type { Level } from '../oidc'
 import { CliError, facts, json, refused, say, table } from './output'
@@ -19,6 +19,11 @@ interface AddOptions {
   redirectUri: string[]
   postLogoutRedirectUri?: string[]
   backchannelLogoutUri?: string
+  backchannelLogoutSessionRequired?: boolean
+  frontchannelLogoutUri?: string
+  frontchannelLogoutSessionRequired?: boolean
+  sessionIdleMinutes?: number
+  sessionMaxMinutes?: number
   authMethod: 'client_secret_basic' | 'client_secret_post' | 'none'
   grant?: string[]
   firstParty?: boolean
@@ -40,6 +45,11 @@ async function add(options: AddOptions): Promise<void> {
       redirectUris: options.redirectUri,
       postLogoutRedirectUris: options.postLogoutRedirectUri,
       backchannelLogoutUri: options.backchannelLogoutUri,
+      backchannelLogoutSessionRequired: options.backchannelLogoutSessionRequired,
+      frontchannelLogoutUri: options.frontchannelLogoutUri,
+      frontchannelLogoutSessionRequired: options.frontchannelLogoutSessionRequired,
+      sessionIdleMinutes: options.sessionIdleMinutes,
+      sessionMaxMinutes: options.sessionMaxMinutes,
       authMethod: options.authMethod,
       grants: options.grant,
       firstParty: options.firstParty,
@@ -98,11 +108,14 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['redirect URIs', client.redirectUris],
       ['after sign-out', client.postLogoutRedirectUris],
       ['back-channel logout', client.backchannelLogoutUri],
+      ['front-channel logout', client.frontchannelLogoutUri],
       ['authenticates by', client.authMethod],
       ['grants', client.grants],
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
       ['sign-ins of at least', client.acr],
+      ['session, unused', minutesInWords(client.sessionIdleMinutes)],
+      ['session, in all', minutesInWords(client.sessionMaxMinutes)],
       ['since', client.createdAt],
       ['switched off', client.disabledAt],
       [
@@ -113,19 +126,47 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
   })
 }
 
-async function update(id: string, { acr, json: asJson }: { acr?: Level; json?: boolean }): Promise<void> {
-  if (!acr) throw new CliError('Say what to change: --acr aal2 or --acr aal1.')
+const minutesInWords = (minutes: number | null): string | null =>
+  minutes === null ? null : `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`
+
+interface UpdateOptions {
+  acr?: Level
+  sessionIdleMinutes?: number
+  sessionMaxMinutes?: number
+  json?: boolean
+}
+
+async function update(id: string, options: UpdateOptions): Promise<void> {
+  const { acr, sessionIdleMinutes, sessionMaxMinutes, json: asJson } = options
+  if (!acr && sessionIdleMinutes === undefined && sessionMaxMinutes === undefined)
+    throw new CliError('Say what to change: --acr, --session-idle-minutes or --session-max-minutes.')
   await withStores(async () => {
     const { clients } = await import('../oidc')
-    const changed = await clients.update(id, { acr }, { actor: 'operator' })
+    const changes = {
+      ...(acr && { acr }),
+      // 0 takes the limit away.
+      ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes: sessionIdleMinutes || null }),
+      ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes: sessionMaxMinutes || null }),
+    }
+    const changed = await clients.update(id, changes, { actor: 'operator' })
     if (!changed.ok) throw refused(changed.refusal, 'client')
-    if (asJson) return json({ clientId: id, acr })
-    say(
-      acr === 'aal2'
-        ? `From now on ${id} gets nothing from sign-ins without two factors; tokens from such sign-ins are dead.`
-        : `${id} takes any sign-in.`,
-    )
+    if (asJson) return json({ clientId: id, ...changes })
+    if (acr)
+      say(
+        acr === 'aal2'
+          ? `From now on ${id} gets nothing from sign-ins without two factors; tokens from such sign-ins are dead.`
+          : `${id} takes any sign-in.`,
+      )
+    if (changes.sessionIdleMinutes !== undefined || changes.sessionMaxMinutes !== undefined)
+      say(`From now on these limits hold for sessions of ${id}, tokens it has already included.`)
   })
+}
+
+const wholeMinutes = (value: string): number => {
+  const minutes = Number(value)
+  if (!Number.isInteger(minutes) || minutes < 0 || minutes > 5_256_000)
+    throw new InvalidArgumentError('must be a whole number of minutes.')
+  return minutes
 }
 
 async function remove(id: string, options: { json?: boolean }): Promise<void> {
@@ -163,7 +204,22 @@ export function clientCommands(program: Command): void {
     .requiredOption('--name <name>', 'what people read on the consent page')
     .requiredOption('--redirect-uri <uri>', 'where sign-in returns to, compared exactly (repeatable)', many)
     .option('--post-logout-redirect-uri <uri>', 'where sign-out may return to (repeatable)', many)
-    .option('--backchannel-logout-uri <uri>', 'kept with the client; logout tokens are not sent yet')
+    .option('--backchannel-logout-uri <uri>', 'gets a signed logout token when a session ends')
+    .option(
+      '--backchannel-logout-session-required',
+      'the app needs sid in logout tokens (they always have it)',
+    )
+    .option(
+      '--frontchannel-logout-uri <uri>',
+      'loaded in the browser at sign-out, for apps with nothing better',
+    )
+    .option('--frontchannel-logout-session-required', 'the app needs iss and sid there (they always come)')
+    .option(
+      '--session-idle-minutes <minutes>',
+      'its tokens end when the session is unused for so long',
+      wholeMinutes,
+    )
+    .option('--session-max-minutes <minutes>', 'so long after a proof the app must ask anew', wholeMinutes)
     .addOption(
       new Option('--auth-method <method>', 'how the app proves itself; none for apps without a server')
         .choices(['client_secret_basic', 'client_secret_post', 'none'])
@@ -196,6 +252,16 @@ export function clientCommands(program: Command): void {
     .argument('<client_id>')
     .description('change what an app demands of sign-ins, from the next request on')
     .addOption(acrOption())
+    .option(
+      '--session-idle-minutes <minutes>',
+      'its tokens end when the session is unused for so long; 0: no limit',
+      wholeMinutes,
+    )
+    .option(
+      '--session-max-minutes <minutes>',
+      'so long after a proof the app must ask anew; 0: no limit',
+      wholeMinutes,
+    )
     .option('--json', 'print JSON')
     .action(update)
   client

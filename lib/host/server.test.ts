@@ -54,6 +54,7 @@ beforeAll(async () => {
       res.end('{"keys":[]}')
       return true
     },
+    signedOut: (apps) => (apps === 'sealed' ? { frames: ['https://app.example/out?sid=1'] } : null),
     checkSession: () => session(),
     avatar: async (key) =>
       key === 'a'.repeat(43) ? { bytes: Buffer.from('png'), mimeType: 'image/png' } : null,
@@ -376,6 +377,7 @@ describe('every answer', () => {
       pages: async (_, res) => void res.end(),
       oidc: async () => {},
       documents: () => false,
+      signedOut: () => null,
       checkSession: async () => null,
       avatar: async () => null,
       statics: () => false,
@@ -407,6 +409,7 @@ test('an error of the provider is a page of the house with the status of the err
         client: { id: 'a', name: 'Café <b>' },
       }),
     documents: () => false,
+    signedOut: () => null,
     checkSession: async () => null,
     avatar: async () => null,
     statics: () => false,
@@ -670,6 +673,7 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
     pages: async (req, res) => answer(req, res),
     oidc: async () => {},
     documents: () => false,
+    signedOut: () => null,
     checkSession: async () => null,
     avatar: async () => null,
     statics: () => false,

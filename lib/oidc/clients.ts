@@ -120,6 +120,7 @@ export interface ClientView {
   redirectUris: string[]
   postLogoutRedirectUris: string[]
   backchannelLogoutUri: string | null
+  frontchannelLogoutUri: string | null
   authMethod: string
   grants: string[]
   firstParty: boolean
@@ -129,6 +130,9 @@ export interface ClientView {
   claimsInIdToken: boolean
   /** The least level of assurance of a sign-in to it. */
   acr: Level
+  /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
+  sessionIdleMinutes: number | null
+  sessionMaxMinutes: number | null
   logoUri: string | null
   clientUri: string | null
   policyUri: string | null
@@ -153,6 +157,7 @@ export function view(row: store.ClientRow): ClientView {
     redirectUris: m.redirect_uris,
     postLogoutRedirectUris: m.post_logout_redirect_uris,
     backchannelLogoutUri: m.backchannel_logout_uri ?? null,
+    frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
     authMethod: m.token_endpoint_auth_method,
     grants: m.grant_types,
     firstParty: row.firstParty,
@@ -161,6 +166,8 @@ export function view(row: store.ClientRow): ClientView {
     idTokenAlg: m.id_token_signed_response_alg,
     claimsInIdToken: row.settings.claimsInIdToken === true,
     acr: row.settings.acr ?? 'aal1',
+    sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
+    sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
@@ -253,19 +260,25 @@ export const disable = (clientId: string, by: By = {}): Promise<Result> =>
 export const enable = (clientId: string, by: By = {}): Promise<Result> =>
   change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, null), { disabled: false })
 
+/** What an operator may change of an app's sessions; null takes a limit away. */
+export interface ClientChanges {
+  /** aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do. */
+  acr?: Level
+  sessionIdleMinutes?: number | null
+  sessionMaxMinutes?: number | null
+}
+
 /**
  * Changes what an app demands of sign-ins, from the next request on.
- * @param changes.acr aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do
  * @returns refusal `not_found`
  */
-export const update = (clientId: string, changes: { acr: Level }, by: By = {}): Promise<Result> =>
-  change(
-    clientId,
-    'client.updated',
-    by,
-    (tx) => store.changeSettings(tx, clientId, { acr: changes.acr === 'aal2' ? changes.acr : null }),
-    { acr: changes.acr },
-  )
+export function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
+  const { acr, ...limits } = changes
+  const settings = { ...limits, ...(acr && { acr: acr === 'aal2' ? acr : null }) }
+  return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, settings), {
+    ...changes,
+  })
+}
 
 /**
  * Adds a secret beside those there are, which end after `overlapSeconds` (default: a day).

@@ -75,8 +75,10 @@ const RESUMED = 'resume'
  */
 export function demandsOf(ctx: KoaContextWithOIDC): LoginDemands {
   const { level: _, ...demands } = keptDemands(ctx) ?? readDemands(ctx)
-  const level = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)?.settings.acr
-  return level ? { ...demands, level } : demands
+  const settings = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)?.settings
+  const { acr: level, sessionMaxMinutes = Infinity } = settings ?? {}
+  const maxAgeSeconds = Math.min(demands.maxAgeSeconds ?? Infinity, sessionMaxMinutes * 60)
+  return { ...demands, ...(level && { level }), ...(maxAgeSeconds < Infinity && { maxAgeSeconds }) }
 }
 
 function keptDemands(ctx: KoaContextWithOIDC): LoginDemands | undefined {

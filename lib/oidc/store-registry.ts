@@ -32,6 +32,10 @@ export interface ClientSettings {
   claimsInIdToken?: boolean
   /** The level of assurance that every sign-in to this app must have; left out: any. */
   acr?: 'aal2'
+  /** Tokens of the app are dead while the session has not been used for so long. */
+  sessionIdleMinutes?: number
+  /** So long after the person proved who they are, the app has to ask anew. */
+  sessionMaxMinutes?: number
 }
 
 export interface SecretRow {

@@ -6,8 +6,6 @@ export const POST = (request: Request): Promise<Response> =>
   formPost(request, async ({ request: asked = '' }, caller) => {
     const facts = await sessions.check(caller.cookies)
     const outcome = facts && (await oidc.finishLogout(asked, caller, facts))
-    if (outcome) return seeOther(outcome.url, outcome.setCookies)
-    if (facts)
-      await sessions.revoke({ userId: facts.userId, sid: facts.sid }, { reason: 'signed_out', caller })
-    return seeOther('/signed-out', sessions.clearCookies())
+    const done = outcome ?? (facts && (await oidc.signOut(caller, facts)))
+    return done ? seeOther(done.url, done.setCookies) : seeOther('/signed-out', sessions.clearCookies())
   })
