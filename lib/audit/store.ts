@@ -226,6 +226,17 @@ export async function hurry(kinds: string[]): Promise<void> {
   })
 }
 
+/** How many jobs of the given kinds are due and nobody's. */
+export async function due(kinds: string[]): Promise<number> {
+  const [row] = await sql<{ count: number }>({
+    name: 'delivery-due',
+    text: `SELECT count(*)::int AS count FROM graphile_worker.jobs
+           WHERE run_at <= now() AND locked_at IS NULL AND attempts < max_attempts AND task_identifier = ANY($1::text[])`,
+    values: [kinds.map(taskName)],
+  })
+  return row?.count ?? 0
+}
+
 export interface DeliveryFilter {
   userId?: string
   kind?: string

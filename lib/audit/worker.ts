@@ -157,7 +157,14 @@ export async function drain(options: { now?: boolean } = {}): Promise<void> {
   try {
     await runMigrations(shared(pool))
     if (options.now) await store.hurry(handledKinds())
-    await runOnce({ ...shared(pool), taskList: tasks(handledKinds()) })
+    const kinds = handledKinds()
+    // A pass ends where a target's next delivery waits for the one before it.
+    for (let left = Number.POSITIVE_INFINITY; left > 0; ) {
+      await runOnce({ ...shared(pool), taskList: tasks(kinds) })
+      const before = left
+      left = await store.due(kinds)
+      if (left >= before) return
+    }
   } finally {
     await pool.end()
   }
