@@ -433,6 +433,20 @@ test('an error of the provider is a page of the house with the status of the err
   expect(told).not.toHaveProperty('content-length')
 })
 
+describe('the page after a sign-out', () => {
+  test('may frame the addresses of apps that its own parameter names, and no other page may', async () => {
+    const policyOf = async (path: string) => (await get(path)).headers['content-security-policy'] ?? ''
+    expect(await policyOf('/signed-out?apps=sealed')).toContain("frame-src 'self' https://app.example;")
+    for (const path of [
+      '/signed-out',
+      '/signed-out?apps=forged',
+      '/signin?apps=sealed',
+      '/account?apps=sealed',
+    ])
+      expect(await policyOf(path)).toContain("frame-src 'self';")
+  })
+})
+
 describe("a form's way out of the house", () => {
   const browser = {
     Origin: 'http://localhost:3000',

@@ -89,7 +89,7 @@ describe('two processes', () => {
     const app = await newApp()
     const { json } = await signInTo(new Browser(portal), app, user)
     expect((await userinfo(other, json.access_token)).status).toBe(200)
-    await stores.redis().client('KILL', 'TYPE', 'pubsub')
+    await stores.redis().call('CLIENT', 'KILL', 'TYPE', 'pubsub')
     await sessions.revoke({ userId: user, all: true }, { reason: 'test' })
     await soon(async () => expect((await userinfo(other, json.access_token)).status).toBe(401))
     expect((await refresh(other, app, json.refresh_token)).json.error).toBe('invalid_grant')

@@ -81,15 +81,18 @@ export async function alive(sid: string, userId: string | null = null): Promise<
   return row && notExpired(row, at) ? row : null
 }
 
+const REDIS_RESTS_MS = 1000
 let redisRestsUntil = 0
 
 /** Runs a Redis command whose failure only costs speed; after one failure Redis is left alone for a second. */
 async function tryRedis<T>(fn: () => Promise<T>): Promise<T | null> {
-  if (nowMs() < redisRestsUntil) return null
+  const rest = redisRestsUntil - nowMs()
+  // A clock that is set back makes no rest longer.
+  if (rest > 0 && rest <= REDIS_RESTS_MS) return null
   try {
     return await fn()
   } catch (error) {
-    redisRestsUntil = nowMs() + 1000
+    redisRestsUntil = nowMs() + REDIS_RESTS_MS
     log().warn({ err: (error as Error).message }, 'session cache: redis does not answer')
     return null
   }
@@ -272,6 +275,7 @@ async function keepWithinLimits(facts: SessionFacts): Promise<void> {
     const others = beyond.filter((sid) => sid !== facts.sid)
     if (others.length === 0) return
     await store.inTx(async (tx) => {
+      await store.lockUser(tx, facts.userId)
       for (const sid of others)
         await revokeIn(tx, { userId: facts.userId, sid }, { reason: 'too_many', actor: 'system' })
     })

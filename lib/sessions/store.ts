@@ -282,6 +282,8 @@ export async function markRevoked(
   why: { reason: string; revokeId: string },
   atOnce: number,
 ): Promise<Marked> {
+  // The user's row before their sessions, as sign-in takes them: two at once never wait for each other.
+  if (!where.sid) await lockUser(tx, where.userId)
   const version = where.all || where.exceptSid ? await raiseVersion(tx, where) : null
   const limit = version === null ? null : atOnce
   const rows = await tx.$queryRaw<{ id: string; device: string | null }[]>`
@@ -298,6 +300,11 @@ export async function markRevoked(
   if (where.lost) for (const { device } of rows) if (device) await clearTrustOf(tx, where.userId, device)
   const rest = version !== null && rows.length === atOnce && (await liveBelow(tx, where.userId, version))
   return { sids: rows.map((row) => row.id), version, rest }
+}
+
+/** Others that change the user's sessions wait until `tx` is over. */
+export async function lockUser(tx: Tx, userId: string): Promise<void> {
+  await tx.$queryRaw`SELECT 1 FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`
 }
 
 /**
@@ -329,6 +336,7 @@ export async function markBelow(
   why: { reason: string; revokeId: string },
   batch: number,
 ): Promise<string[]> {
+  await lockUser(tx, userId)
   const rows = await tx.$queryRaw<{ id: string }[]>`
     UPDATE sessions SET revoked_at = ${new Date(nowMs())}, revoked_reason = ${why.reason}, revoke_id = ${why.revokeId}::uuid
     WHERE revoked_at IS NULL AND id IN (
@@ -339,7 +347,7 @@ export async function markBelow(
   return rows.map((row) => row.id)
 }
 
-/** Marks sessions whose time was over before `before`, in `tx`, those of one batch; another process's are left to it. */
+/** Marks sessions whose time was over before `before`, in `tx`, at most `batch`; what somebody else is at is left to them. */
 export async function markExpired(
   tx: Tx,
   before: Date,
@@ -348,8 +356,10 @@ export async function markExpired(
 ): Promise<{ sid: string; userId: string }[]> {
   return await tx.$queryRaw<{ sid: string; userId: string }[]>`
     UPDATE sessions s SET revoked_at = ${new Date(nowMs())}, revoked_reason = 'expired', revoke_id = ${revokeId}::uuid
-    FROM (SELECT id FROM sessions WHERE revoked_at IS NULL AND ends_at < ${before}
-          ORDER BY ends_at LIMIT ${batch}::int FOR UPDATE SKIP LOCKED) over
+    FROM (SELECT o.id FROM sessions o JOIN users u ON u.id = o.user_id
+          WHERE o.revoked_at IS NULL AND o.ends_at < ${before}
+          ORDER BY o.ends_at LIMIT ${batch}::int
+          FOR UPDATE OF o SKIP LOCKED FOR NO KEY UPDATE OF u SKIP LOCKED) over
     WHERE s.id = over.id RETURNING s.id::text AS sid, s.user_id::text AS "userId"`
 }
 
@@ -440,7 +450,7 @@ export async function readVersions(tx: Tx, userId: string): Promise<Versions | n
 
 /** Marks live sessions as having proven too little, and gives their ids. Waits for one that is just being opened. */
 export async function markSkipped(tx: Tx, userId: string, exceptSid: string | null): Promise<string[]> {
-  await tx.$queryRaw`SELECT 1 FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`
+  await lockUser(tx, userId)
   const rows = await tx.$queryRaw<{ id: string }[]>`
     UPDATE sessions SET second_skipped = true
     WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND NOT second_skipped
