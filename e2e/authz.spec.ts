@@ -186,6 +186,15 @@ const ACTIONS: Record<string, ActionRow> = {
     page: '/account/vouch',
     fields: ({ userId }) => [['id', userId]],
   },
+  // The portal of this file knows no other provider, and nobody's account is linked: there is nothing to change.
+  '(account)/account/linked/actions.ts#linkAccount': {
+    page: '/account/linked',
+    fields: () => [['provider', 'google']],
+  },
+  '(account)/account/linked/actions.ts#unlinkAccount': {
+    page: '/account/linked',
+    fields: () => [['id', emailId]],
+  },
   '(account)/account/devices/actions.ts#signOutOne': {
     page: '/account/devices',
     fields: ({ otherSid }) => [['sid', otherSid]],
@@ -357,6 +366,12 @@ const HANDLERS: Record<string, HandlerRow> = {
   },
   '/signin/passkey/options': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow }) },
   '/signin/passkey': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow, response: '{}' }) },
+  '/signin/with/[provider]': {
+    method: 'POST',
+    path: () => '/signin/with/google',
+    fields: ({ signInFlow }) => ({ flow: signInFlow }),
+  },
+  '/signin/unlinked': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow }) },
   '/signin/second/submit': {
     method: 'POST',
     fields: ({ signInFlow }) => ({ flow: signInFlow, method: 'totp', code: '000000' }),
@@ -373,6 +388,7 @@ const HANDLERS: Record<string, HandlerRow> = {
   '/signin/codes/submit': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow }) },
   '/signin/start': { method: 'GET', path: ({ consent }) => `/signin/start?request=${consent}` },
   '/signout/submit': { method: 'POST', fields: ({ sid }) => ({ request: sid }) },
+  '/signout/with': { method: 'POST', fields: () => ({ provider: 'google' }) },
   '/signup/submit': {
     method: 'POST',
     fields: ({ signInFlow }) => ({ flow: signInFlow, ...newPerson() }),
@@ -389,6 +405,17 @@ const HANDLERS: Record<string, HandlerRow> = {
   '/verify/address/submit': { method: 'POST', fields: () => ({ id: emailId, code: '000000' }) },
   '/verify/resend': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
   '/verify/submit': { method: 'POST', fields: ({ signUpFlow, code }) => ({ flow: signUpFlow, code }) },
+  // What a provider may post is tried in federation.spec.ts; here is none that may.
+  '/api/auth/callback/[provider]': {
+    method: 'POST',
+    path: () => '/api/auth/callback/google',
+    fields: () => ({ state: 'x'.repeat(43), code: 'x' }),
+  },
+  '/api/auth/backchannel-logout/[provider]': {
+    method: 'POST',
+    path: () => '/api/auth/backchannel-logout/google',
+    fields: () => ({ logout_token: 'x.y.z' }),
+  },
   '/api/auth/[...nextauth]': {
     method: 'POST',
     path: () => '/api/auth/signout',

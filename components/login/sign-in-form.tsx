@@ -9,6 +9,7 @@ import { AccountChooserLine } from './account-chooser-line'
 import { AuthCard } from './auth-shell'
 import { CanPasskey } from './can-passkey'
 import { ClientLogo, type ClientView } from './client-logo'
+import { OR } from './or'
 import { passwordParts } from './password-props'
 import { RefusalNotice, type RefusalView } from './words'
 
@@ -28,6 +29,8 @@ interface Props {
   forgotHref?: string | null
   /** The person is signed in and proves again who they are: the address stands fast. */
   reauthUser?: { email: string; otherHref: string } | null
+  /** The account that this address belongs to is proven, and then a provider's is linked to it. `plainAction` leaves that. */
+  linking?: { email: string; provider: string; plainAction: string } | null
   client?: ClientView | null
   /** The passkey's own form. */
   passkeySlot?: ReactNode
@@ -36,9 +39,6 @@ interface Props {
   /** Below the form: other ways in. */
   providersSlot?: ReactNode
 }
-
-const OR =
-  'flex items-center gap-3 text-sm text-ink-3 before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line'
 
 /** E-mail and password in one form, so that password managers fill both. Works without script. */
 export async function SignInForm({
@@ -51,26 +51,39 @@ export async function SignInForm({
   signUpHref,
   forgotHref,
   reauthUser,
+  linking,
   client,
   passkeySlot,
   passkeyFirst = false,
   providersSlot,
 }: Props) {
   const [t, ui, parts] = await Promise.all([getTranslations('login'), getTranslations('ui'), passwordParts()])
-  const known = reauthUser?.email ?? email
+  const fixed = reauthUser?.email ?? linking?.email
+  const known = fixed ?? email
   return (
     <AuthCard
       top={client ? <ClientLogo client={client} /> : null}
-      title={reauthUser ? t('sign_in.reauth_title') : t('sign_in.title')}
+      title={
+        reauthUser ? t('sign_in.reauth_title') : linking ? t('sign_in.linking_title') : t('sign_in.title')
+      }
       lead={
-        reauthUser
-          ? t(passkeyFirst ? 'sign_in.reauth_text_passkey' : 'sign_in.reauth_text')
-          : client
-            ? t('to_app', { app: client.name })
-            : t('sign_in.subtitle')
+        linking
+          ? t('sign_in.linking_text', linking)
+          : reauthUser
+            ? t(passkeyFirst ? 'sign_in.reauth_text_passkey' : 'sign_in.reauth_text')
+            : client
+              ? t('to_app', { app: client.name })
+              : t('sign_in.subtitle')
       }
       bottom={
-        signUpHref && !reauthUser ? (
+        linking ? (
+          <form method="post" action={linking.plainAction}>
+            <input type="hidden" name="flow" value={flow} />
+            <button type="submit" className="link">
+              {t('sign_in.linking_without', linking)}
+            </button>
+          </form>
+        ) : signUpHref && !reauthUser ? (
           <>
             {t('sign_in.new_here')}{' '}
             <a href={signUpHref} className="link">
@@ -81,7 +94,11 @@ export async function SignInForm({
       }
     >
       {notice ? <RefusalNotice refusal={notice} /> : null}
-      {reauthUser ? <AccountChooserLine email={reauthUser.email} switchHref={reauthUser.otherHref} /> : null}
+      {reauthUser ? (
+        <AccountChooserLine email={reauthUser.email} switchHref={reauthUser.otherHref} />
+      ) : linking ? (
+        <AccountChooserLine email={linking.email} />
+      ) : null}
       {passkeyFirst && passkeySlot ? (
         <>
           {passkeySlot}
@@ -92,16 +109,9 @@ export async function SignInForm({
         <form id="sign-in" method="post" action={action ?? codeAction ?? undefined} className="grid gap-5">
           <input type="hidden" name="flow" value={flow} />
           <CanPasskey />
-          {reauthUser ? (
+          {fixed ? (
             // Kept in the form, so that password managers know whose password it is.
-            <input
-              type="email"
-              name="email"
-              value={reauthUser.email}
-              autoComplete="username"
-              readOnly
-              hidden
-            />
+            <input type="email" name="email" value={fixed} autoComplete="username" readOnly hidden />
           ) : (
             <Field id="email" label={t('email')}>
               <Input
@@ -175,7 +185,7 @@ export async function SignInForm({
       </div>
       {providersSlot ? (
         <>
-          <p className={OR}>{t('sign_in.or')}</p>
+          {action || codeAction || passkeySlot ? <p className={OR}>{t('sign_in.or')}</p> : null}
           {providersSlot}
         </>
       ) : null}

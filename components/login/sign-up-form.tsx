@@ -8,6 +8,7 @@ import { NewPassword } from '../ui/new-password'
 import { SubmitButton } from '../ui/submit-button'
 import { AuthCard } from './auth-shell'
 import { ClientLogo, type ClientView } from './client-logo'
+import { OR } from './or'
 import { newPasswordParts } from './password-props'
 import { RefusalNotice, type RefusalView, refusalText } from './words'
 
@@ -70,7 +71,12 @@ export async function SignUpForm(props: Props) {
       }
     >
       {notice ? <RefusalNotice refusal={notice} /> : null}
-      {props.providersSlot}
+      {props.providersSlot ? (
+        <>
+          {props.providersSlot}
+          <p className={OR}>{t('sign_in.or')}</p>
+        </>
+      ) : null}
       <form method="post" action={action} className="grid gap-5">
         <input type="hidden" name="flow" value={flow} />
         <input type="hidden" name="way" value={way} />

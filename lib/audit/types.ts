@@ -8,6 +8,7 @@ export const EVENT_TYPES = {
   'user.updated': { audience: 'user' },
   'user.disabled': { audience: 'user' },
   'user.enabled': { audience: 'user' },
+  'user.roles_changed': { audience: 'user' },
   'user.locked_down': { audience: 'user' },
   'user.unlocked': { audience: 'user' },
   'profile.updated': { audience: 'user' },

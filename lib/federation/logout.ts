@@ -23,11 +23,11 @@ async function known(settings: ProviderSettings): Promise<Metadata | null> {
 /**
  * Where the browser goes to end its session at the provider, too (OpenID Connect RP-Initiated Logout 1.0); null when the
  * provider has no such place, or does not answer.
- * @param options.userId whose kept ID token is the hint, if one is kept
+ * @param options.userId whose kept ID token is the hint, if one is kept; null where nobody is known any more
  */
 export async function endSessionUrl(
   providerId: string,
-  options: { userId: string; postLogoutRedirectUri: string },
+  options: { userId: string | null; postLogoutRedirectUri: string },
 ): Promise<string | null> {
   const provider = good(providerId)
   if (!provider?.view.logout) return null
@@ -40,7 +40,7 @@ export async function endSessionUrl(
   }
   if (!metadata?.end_session_endpoint) return null
   const url = new URL(metadata.end_session_endpoint)
-  const [row] = await store.ofUser(options.userId, providerId)
+  const [row] = options.userId ? await store.ofUser(options.userId, providerId) : []
   const hint = row && keptOf(row).idToken
   if (row && hint) url.searchParams.set('id_token_hint', openFor('id', row, hint))
   url.searchParams.set('client_id', provider.settings.clientId)

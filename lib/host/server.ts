@@ -16,6 +16,7 @@ import { Crowd } from './crowd'
 import {
   bodyTrouble,
   fromOurPages,
+  fromProvider,
   hasBody,
   identify,
   isLong,
@@ -162,7 +163,7 @@ export function createHost(parts: HostParts): Host {
       }
       const trouble = bodyTrouble(req, pathname)
       if (trouble) return refuse(req, res, REFUSALS[trouble])
-      if (!fromOurPages(req)) return refuse(req, res, CROSS_SITE)
+      if (!fromOurPages(req) && !fromProvider(req, pathname)) return refuse(req, res, CROSS_SITE)
     }
     if (parts.health.databaseDown() && !OIDC_STATIC.test(pathname)) return refuse(req, res, STORES_DOWN)
     // Pictures come from people who are signed in; nobody else has anything that long to say.

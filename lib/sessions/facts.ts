@@ -14,7 +14,8 @@ export interface SessionFacts {
   acr: string
   /**
    * Less was proven than the person has set up: by way of a trusted browser, or because a factor was added
-   * elsewhere since. Such a session is good for looking around and never fresh.
+   * elsewhere since. Or nobody knows when it was proven: a provider did not say. Such a session is good for
+   * looking around and never fresh.
    */
   secondSkipped: boolean
   authAt: number
@@ -30,14 +31,21 @@ export interface SessionFacts {
 
 /** One thing that was proven in a login attempt. */
 export interface Proof {
-  /** password, email_code, passkey, … */
+  /** password, email_code, passkey, oauth, … */
   method: string
   /** RFC 8176 names. */
   amr: string[]
   /** Milliseconds since the epoch. */
   at: number
-  /** Which of several: a passkey's or an authenticator's id. One thing is one factor, however often it is shown. */
+  /**
+   * Which of several: a passkey's, an authenticator's or a linked account's id. One thing is one factor, however often it
+   * is shown.
+   */
   credential?: string
+  /** When it was proven is not known: a provider did not say, and `at` is when its word came. Never fresh by itself. */
+  undated?: true
+  /** Names the provider's own session that it came from (a hash): what ends there ends here. */
+  upstream?: string
 }
 
 /** Sensitive changes ask for a proof no older than this (ASVS 7.5.1). */

@@ -246,6 +246,23 @@ export async function markRevoked(tx: Tx, where: RevokeWhere, reason: string): P
   return rows.map((row) => row.id)
 }
 
+/** Live sessions whose first proof came from this account elsewhere, or from this session there; both must agree if both are named. */
+export async function sessionsFrom(where: {
+  credential?: string
+  upstream?: string
+}): Promise<{ userId: string; sid: string }[]> {
+  const { credential, upstream } = where
+  if (!credential && !upstream) return []
+  const proof = { method: 'oauth', ...(credential && { credential }), ...(upstream && { upstream }) }
+  const rows = await sql<{ user_id: string; id: string }>({
+    name: 'sessions-from',
+    text: `SELECT user_id::text, id::text FROM sessions
+           WHERE method = 'oauth' AND revoked_at IS NULL AND proofs @> $1::jsonb`,
+    values: [JSON.stringify([proof])],
+  })
+  return rows.map(({ user_id: userId, id: sid }) => ({ userId, sid }))
+}
+
 /** All browsers but the one of this session: those that are signed out already are trusted as well. */
 async function clearTrustBut(tx: Tx, userId: string, sid: string): Promise<void> {
   await tx.$executeRaw`

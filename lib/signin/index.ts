@@ -25,6 +25,7 @@ export { enroll, enrollTotp, postponeEnroll, savedCodes } from './enroll'
 export type { Outcome } from './outcome'
 export { type Ceremony, passkey, passkeyOptions } from './passkey'
 export { password } from './password'
+export { type Arrived, type Away, endedUpstream, fromProvider, toProvider, withoutLinking } from './provider'
 export { couldReachAal2 } from './reach'
 export { second, sendSecond, type TypedMethod } from './second'
 export { details, signUp } from './sign-up'
@@ -86,6 +87,9 @@ export async function begin(input: {
     passkeyWanted: false,
     signUp: null,
     newcomer: null,
+    stranger: null,
+    linked: null,
+    linking: null,
     verification: null,
     typed: { email: owner?.email ?? input.loginHint?.slice(0, 254) },
     notice: null,

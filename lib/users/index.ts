@@ -28,6 +28,7 @@ export { countryOf, normalizePhone, readable as readablePhone } from './phone-nu
 export { foreignNumbers, MAX_PHONES, type PhoneClaim, type PhoneView } from './phones'
 export type { ProfilePatch, ProfileView } from './profile'
 export { type Registration, register } from './register'
+export { setRoles } from './roles'
 export { type Decision, disable, enable } from './standing'
 export { MAX_NAME, plainLine } from './text'
 export { keepsWayBack, type WaysBack, waysBack } from './ways-back'

@@ -278,6 +278,25 @@ export async function writeEnabled(tx: Tx, id: string): Promise<boolean> {
   return count > 0
 }
 
+/** Gives `wanted` and takes what else of `among` the user has, but for the default role. What changed. */
+export async function writeRoles(
+  tx: Tx,
+  userId: string,
+  wanted: string[],
+  among: string[],
+): Promise<{ given: string[]; taken: string[] }> {
+  await tx.$executeRaw`INSERT INTO roles (name) SELECT unnest(${wanted}::text[]) ON CONFLICT (name) DO NOTHING`
+  const given = await tx.$queryRaw<{ name: string }[]>`
+    INSERT INTO user_roles (user_id, role_name, created_at)
+    SELECT ${userId}::uuid, unnest(${wanted}::text[]), ${now()} ON CONFLICT DO NOTHING RETURNING role_name AS name`
+  const taken = await tx.$queryRaw<{ name: string }[]>`
+    DELETE FROM user_roles r USING users u
+    WHERE r.user_id = ${userId}::uuid AND u.id = r.user_id AND r.role_name <> u.default_role
+      AND r.role_name = ANY(${among}::text[]) AND NOT r.role_name = ANY(${wanted}::text[])
+    RETURNING r.role_name AS name`
+  return { given: given.map(({ name }) => name), taken: taken.map(({ name }) => name) }
+}
+
 /** Blocks or frees password sign-in. False when it was so already. */
 export async function writeLockedDown(tx: Tx, id: string, locked: boolean): Promise<boolean> {
   const at = now()

@@ -1,9 +1,10 @@
 import { getTranslations } from 'next-intl/server'
 import type { ReactNode } from 'react'
-import { notify, requests } from '@/lib'
+import { federation, notify, requests } from '@/lib'
 import { AccountShell } from '../../../components/account/shell'
 import {
   layoutDashboard,
+  link,
   mail,
   monitorSmartphone,
   shieldCheck,
@@ -38,6 +39,9 @@ export default async function AccountLayout({
           ? [{ href: '/account/phones', label: t('nav.phones'), icon: smartphone }]
           : []),
         { href: '/account/security', label: t('nav.security'), icon: shieldCheck },
+        ...(federation.providers().length > 0
+          ? [{ href: '/account/linked', label: t('nav.linked'), icon: link }]
+          : []),
         { href: '/account/devices', label: t('nav.devices'), icon: monitorSmartphone },
       ]}
     >
