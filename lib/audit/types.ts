@@ -5,7 +5,9 @@
  */
 export const EVENT_TYPES = {
   'user.registered': { audience: 'user' },
+  'user.upgraded': { audience: 'user' },
   'user.updated': { audience: 'user' },
+  'user.deleted': { audience: 'operator' },
   'user.disabled': { audience: 'user' },
   'user.enabled': { audience: 'user' },
   'user.roles_changed': { audience: 'user' },
@@ -74,6 +76,7 @@ export const EVENT_TYPES = {
   'grant.revoked': { audience: 'user' },
   'token.issued': { audience: 'operator' },
   'token.reused': { audience: 'user' },
+  'provider_token.given': { audience: 'user' },
   'client.added': { audience: 'operator' },
   'client.updated': { audience: 'operator' },
   'client.removed': { audience: 'operator' },

@@ -122,6 +122,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     documents: rooms.oidc.serveDocument,
     checkSession: rooms.sessions.check,
     avatar: rooms.users.avatar,
+    providerTokens: { access: rooms.oidc.access, tokenOf: rooms.federation.tokens.get },
     statics: staticFiles(path.join(ROOT, '.next/static')),
     health,
   })
@@ -168,7 +169,7 @@ async function settlePorts(): Promise<void> {
 }
 
 async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
-  const { audit, factors, notify, oidc, sessions } = rooms
+  const { audit, factors, notify, oidc, sessions, signin } = rooms
   notify.assertTransport()
   for (const [what, room] of Object.entries({ sessions, oidc, audit })) {
     endings.push({ what, end: () => room.stop() })
@@ -177,6 +178,7 @@ async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
   endings.push({ what: 'mail', end: () => notify.closeTransport() })
   endings.push({ what: 'budgets', end: startSweeping() })
   endings.push({ what: 'links', end: factors.links.startSweeping() })
+  endings.push({ what: 'guests', end: signin.startSweepingGuests() })
 }
 
 /** The seed is a program of its own (prisma/seed.ts), compiled beside this one. */

@@ -27,6 +27,7 @@ import {
 import { type HeaderSettings, inertHeaders, pagePolicy, setSecurityHeaders } from './headers'
 import type { Health } from './health'
 import { type HostRefusal, refuseRequest } from './plain-pages'
+import { answerProviderTokens, type ProviderTokenParts, providerAsked } from './provider-tokens'
 import { answerSessionCheck } from './session-check'
 import { serveWellKnown } from './well-known'
 
@@ -41,6 +42,7 @@ export interface HostParts {
   documents(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
   checkSession(cookies: Record<string, string>): Promise<SessionFacts | null>
   avatar(key: string): Promise<{ bytes: Uint8Array; mimeType: string } | null>
+  providerTokens: ProviderTokenParts
   statics(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
   health: Health
 }
@@ -141,7 +143,12 @@ export function createHost(parts: HostParts): Host {
     const caller = identify(req)
     res.setHeader('X-Request-Id', caller.requestId)
     const context: RequestContext = { requestId: caller.requestId }
-    await withRequest(context, () => serve(req, res, pathname, caller, context))
+    const provider = providerAsked(pathname)
+    await withRequest(context, () =>
+      provider
+        ? answerProviderTokens(req, res, inert, { provider, caller, parts: parts.providerTokens })
+        : serve(req, res, pathname, caller, context),
+    )
   }
 
   /** Pages and the provider: what a person's browser or a relying app asks for. */

@@ -426,6 +426,21 @@ async function tellEnded(userId: string, sids: string[], reason: string, buried:
 }
 
 /**
+ * Ends all that was ever opened as this user, in `tx` (from `inTx`): sessions, and what apps hold of them; no browser is
+ * known any more. For a guest who becomes a person: whoever had the guest's cookie has nothing.
+ */
+export async function beginAnew(tx: Tx, userId: string, why: RevokeReason): Promise<void> {
+  await revokeIn(tx, { userId, all: true }, why)
+  await store.deleteDevices(tx, userId)
+}
+
+/** Of these users, those who have a live session, or were active in one since `since`. */
+export async function inUse(userIds: string[], since: Date): Promise<Set<string>> {
+  await flushActivity()
+  return new Set(await store.usersInUse(userIds, since))
+}
+
+/**
  * Gives a session a new cookie and makes every older one of it dead, as part of `tx` (from `inTx`): after
  * a change of what the person signs in with (ASVS 7.2.4). What was proven and when stays as it was.
  * @returns null when the session ended meanwhile, was renewed, or turned out to have proven too little

@@ -46,6 +46,7 @@ export async function standingOf(userId: string): Promise<Seen | null> {
       passwordByMail,
       reach: { email: user.emailVerified ? user.email : null, phone },
       trusted: false,
+      guest: user.isAnonymous,
       totps: enrolled.totp > 0 ? (await factors.totp.list(userId)).map(({ name }) => name) : [],
     },
   }

@@ -44,6 +44,7 @@ const somebody = (enrolled: Partial<Standing['enrolled']> = {}, more: Partial<St
   roles: ['user'],
   passwordByMail: false,
   reach: { email: 'ada@example.com', phone: '+4915112345678' },
+  guest: false,
   trusted: false,
   ...more,
 })

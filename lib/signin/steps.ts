@@ -39,6 +39,8 @@ export interface Standing {
   reach: { email: string | null; phone: string | null }
   /** This browser may skip the second step for this person, and nothing in the attempt forbids it. */
   trusted: boolean
+  /** Nobody yet: an anonymous user. */
+  guest: boolean
 }
 
 /** What else is asked of this attempt, beside who it is. */
@@ -91,13 +93,23 @@ export function nextStep(facts: Facts, policy: Policy): Step {
   if (facts.status === 'pending' && !proven('address') && !proven('email_code')) return 'verify_email'
   // Proofs of somebody who was not looked at yet prove too little to go on.
   if (!facts.person) return 'identify'
+  if (facts.person.guest || proven('guest')) return guestStep(facts)
   if (secondAsked(facts, policy)) return 'second'
   if (facts.wants.codesToSave) return 'backup_codes'
   return enrollmentAsked(facts, policy) ? 'enroll' : 'done'
 }
 
 /** Proofs that say who someone is. `address` is none of them: it only says that a mailbox is read. */
-const PRIMARY = ['password', 'email_code', 'sms_code', 'passkey', 'oauth']
+const PRIMARY = ['password', 'email_code', 'sms_code', 'passkey', 'oauth', 'guest']
+
+/**
+ * A guest has no factor, so none is asked for; but whoever asks for a level, or for a proof of who it is, asks for more
+ * than a guest. And it is one only while nobody made an account of it.
+ */
+const guestStep = ({ person, proofs, wants }: Facts): 'identify' | 'done' =>
+  person?.guest && proofs.every(({ method }) => method === 'guest') && !wants.level && !wants.reauth
+    ? 'done'
+    : 'identify'
 
 // ── the second step ──────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ import * as sessions from '../sessions'
 import * as users from '../users'
 import type { Attempt, Typed, Verification } from './attempt'
 import { factsOf, own, policy, stepOf } from './gate'
+import { mayBeGuest } from './guest'
 import {
   type EnrollmentAsked,
   enrollmentAsked,
@@ -36,6 +37,10 @@ export interface View {
   newcomer: NewcomerView | null
   /** What will be linked once the owner of this address has signed in. */
   linking: { email: string; provider: string } | null
+  /** A guest is here, and becomes a person by what is asked now. */
+  guest: boolean
+  /** One may go on without any account. */
+  mayGuest: boolean
   /** What may be a first proof here. */
   ways: SignInMethod[]
   /** Other providers that may be gone to; the one last used in this browser comes with `last`. */
@@ -83,6 +88,8 @@ const NOTHING = {
   notice: null,
   verification: null,
   newcomer: null,
+  guest: false,
+  mayGuest: false,
   linking: null,
   ways: [],
   providers: [],
@@ -121,6 +128,8 @@ export async function expect(flow: string, caller: Caller): Promise<Result<View>
       email: attempt.linking.email,
       provider: federation.provider(attempt.linking.identity.provider)?.name ?? '',
     },
+    guest: attempt.guest !== null,
+    mayGuest: mayBeGuest(attempt),
     verification: verification && {
       purpose: verification.purpose,
       to: verification.to,
