@@ -10,11 +10,13 @@ import { z } from 'zod'
 import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
 import { type FederationSettings, federationShape, readFederation } from './env-federation'
 import { type GuestSettings, guestsShape, readGuests } from './env-guests'
+import { readRoleLimits, roleLimits, type SessionLimits } from './env-sessions'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
 export type { FederationSettings, Mapped, ProviderSettings } from './env-federation'
 export type { GuestSettings } from './env-guests'
+export type { SessionLimits } from './env-sessions'
 export type { SmsSettings } from './env-sms'
 
 /** Browsers need not look at more than five different names (WebAuthn section 5.11.1). */
@@ -137,6 +139,10 @@ const schema = z.object({
   ...guestsShape,
   SESSION_IDLE_MINUTES: count(60 * 24 * 7, 1),
   SESSION_MAX_DAYS: count(30, 1, 3650),
+  /** 0: any number. */
+  SESSIONS_PER_USER: count(100, 0, 100_000),
+  SESSION_ROLE_LIMITS: roleLimits,
+  BACKCHANNEL_PRIVATE_NETWORKS: proxies,
   LOGIN_ATTEMPT_MINUTES: count(60, 1, 1440),
   ACCESS_TOKEN_MINUTES: count(15, 1, 1440),
   ID_TOKEN_MINUTES: count(60, 1, 1440),
@@ -205,6 +211,12 @@ export interface Env {
   guests: GuestSettings
   sessionIdleSeconds: number
   sessionMaxSeconds: number
+  /** How many sessions one user may have at once; 0: any number. */
+  sessionsPerUser: number
+  /** What is stricter for whoever has a role. */
+  sessionRoleLimits: Map<string, SessionLimits>
+  /** Networks that are not public where logout tokens may be sent all the same: proxy-addr names or CIDRs. */
+  backchannelPrivateNetworks: string[]
   loginAttemptSeconds: number
   accessTokenSeconds: number
   idTokenSeconds: number
@@ -326,6 +338,9 @@ export function readEnv(source: Source): Env {
     guests: readGuests(raw),
     sessionIdleSeconds: raw.SESSION_IDLE_MINUTES * 60,
     sessionMaxSeconds: raw.SESSION_MAX_DAYS * 86_400,
+    sessionsPerUser: raw.SESSIONS_PER_USER,
+    sessionRoleLimits: readRoleLimits(raw.SESSION_ROLE_LIMITS),
+    backchannelPrivateNetworks: names(raw.BACKCHANNEL_PRIVATE_NETWORKS),
     loginAttemptSeconds: raw.LOGIN_ATTEMPT_MINUTES * 60,
     accessTokenSeconds: raw.ACCESS_TOKEN_MINUTES * 60,
     idTokenSeconds: raw.ID_TOKEN_MINUTES * 60,

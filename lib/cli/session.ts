@@ -42,12 +42,16 @@ async function revoke(ids: string[], options: { user?: string; json?: boolean })
     )
   }
   await withStores(async () => {
-    const sessions = await import('../sessions')
+    // With the apps that are owed their sign-out.
+    const [sessions] = await Promise.all([import('../sessions'), import('../oidc')])
     const why = { reason: 'operator', actor: 'operator' }
     const ended: string[] = []
+    let more = false
     if (options.user) {
       const user = await userNamed(options.user)
-      ended.push(...(await sessions.revoke({ userId: user.id, all: true }, why)).sids)
+      const { sids, rest } = await sessions.revoke({ userId: user.id, all: true }, why)
+      ended.push(...sids)
+      more = rest
     }
     const unknown: string[] = []
     for (const sid of ids) {
@@ -56,12 +60,14 @@ async function revoke(ids: string[], options: { user?: string; json?: boolean })
       if (sids.length === 0) unknown.push(sid)
       ended.push(...sids)
     }
-    if (options.json) json({ revoked: ended, unknown })
+    if (options.json) json({ revoked: ended, more, unknown })
     else if (ended.length || !unknown.length)
-      say(`Ended ${ended.length} ${ended.length === 1 ? 'session' : 'sessions'}.`)
+      say(`Ended ${more ? `all sessions, more than ${ended.length}` : counted(ended.length)}.`)
     if (unknown.length) throw new CliError(`Not a live session: ${unknown.join(', ')}.`)
   })
 }
+
+const counted = (count: number): string => `${count} ${count === 1 ? 'session' : 'sessions'}`
 
 export function sessionCommands(program: Command): void {
   const session = program.command('session').description('who is signed in where, and ending it')

@@ -159,18 +159,18 @@ async function disable(name: string, options: { reason?: string; json?: boolean 
   await withStores(async () => {
     const user = await userNamed(name)
     const users = await import('../users')
-    const sessions = await import('../sessions')
+    // With the apps that are owed their sign-out.
+    const [sessions] = await Promise.all([import('../sessions'), import('../oidc')])
     const why = { actor: 'operator', ...(options.reason && { reason: options.reason }) }
     const done = await users.disable(user.id, why)
     if (!done.ok) throw refused(done.refusal, 'user')
-    const { sids } = await sessions.revoke(
+    const { sids, rest } = await sessions.revoke(
       { userId: user.id, all: true },
       { reason: 'disabled', actor: 'operator' },
     )
     if (options.json) return json({ id: user.id, status: 'disabled', sessionsRevoked: sids.length })
-    say(
-      `Disabled ${user.email ?? user.id}; ${sids.length} ${sids.length === 1 ? 'session' : 'sessions'} ended.`,
-    )
+    const ended = `${rest ? `more than ${sids.length}` : sids.length} ${sids.length === 1 ? 'session' : 'sessions'} ended`
+    say(`Disabled ${user.email ?? user.id}; ${ended}.`)
   })
 }
 

@@ -120,6 +120,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     pages: app.getRequestHandler(),
     oidc: rooms.oidc.handle,
     documents: rooms.oidc.serveDocument,
+    signedOut: rooms.oidc.signedOut,
     checkSession: rooms.sessions.check,
     avatar: rooms.users.avatar,
     providerTokens: { access: rooms.oidc.access, tokenOf: rooms.federation.tokens.get },

@@ -39,6 +39,7 @@ beforeAll(async () => {
     checkSession: sessions.check,
     avatar: async () => null,
     providerTokens: { access: oidc.access, tokenOf: federation.tokens.get },
+    signedOut: () => null,
     statics: () => false,
     health: {
       readiness: async () => ({ ready: true, checks: { database: 'ok', migrations: 'ok', redis: 'ok' } }),

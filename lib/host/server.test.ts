@@ -54,6 +54,7 @@ beforeAll(async () => {
       res.end('{"keys":[]}')
       return true
     },
+    signedOut: (apps) => (apps === 'sealed' ? { frames: ['https://app.example/out?sid=1'] } : null),
     checkSession: () => session(),
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async (key) =>
@@ -377,6 +378,7 @@ describe('every answer', () => {
       pages: async (_, res) => void res.end(),
       oidc: async () => {},
       documents: () => false,
+      signedOut: () => null,
       checkSession: async () => null,
       providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
       avatar: async () => null,
@@ -409,6 +411,7 @@ test('an error of the provider is a page of the house with the status of the err
         client: { id: 'a', name: 'Café <b>' },
       }),
     documents: () => false,
+    signedOut: () => null,
     checkSession: async () => null,
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async () => null,
@@ -431,6 +434,20 @@ test('an error of the provider is a page of the house with the status of the err
     'content-security-policy': page.headers['content-security-policy'],
   })
   expect(told).not.toHaveProperty('content-length')
+})
+
+describe('the page after a sign-out', () => {
+  test('may frame the addresses of apps that its own parameter names, and no other page may', async () => {
+    const policyOf = async (path: string) => (await get(path)).headers['content-security-policy'] ?? ''
+    expect(await policyOf('/signed-out?apps=sealed')).toContain("frame-src 'self' https://app.example;")
+    for (const path of [
+      '/signed-out',
+      '/signed-out?apps=forged',
+      '/signin?apps=sealed',
+      '/account?apps=sealed',
+    ])
+      expect(await policyOf(path)).toContain("frame-src 'self';")
+  })
 })
 
 describe("a form's way out of the house", () => {
@@ -687,6 +704,7 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
     pages: async (req, res) => answer(req, res),
     oidc: async () => {},
     documents: () => false,
+    signedOut: () => null,
     checkSession: async () => null,
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async () => null,

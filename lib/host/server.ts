@@ -40,6 +40,8 @@ export interface HostParts {
   oidc(req: IncomingMessage, res: ServerResponse, options: HandleOptions): Promise<void>
   /** Answers what the provider publishes for everybody (discovery, keys); false: it is something else. */
   documents(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
+  /** What a sealed parameter of the page after a sign-out loads in frames; null for what is not ours. */
+  signedOut(apps: string): { frames: string[] } | null
   checkSession(cookies: Record<string, string>): Promise<SessionFacts | null>
   avatar(key: string): Promise<{ bytes: Uint8Array; mimeType: string } | null>
   providerTokens: ProviderTokenParts
@@ -87,6 +89,7 @@ const OIDC_STATIC = /^\/(oidc\/(jwks|\.well-known\/)|\.well-known\/)/
 /** Where a person's browser may get a page or a redirect from the provider. */
 const OIDC_PAGE = /^\/oidc\/(auth|session|device)(\/|$)/
 const PROBLEM_PAGE = '/problem'
+const SIGNED_OUT_PAGE = '/signed-out'
 const AVATAR = /^\/avatars\/([\w-]{16,128})$/
 
 export function createHost(parts: HostParts): Host {
@@ -182,7 +185,8 @@ export function createHost(parts: HostParts): Host {
     // What the provider answers to programs is no page and needs neither a nonce nor a watch.
     const page = !oidc || OIDC_PAGE.test(pathname)
     const storesFailed = () => parts.health.failures() !== failuresBefore
-    const policy = page ? pagePolicy(pathname, settings) : null
+    const frames = pathname === SIGNED_OUT_PAGE ? framesOf(req) : []
+    const policy = page ? pagePolicy(pathname, settings, frames) : null
     setSecurityHeaders(res, settings, policy)
     // The provider has its own idea of the headers it may see.
     if (!oidc) rewriteHeaders(req, caller, policy?.csp ?? null)
@@ -236,6 +240,9 @@ export function createHost(parts: HostParts): Host {
     if (problem.client) req.headers['x-gatehouse-problem-app'] = encodeURIComponent(problem.client.name)
     await parts.pages(req, res)
   }
+
+  const framesOf = (req: IncomingMessage): string[] =>
+    parts.signedOut(new URL(req.url ?? '/', url).searchParams.get('apps') ?? '')?.frames ?? []
 
   async function sendAvatar(req: IncomingMessage, res: ServerResponse, key: string): Promise<void> {
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuse(req, res, REFUSALS[405])

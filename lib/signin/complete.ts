@@ -108,6 +108,12 @@ async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Res
   const [first] = proofs
   if (stepOf(attempt) !== 'done' || !attempt.userId || !first || !person)
     throw new Error('login attempt is not complete')
+  const previous = await sessions.check(caller.cookies)
+  // Proving again who one is renews a session. One that was revoked meanwhile stays revoked, and its attempt with it.
+  if (attempt.reauthUserId !== null && previous?.sid !== attempt.session) {
+    await store.putBack(flow, attempt)
+    return beginAnew(flow, refuse('account_changed').refusal)
+  }
   const bothProven = twoProven(proofs, policy())
   const provider = first.method === 'oauth' ? (attempt.linked?.identity.provider ?? null) : null
   const opened = await sessions.open({
@@ -115,7 +121,7 @@ async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Res
     method: first.method,
     proofs,
     caller,
-    previous: await sessions.check(caller.cookies),
+    previous,
     secondSkipped: (twoStepOn(person, policy()) && !bothProven) || undated(proofs),
     trust: attempt.trust && bothProven,
     versions: attempt.versions,
