@@ -13,6 +13,7 @@ import { closeDb } from '../base/db'
 import { ConfigError, env, reloadEnv } from '../base/env'
 import { startSweeping } from '../base/limits'
 import { log } from '../base/log'
+import { openPlaces } from '../base/place'
 import { closeRedis } from '../base/redis'
 import { type Rooms, registerRooms } from '../rooms'
 import { BootError } from './boot-error'
@@ -84,6 +85,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
       `Gatehouse already runs on the data folder ${asked.dataDir} (process ${holder.pid}): stop it, or name another folder with GATEHOUSE_DATA.`,
     )
   }
+  endings.push({ what: 'places', end: await openPlaces() })
   await settlePorts()
   // Where Next asks for the page that an action redirects to. Left to guess, it would send that request,
   // cookies and all, to whoever listens on port 3000.
