@@ -5,6 +5,7 @@
 import ipaddr from 'ipaddr.js'
 import { LRUCache } from 'lru-cache'
 import proxyaddr from 'proxy-addr'
+import { type AgentHints, hintsFrom } from './agent'
 import { cleanText } from './clean'
 import { env } from './env'
 import { uuid } from './ids'
@@ -19,6 +20,8 @@ export interface Caller {
   /** What limits count by: the address for IPv4, its /64 for IPv6. */
   ipPrefix: string
   userAgent: string
+  /** What the browser says of itself besides, as it came; `describeAgent` reads it. */
+  hints?: AgentHints
   /** Where the address is; null when unknown. */
   place: Place | null
   cookies: Record<string, string>
@@ -193,6 +196,7 @@ export function callerFrom(
     ip,
     ipPrefix: ipPrefix(ip),
     userAgent: cleanText(header('user-agent') ?? '', 400),
+    hints: hintsFrom(header),
     place: place === undefined ? placeOf(ip, saidByProxy(header, socketAddress)) : place,
     cookies,
     locale: localeOf(cookies, header('accept-language')),

@@ -205,7 +205,7 @@ export async function open(input: {
     expiresAt: new Date(at.getTime() + sessionMaxSeconds * 1000),
     idleSeconds: sessionIdleSeconds,
     deviceTokenHash: sha256(deviceToken),
-    agent: describeAgent(caller.userAgent),
+    agent: describeAgent(caller.userAgent, caller.hints),
     userAgent: caller.userAgent,
     ip: caller.ip,
     secondSkipped: input.secondSkipped ?? false,
