@@ -20,6 +20,7 @@ import { ok, type Result, refuse } from '../base/refusals'
 import { sha256 } from '../base/secrets'
 import * as cache from './cache'
 import { cookieName, deviceCookie, openTicket, sealTicket, setCookie, tokenIn } from './cookies'
+import * as known from './devices'
 import {
   acrOf,
   amrOf,
@@ -30,13 +31,17 @@ import {
   type SessionFacts,
 } from './facts'
 import * as store from './store'
+import * as deviceStore from './store-devices'
 
 export { authOptions } from './auth-options'
+export type { DeviceView, PlaceInList, SessionView } from './devices'
 export type { Draft } from './drafts'
 /** keep, read, drop: what was typed before a proof was asked for. */
 export * as drafts from './drafts'
 export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
 export type { Cursor, DeviceRow, RevokeWhere, SessionRow, Versions } from './store'
+/** page, get, sessions, deviceOf, countOthers, rename: what a person sees of their browsers. */
+export { known }
 
 const DEVICE_COOKIE_SECONDS = 400 * 86_400
 const LATER_SECONDS = 30 * 86_400
@@ -208,6 +213,7 @@ export async function open(input: {
     agent: describeAgent(caller.userAgent, caller.hints),
     userAgent: caller.userAgent,
     ip: caller.ip,
+    place: caller.place,
     secondSkipped: input.secondSkipped ?? false,
     trust: trustToken
       ? { hash: sha256(trustToken), until: new Date(at.getTime() + trustSeconds * 1000) }
@@ -387,6 +393,23 @@ export async function revokeIn(
   store.onCommit(tx, () => tellEnded(where.userId, sids, reason, buried))
   return { sids }
 }
+
+/**
+ * Forgets a device: its sessions end, and the browser is a new one from now on.
+ * @returns the sessions that ended; refusal `not_found` when it is none of this user's
+ */
+export const forgetDevice = (
+  userId: string,
+  deviceId: string,
+  why: RevokeReason,
+): Promise<Result<{ sids: string[] }>> =>
+  store.inTx(async (tx) => {
+    if (!known.isId(deviceId) || !(await deviceStore.lock(tx, userId, deviceId))) return refuse('not_found')
+    const ended = await revokeIn(tx, { userId, deviceId }, why)
+    await deviceStore.forget(tx, userId, deviceId)
+    await record(tx, { type: 'device.forgotten', userId, caller: why.caller, deviceId })
+    return ok(ended)
+  })
 
 async function tellEnded(userId: string, sids: string[], reason: string, buried: boolean): Promise<void> {
   for (const sid of sids) cache.drop(sid)
