@@ -11,9 +11,18 @@ import type { Tx } from '../base/db'
 import type { EventInput, EventView } from './event'
 import * as store from './store'
 
-export { type Delivery, type Handler, handle, type Owed, owe, Undeliverable } from './delivery'
+export {
+  type Delivery,
+  type Handler,
+  handle,
+  type Owed,
+  owe,
+  oweAll,
+  receipts,
+  Undeliverable,
+} from './delivery'
 export type { EventInput, EventView } from './event'
-export type { DeliveryFilter, DeliveryRow } from './store'
+export type { DeliveryFilter, DeliveryRow, DeliveryState } from './store'
 export { eventSql } from './store'
 export { EVENT_TYPES, type EventOutcome, type EventType } from './types'
 export { drain, migrate, start, stop } from './worker'

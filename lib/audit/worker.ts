@@ -5,7 +5,9 @@ import { log } from '../base/log'
 import { attempt, handledKinds } from './delivery'
 import * as store from './store'
 
+/** At once: of what the house itself sends, and (beside it, so that mail never waits for them) of what goes to apps. */
 const CONCURRENCY = 3
+const CONCURRENCY_ABROAD = 4
 /** New work announces itself; only retries wait for the next look. */
 const POLL_MS = 3_000
 const SWEEP_MS = 30_000
@@ -18,9 +20,9 @@ const logger = new Logger((scope) => (level, message) => {
   else line.debug(message)
 })
 
-function tasks(stop?: AbortSignal): TaskList {
+function tasks(kinds: string[], stop?: AbortSignal): TaskList {
   return Object.fromEntries(
-    handledKinds().map((kind) => [
+    kinds.map((kind) => [
       store.taskName(kind),
       async (payload: unknown) => {
         await attempt((payload as { id: string }).id, stop)
@@ -39,7 +41,7 @@ const shared = (pgPool: pg.Pool) => ({ pgPool, logger, preset, noHandleSignals: 
 
 interface Running {
   pool: pg.Pool
-  runner: Runner | null
+  runners: Map<Lane, Runner>
   stop: AbortController
   timers: Set<NodeJS.Timeout>
 }
@@ -56,29 +58,38 @@ export async function migrate(): Promise<void> {
   }
 }
 
-async function launch(me: Running): Promise<void> {
-  me.runner = await run({
+/** The house's own deliveries and those to apps each have a runner: neither waits for the other. */
+type Lane = 'home' | 'abroad'
+
+const kindsOf = (lane: Lane): string[] =>
+  handledKinds().filter((kind) => store.ABROAD.includes(kind) === (lane === 'abroad'))
+
+async function launch(me: Running, lane: Lane): Promise<void> {
+  const kinds = kindsOf(lane)
+  if (kinds.length === 0) return
+  const runner = await run({
     ...shared(me.pool),
-    taskList: tasks(me.stop.signal),
-    concurrency: CONCURRENCY,
+    taskList: tasks(kinds, me.stop.signal),
+    concurrency: lane === 'home' ? CONCURRENCY : CONCURRENCY_ABROAD,
     pollInterval: POLL_MS,
     parsedCronItems: [],
   })
+  me.runners.set(lane, runner)
   // The runner ends by itself when the database stays away; it must come back with it.
   const ended = () => {
-    me.runner = null
-    if (running === me) later(me, RESTART_MS, () => relaunch(me))
+    me.runners.delete(lane)
+    if (running === me) later(me, RESTART_MS, () => relaunch(me, lane))
   }
-  me.runner.promise.then(ended, ended)
+  runner.promise.then(ended, ended)
 }
 
-async function relaunch(me: Running): Promise<void> {
+async function relaunch(me: Running, lane: Lane): Promise<void> {
   try {
-    await launch(me)
+    await launch(me, lane)
     log().info('delivery queue runs again')
   } catch (error) {
     log().warn({ err: (error as Error).message }, 'delivery queue cannot start')
-    if (running === me) later(me, RESTART_MS, () => relaunch(me))
+    if (running === me) later(me, RESTART_MS, () => relaunch(me, lane))
   }
 }
 
@@ -104,14 +115,14 @@ async function sweepForEver(me: Running): Promise<void> {
 export async function start(): Promise<void> {
   if (running) return
   const me: Running = {
-    pool: store.queuePool(CONCURRENCY + 2),
-    runner: null,
+    pool: store.queuePool(CONCURRENCY + CONCURRENCY_ABROAD + 2),
+    runners: new Map(),
     stop: new AbortController(),
     timers: new Set(),
   }
   running = me
   try {
-    await launch(me)
+    await Promise.all([launch(me, 'home'), launch(me, 'abroad')])
     await sweepForEver(me)
   } catch (error) {
     await stop()
@@ -127,7 +138,7 @@ export async function stop(): Promise<void> {
   for (const timer of me.timers) clearTimeout(timer)
   const abort = setTimeout(() => me.stop.abort(), 5000)
   try {
-    await me.runner?.stop()
+    await Promise.all([...me.runners.values()].map((runner) => runner.stop()))
   } catch (error) {
     // It was ending by itself just then.
     log().debug({ err: (error as Error).message }, 'delivery queue had stopped already')
@@ -146,7 +157,7 @@ export async function drain(options: { now?: boolean } = {}): Promise<void> {
   try {
     await runMigrations(shared(pool))
     if (options.now) await store.hurry(handledKinds())
-    await runOnce({ ...shared(pool), taskList: tasks() })
+    await runOnce({ ...shared(pool), taskList: tasks(handledKinds()) })
   } finally {
     await pool.end()
   }

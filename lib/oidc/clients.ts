@@ -139,6 +139,10 @@ export interface ClientView {
   secrets: { id: string; hint: string; createdAt: Date; expiresAt: Date | null; lastUsedAt: Date | null }[]
 }
 
+/** How an app learns that a session ended, as it is registered; null: by its next refresh, which fails. */
+export const toldBy = (metadata: store.ClientMetadata): 'back_channel' | 'front_channel' | null =>
+  metadata.backchannel_logout_uri ? 'back_channel' : metadata.frontchannel_logout_uri ? 'front_channel' : null
+
 const date = (text: string | null): Date | null => (text ? new Date(text) : null)
 
 export function view(row: store.ClientRow): ClientView {

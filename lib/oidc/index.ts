@@ -21,8 +21,18 @@ import * as signingKeys from './keys'
 import * as revocations from './revocations'
 import * as store from './store'
 
+export { appsOf, type SessionApp, sessionsWithApp } from './apps'
 export type { ClientView, NewClient } from './clients'
 export type { Problem } from './context'
+export {
+  type Ending,
+  type EndingApp,
+  type Receipt,
+  type Receipts,
+  receipts,
+  type Told,
+  whatEnds,
+} from './endings'
 export type { GrantView } from './grants'
 export type { HandleOptions } from './handle'
 export {

@@ -21,6 +21,9 @@ export interface ClientMetadata {
   policy_uri?: string
   tos_uri?: string
   backchannel_logout_uri?: string
+  backchannel_logout_session_required?: boolean
+  frontchannel_logout_uri?: string
+  frontchannel_logout_session_required?: boolean
   [name: string]: unknown
 }
 

@@ -56,15 +56,20 @@ const ACTIVITY_FLUSH_MS = 10_000
  * @throws StoresDown when Postgres is needed for the answer and does not give one: never "nobody"
  */
 export async function check(cookies: Record<string, string>): Promise<SessionFacts | null> {
+  const facts = await peek(cookies)
+  if (facts) noteActivity(facts)
+  return facts
+}
+
+/** The same for a page that asks by itself while nobody touches it: that is no activity. @throws StoresDown */
+export async function peek(cookies: Record<string, string>): Promise<SessionFacts | null> {
   const value = cookies[cookieName('session')]
   const ticket = value ? openTicket(value) : null
   if (!ticket) return null
   let facts = await alive(ticket.sid)
   // The cookie may be newer than a cached answer: it was renewed a moment ago, perhaps by another process.
   if (facts && ticket.generation > facts.generation) facts = await load(ticket.sid, { fromRow: true })
-  if (!facts || facts.generation !== ticket.generation) return null
-  noteActivity(facts)
-  return facts
+  return facts && facts.generation === ticket.generation ? facts : null
 }
 
 /**
@@ -348,7 +353,17 @@ export function newBrowserToken(): { token: string; setCookie: string } {
 
 // ── ending ───────────────────────────────────────────────────────────────────
 
-type RevokedListener = (message: { userId: string; sids: string[]; reason: string }) => void
+export interface RevokedMessage {
+  userId: string
+  /** At most fifty of them; all where `all` is false. */
+  sids: string[]
+  /** Every session of the user ended that was open then, but for `exceptSid`. */
+  all: boolean
+  exceptSid: string | null
+  reason: string
+}
+
+type RevokedListener = (message: RevokedMessage) => void
 const revokedListeners = new Set<RevokedListener>()
 
 /** Calls `fn` in every process when sessions end. Returns the way to stop. */
@@ -357,14 +372,43 @@ export function onRevoked(fn: RevokedListener): () => void {
   return () => revokedListeners.delete(fn)
 }
 
+type OpenedListener = (message: { userId: string; sid: string }) => void
+const openedListeners = new Set<OpenedListener>()
+
+/** Calls `fn` in every process when somebody signs in. Returns the way to stop. */
+export function onOpened(fn: OpenedListener): () => void {
+  openedListeners.add(fn)
+  return () => openedListeners.delete(fn)
+}
+
+/** What one revoke did. */
+export interface Revoked {
+  /** Names all that ended with it: apps are told by it (`oidc.receipts`). */
+  id: string
+  /** The ids that this call ended, at most fifty; those already over are not among them. */
+  sids: string[]
+  /** There are more: dead as well from the commit on, and marked in the background. */
+  rest: boolean
+}
+
 /**
  * Ends sessions: one transaction, then everyone is told. Whatever hangs on them (cookies, refresh and
  * access tokens, userinfo, introspection) asks `alive` and dies with them.
  * @param where one session, one device, all but one, or all of a user
- * @returns the ids that this call ended; those already over are not among them
  */
-export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<{ sids: string[] }> =>
+export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<Revoked> =>
   store.inTx((tx) => revokeIn(tx, where, why))
+
+/**
+ * The ids of live sessions that `revoke(where)` would end, most recently active first.
+ * @param limit at most so many (default and most 1,000)
+ */
+export const wouldEnd = (where: store.RevokeWhere, limit = 1000): Promise<string[]> =>
+  store.liveIds(where, Math.min(limit, 1000))
+
+/** The ids of this user's sessions that one revoke has ended so far, at most 1,000. */
+export const endedBy = (userId: string, revokeId: string): Promise<string[]> =>
+  store.idsOfRevoke(userId, revokeId, 1000)
 
 export interface RevokeReason {
   reason: string
@@ -374,12 +418,9 @@ export interface RevokeReason {
 }
 
 /** The same as part of `tx` (from `inTx`), for changes that must not happen without it; told after the commit. */
-export async function revokeIn(
-  tx: Tx,
-  where: store.RevokeWhere,
-  why: RevokeReason,
-): Promise<{ sids: string[] }> {
-  const sids = await store.markRevoked(tx, where, why.reason)
+export async function revokeIn(tx: Tx, where: store.RevokeWhere, why: RevokeReason): Promise<Revoked> {
+  const id = uuid()
+  const sids = await store.markRevoked(tx, where, why.reason, id)
   const { reason, actor, caller } = why
   const event = { type: 'session.revoked', userId: where.userId, actor, caller } as const
   const events: EventInput[] = sids
@@ -387,11 +428,11 @@ export async function revokeIn(
     .map((sid) => ({ ...event, sessionId: sid, data: { reason } }))
   if (sids.length > 50) events.push({ ...event, data: { reason, more: sids.length - 50 } })
   await recordAll(tx, events)
-  if (sids.length === 0) return { sids }
+  if (sids.length === 0) return { id, sids, rest: false }
   // Before the commit: should this process die in between, a session ends too early, never too late.
   const buried = await buriedAtOnce(sids)
   store.onCommit(tx, () => tellEnded(where.userId, sids, reason, buried))
-  return { sids }
+  return { id, sids, rest: false }
 }
 
 /**
@@ -402,7 +443,7 @@ export const forgetDevice = (
   userId: string,
   deviceId: string,
   why: RevokeReason,
-): Promise<Result<{ sids: string[] }>> =>
+): Promise<Result<Revoked>> =>
   store.inTx(async (tx) => {
     if (!known.isId(deviceId) || !(await deviceStore.lock(tx, userId, deviceId))) return refuse('not_found')
     const ended = await revokeIn(tx, { userId, deviceId }, why)
@@ -512,13 +553,20 @@ let stops: (() => void)[] = []
 export async function start(): Promise<void> {
   stops.push(
     await subscribe(CHANNELS.sessionRevoked, (payload) => {
-      const { userId, sessionIds, reason } = payload as {
+      const { userId, sessionIds, all, exceptSessionId, reason } = payload as {
         userId: string
         sessionIds: string[]
+        all?: boolean
+        exceptSessionId?: string
         reason: string
       }
       for (const sid of sessionIds) cache.drop(sid)
-      for (const listener of revokedListeners) listener({ userId, sids: sessionIds, reason })
+      const told = { userId, sids: sessionIds, all: all === true, exceptSid: exceptSessionId ?? null, reason }
+      for (const listener of revokedListeners) listener(told)
+    }),
+    await subscribe(CHANNELS.sessionCreated, (payload) => {
+      const { userId, sessionId } = payload as { userId: string; sessionId: string }
+      for (const listener of openedListeners) listener({ userId, sid: sessionId })
     }),
     await subscribe(CHANNELS.cacheDrop, (payload) => {
       const { kind, id } = payload as { kind: string; id: string }

@@ -242,8 +242,47 @@ export interface RevokeWhere {
   all?: true
 }
 
+const LIVE = `s.revoked_at IS NULL AND s.session_version = u.session_version AND s.expires_at > $2::timestamptz
+  AND s.last_active_at + make_interval(secs => s.idle_seconds) > $2::timestamptz`
+
+/** The ids of live sessions that a revoke of `where` would end, most recently active first. */
+export async function liveIds(where: RevokeWhere, limit: number): Promise<string[]> {
+  const rows = await sql<{ id: string }>({
+    name: 'session-live-of',
+    text: `SELECT s.id::text FROM sessions s JOIN users u ON u.id = s.user_id
+           WHERE s.user_id = $1 AND ${LIVE}
+             AND ($3::uuid IS NULL OR s.id = $3) AND ($4::uuid IS NULL OR s.device_id = $4)
+             AND ($5::uuid IS NULL OR s.id <> $5)
+           ORDER BY s.last_active_at DESC, s.id DESC LIMIT $6`,
+    values: [
+      where.userId,
+      new Date(nowMs()),
+      where.sid ?? null,
+      where.deviceId ?? null,
+      where.exceptSid ?? null,
+      limit,
+    ],
+  })
+  return rows.map((row) => row.id)
+}
+
+/** The ids of sessions of this user that one revoke has ended so far. */
+export async function idsOfRevoke(userId: string, revokeId: string, limit: number): Promise<string[]> {
+  const rows = await sql<{ id: string }>({
+    name: 'session-ids-of-revoke',
+    text: 'SELECT id::text FROM sessions WHERE revoke_id = $1 AND user_id = $2 LIMIT $3',
+    values: [revokeId, userId, limit],
+  })
+  return rows.map((row) => row.id)
+}
+
 /** Marks live sessions revoked in `tx` and gives their ids; those already ended stay as they were. */
-export async function markRevoked(tx: Tx, where: RevokeWhere, reason: string): Promise<string[]> {
+export async function markRevoked(
+  tx: Tx,
+  where: RevokeWhere,
+  reason: string,
+  revokeId: string,
+): Promise<string[]> {
   const at = new Date(nowMs())
   if (where.all) {
     // session_version is the epoch of sessions: raising it is how a session opened in the same instant dies too.
@@ -251,7 +290,7 @@ export async function markRevoked(tx: Tx, where: RevokeWhere, reason: string): P
     await clearTrust(tx, where.userId)
   }
   const rows = await tx.$queryRaw<{ id: string; device: string | null }[]>`
-    UPDATE sessions SET revoked_at = ${at}, revoked_reason = ${reason}
+    UPDATE sessions SET revoked_at = ${at}, revoked_reason = ${reason}, revoke_id = ${revokeId}::uuid
     WHERE user_id = ${where.userId}::uuid AND revoked_at IS NULL
       AND (${where.sid ?? null}::uuid IS NULL OR id = ${where.sid ?? null}::uuid)
       AND (${where.deviceId ?? null}::uuid IS NULL OR device_id = ${where.deviceId ?? null}::uuid)
