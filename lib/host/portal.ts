@@ -25,6 +25,7 @@ import { pause } from './processes'
 import { ROOT } from './root'
 import { refuseUnsafeDefaults } from './safety'
 import { createHost } from './server'
+import { sessionEvents } from './session-events'
 import { staticFiles } from './static-files'
 import { openStores } from './stores'
 import { summary } from './summary'
@@ -123,6 +124,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     oidc: rooms.oidc.handle,
     documents: rooms.oidc.serveDocument,
     checkSession: rooms.sessions.check,
+    sessionEvents: sessionEvents(rooms.sessions),
     avatar: rooms.users.avatar,
     statics: staticFiles(path.join(ROOT, '.next/static')),
     health,

@@ -30,6 +30,8 @@ const health: Health = {
   stop: () => {},
 }
 
+const sessionEvents = { answer: async () => {}, close: () => {} }
+
 const configure = (extra: Record<string, string> = {}) => {
   for (const name of ['TRUSTED_PROXIES', 'GATEHOUSE_LOGO_URL']) delete process.env[name]
   Object.assign(process.env, { NODE_ENV: 'test', GATEHOUSE_URL: origin, ...extra })
@@ -55,6 +57,7 @@ beforeAll(async () => {
       return true
     },
     checkSession: () => session(),
+    sessionEvents,
     avatar: async (key) =>
       key === 'a'.repeat(43) ? { bytes: Buffer.from('png'), mimeType: 'image/png' } : null,
     statics: (_req, res, pathname) => {
@@ -377,6 +380,7 @@ describe('every answer', () => {
       oidc: async () => {},
       documents: () => false,
       checkSession: async () => null,
+      sessionEvents,
       avatar: async () => null,
       statics: () => false,
       health,
@@ -408,6 +412,7 @@ test('an error of the provider is a page of the house with the status of the err
       }),
     documents: () => false,
     checkSession: async () => null,
+    sessionEvents,
     avatar: async () => null,
     statics: () => false,
     health,
@@ -671,6 +676,7 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
     oidc: async () => {},
     documents: () => false,
     checkSession: async () => null,
+    sessionEvents,
     avatar: async () => null,
     statics: () => false,
     health,

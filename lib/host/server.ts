@@ -27,6 +27,7 @@ import { type HeaderSettings, inertHeaders, pagePolicy, setSecurityHeaders } fro
 import type { Health } from './health'
 import { type HostRefusal, refuseRequest } from './plain-pages'
 import { answerSessionCheck } from './session-check'
+import type { SessionEvents } from './session-events'
 import { serveWellKnown } from './well-known'
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>
@@ -39,6 +40,7 @@ export interface HostParts {
   /** Answers what the provider publishes for everybody (discovery, keys); false: it is something else. */
   documents(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
   checkSession(cookies: Record<string, string>): Promise<SessionFacts | null>
+  sessionEvents: SessionEvents
   avatar(key: string): Promise<{ bytes: Uint8Array; mimeType: string } | null>
   statics(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
   health: Health
@@ -124,6 +126,10 @@ export function createHost(parts: HostParts): Host {
     }
     if (pathname === '/api/session' && (req.method === 'GET' || req.method === 'HEAD')) {
       return answerSessionCheck(req, res, inert, parts.checkSession)
+    }
+    if (pathname === '/api/session/events') {
+      if (req.method !== 'GET') return refuse(req, res, REFUSALS[405])
+      return parts.sessionEvents.answer(req, res, inert, identify(req))
     }
     if (pathname.startsWith('/_next/static/')) {
       setSecurityHeaders(res, settings, null)
@@ -278,6 +284,7 @@ export function createHost(parts: HostParts): Host {
     server,
     drain: async (ms) => {
       draining = true
+      parts.sessionEvents.close()
       server.close()
       server.closeIdleConnections()
       if (inFlight > 0) {

@@ -255,9 +255,11 @@ describe('somebody else’s', () => {
       })
     }
     expect((await known.sessions(eve, hers.deviceId, { limit: 5 })).rows).toEqual([])
-    expect(await sessions.revoke({ userId: eve, deviceId: hers.deviceId }, { reason: 'user' })).toEqual({
-      sids: [],
-    })
+    expect(await sessions.revoke({ userId: eve, deviceId: hers.deviceId }, { reason: 'user' })).toMatchObject(
+      {
+        sids: [],
+      },
+    )
     expect((await known.page(eve, { ...all, wanted: wanted('zzz', { sids: [hers.sid] }) })).rows).toEqual([])
     expect(
       await known.page(eve, { ...all, before: { at: new Date(8e12), id: hers.deviceId } }),
@@ -274,7 +276,7 @@ describe('forgetting a device', () => {
     const userId = await newUser()
     const { deviceId, sid, setCookies } = await signIn(userId)
     const stays = await signIn(userId)
-    expect(await sessions.forgetDevice(userId, deviceId, { reason: 'user' })).toEqual({
+    expect(await sessions.forgetDevice(userId, deviceId, { reason: 'user' })).toMatchObject({
       ok: true,
       value: { sids: [sid] },
     })
@@ -315,15 +317,14 @@ describe('ten thousand sessions of one person', () => {
        one AS (SELECT id FROM d WHERE token_hash = 'h1')
        INSERT INTO sessions (user_id, device_id, session_version, method, amr, acr, auth_at, last_active_at, expires_at,
          idle_seconds, revoked_at, revoked_reason)
-       SELECT $1, id, 0, 'password', '{pwd}'::text[], 'aal1', now(), now(), now() + interval '1 day', 86400, NULL::timestamptz, NULL FROM d
-       UNION ALL SELECT $1, id, 0, 'password', '{pwd}'::text[], 'aal1', now(), now() - n * interval '1 second',
+       SELECT $1, id, 1, 'password', '{pwd}'::text[], 'aal1', now(), now(), now() + interval '1 day', 86400, NULL::timestamptz, NULL FROM d
+       UNION ALL SELECT $1, id, 1, 'password', '{pwd}'::text[], 'aal1', now(), now() - n * interval '1 second',
          now() + interval '1 day', 86400, NULL, NULL FROM one, generate_series(1, 5000) n
-       UNION ALL SELECT $1, id, 0, 'password', '{pwd}'::text[], 'aal1', now(), now(), now() + interval '1 day', 86400, now(), 'user'
+       UNION ALL SELECT $1, id, 1, 'password', '{pwd}'::text[], 'aal1', now(), now(), now() + interval '1 day', 86400, now(), 'user'
          FROM one, generate_series(1, 5000) n`,
       [userId],
     )
-    await stores.sql(`UPDATE users SET session_version = 0 WHERE id = $1`, [userId])
-    await stores.sql('ANALYZE devices, sessions')
+    await stores.sql('VACUUM (ANALYZE) devices, sessions')
     const { rows, next } = await known.page(userId, { limit: 10, exceptId: null })
     expect(rows).toHaveLength(10)
     expect(rows[0]).toMatchObject({ live: known.COUNTED + 1 })
@@ -331,7 +332,7 @@ describe('ten thousand sessions of one person', () => {
       (await stores.sql(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)).rows[0]['QUERY PLAN'][0].Plan
     for (const before of [undefined, next ?? undefined]) {
       const query = store.pageQuery(userId, {
-        exceptId: rows[0]?.id ?? null,
+        exceptId: null,
         ...(before && { before }),
         limit: 11,
       })

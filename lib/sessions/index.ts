@@ -439,11 +439,7 @@ export async function revokeIn(tx: Tx, where: store.RevokeWhere, why: RevokeReas
  * Forgets a device: its sessions end, and the browser is a new one from now on.
  * @returns the sessions that ended; refusal `not_found` when it is none of this user's
  */
-export const forgetDevice = (
-  userId: string,
-  deviceId: string,
-  why: RevokeReason,
-): Promise<Result<Revoked>> =>
+export const forgetDevice = (userId: string, deviceId: string, why: RevokeReason): Promise<Result<Revoked>> =>
   store.inTx(async (tx) => {
     if (!known.isId(deviceId) || !(await deviceStore.lock(tx, userId, deviceId))) return refuse('not_found')
     const ended = await revokeIn(tx, { userId, deviceId }, why)

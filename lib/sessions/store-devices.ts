@@ -67,13 +67,13 @@ const LIVE = `s.revoked_at IS NULL AND s.session_version = u.session_version AND
 const DEVICE = `d.id::text, d.name, d.browser, d.os, d.kind, d.model, host(d.last_ip) AS ip, d.country, d.city, d.timezone,
   d.created_at AS "createdAt", d.last_seen_at AS "lastSeenAt",
   CASE WHEN d.trusted_until > $2::timestamptz THEN d.trusted_until END AS "trustedUntil",
-  COALESCE(array_length(l.ids, 1), 0) AS live, l.ids[1:${SAMPLE}]::text[] AS sids, l.methods[1] AS method, n.methods
+  COALESCE(array_length(l.ids, 1), 0) AS live, l.ids[1:${SAMPLE}]::text[] AS sids, n.method, n.methods
   FROM devices d JOIN users u ON u.id = d.user_id
   CROSS JOIN LATERAL (
-    SELECT array_agg(x.id) AS ids, array_agg(x.method) AS methods FROM (
-      SELECT s.id, s.method FROM sessions s WHERE s.device_id = d.id AND ${LIVE}
+    SELECT array_agg(x.id) AS ids FROM (
+      SELECT s.id FROM sessions s WHERE s.device_id = d.id AND ${LIVE}
       ORDER BY s.last_active_at DESC, s.id DESC LIMIT ${COUNTED + 1}) x) l
-  LEFT JOIN LATERAL (SELECT ${METHODS} AS methods FROM sessions s WHERE s.id = l.ids[1]) n ON true`
+  LEFT JOIN LATERAL (SELECT s.method, ${METHODS} AS methods FROM sessions s WHERE s.id = l.ids[1]) n ON true`
 
 const tidy = (row: DeviceView): DeviceView => ({ ...row, sids: row.sids ?? [] })
 
@@ -163,10 +163,12 @@ export function sessionsQuery(userId: string, deviceId: string, options: Session
     text: `SELECT s.id::text AS sid, s.browser, s.os, host(s.ip) AS ip, s.country, s.city, s.timezone, s.method,
              ${METHODS} AS methods, s.second_skipped AS "secondSkipped", s.created_at AS "createdAt",
              s.auth_at AS "authAt", s.last_active_at AS "lastActiveAt", s.expires_at AS "expiresAt"
-           FROM sessions s JOIN users u ON u.id = s.user_id
-           WHERE s.user_id = $1 AND s.device_id = $3 AND ${LIVE}
-             AND ($4::timestamptz IS NULL OR (s.last_active_at, s.id) < ($4, $5::uuid))
-           ORDER BY s.last_active_at DESC, s.id DESC LIMIT $6`,
+           FROM devices d JOIN users u ON u.id = d.user_id
+           CROSS JOIN LATERAL (
+             SELECT s.id FROM sessions s WHERE s.device_id = d.id AND ${LIVE}
+               AND ($4::timestamptz IS NULL OR (s.last_active_at, s.id) < ($4, $5::uuid))
+             ORDER BY s.last_active_at DESC, s.id DESC LIMIT $6) l JOIN sessions s ON s.id = l.id
+           WHERE d.id = $3 AND d.user_id = $1 ORDER BY s.last_active_at DESC, s.id DESC`,
     values: [
       userId,
       new Date(nowMs()),
