@@ -227,7 +227,7 @@ export const operations = {
       const headers = browser.headers()
       return { browser, request: get(browser, '/account/devices', headers), expected: email }
     },
-    ({ body }) => body.split('confirm=').length > 20 && body.includes('</html>'),
+    ({ body }) => body.split('confirm=').length > 10 && body.includes('</html>'),
   ),
 
   'revoke-all': {
@@ -244,7 +244,12 @@ export const operations = {
       if (!item) return false
       done.push(item)
       const answer = await browser.connection.post('/account/devices', item.headers, item.body, item.type)
-      expect(answer, 303, answer.headers.location === '/account/devices', 'sign out all others')
+      expect(
+        answer,
+        303,
+        answer.headers.location?.startsWith('/account/devices?ended='),
+        'sign out all others',
+      )
       return true
     },
     async after({ browser: { target }, items, done }) {

@@ -71,6 +71,8 @@ export const EVENT_TYPES = {
   'session.opened': { audience: 'user' },
   'session.renewed': { audience: 'user' },
   'session.revoked': { audience: 'user' },
+  'device.renamed': { audience: 'user' },
+  'device.forgotten': { audience: 'user' },
   'consent.granted': { audience: 'user' },
   'consent.declined': { audience: 'user' },
   'grant.revoked': { audience: 'user' },

@@ -119,6 +119,10 @@ const schema = z.object({
   PROVIDER_TOKENS: flag.default(false),
   GATEHOUSE_SECRET: z.string().optional(),
   TRUSTED_PROXIES: proxies,
+  GEOIP_FILE: z.string().min(1).optional(),
+  GEO_HEADERS: z
+    .enum(['cloudflare', 'cloudfront'], { message: 'must be cloudflare or cloudfront' })
+    .optional(),
   WEBAUTHN_ORIGINS: origins,
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   GATEHOUSE_PRODUCT_NAME: z.string().trim().min(1).max(60).default('Gatehouse'),
@@ -198,6 +202,10 @@ export interface Env {
   secrets: string[]
   /** proxy-addr names or CIDRs. */
   trustedProxies: string[]
+  /** A MaxMind DB file with places, or undefined: there is none. */
+  geoipFile: string | undefined
+  /** Whose headers tell where a visitor is; counted from trusted proxies alone. */
+  geoHeaders: Raw['GEO_HEADERS']
   /** Origins beside the portal's own where its passkeys may be used (WebAuthn section 5.11). */
   webauthnOrigins: string[]
   logLevel: Raw['LOG_LEVEL']
@@ -303,6 +311,11 @@ export function readEnv(source: Source): Env {
     )
   }
   const missing: string[] = []
+  if (raw.GEO_HEADERS && !raw.TRUSTED_PROXIES.trim()) {
+    missing.push(
+      'GEO_HEADERS counts from trusted proxies alone, and TRUSTED_PROXIES names none: name those through which the CDN reaches the portal.',
+    )
+  }
   const sms = readSms(raw, (sentence) => missing.push(sentence))
   const factors = readFactors(raw, (sentence) => missing.push(sentence))
   if (missing.length) throw new ConfigError(missing.join('\n'))
@@ -325,6 +338,8 @@ export function readEnv(source: Source): Env {
     federation: readFederation(raw.PROVIDERS, source),
     secrets,
     trustedProxies: names(raw.TRUSTED_PROXIES),
+    geoipFile: raw.GEOIP_FILE && path.resolve(raw.GEOIP_FILE),
+    geoHeaders: raw.GEO_HEADERS,
     webauthnOrigins: names(raw.WEBAUTHN_ORIGINS)
       .map((one) => new URL(one).origin)
       .filter((one) => one !== url),

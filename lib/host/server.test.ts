@@ -30,6 +30,8 @@ const health: Health = {
   stop: () => {},
 }
 
+const sessionEvents = { answer: async () => {}, close: () => {} }
+
 const configure = (extra: Record<string, string> = {}) => {
   for (const name of ['TRUSTED_PROXIES', 'GATEHOUSE_LOGO_URL']) delete process.env[name]
   Object.assign(process.env, { NODE_ENV: 'test', GATEHOUSE_URL: origin, ...extra })
@@ -57,6 +59,7 @@ beforeAll(async () => {
     signedOut: (apps) => (apps === 'sealed' ? { frames: ['https://app.example/out?sid=1'] } : null),
     checkSession: () => session(),
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    sessionEvents,
     avatar: async (key) =>
       key === 'a'.repeat(43) ? { bytes: Buffer.from('png'), mimeType: 'image/png' } : null,
     statics: (_req, res, pathname) => {
@@ -381,6 +384,7 @@ describe('every answer', () => {
       signedOut: () => null,
       checkSession: async () => null,
       providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+      sessionEvents,
       avatar: async () => null,
       statics: () => false,
       health,
@@ -414,6 +418,7 @@ test('an error of the provider is a page of the house with the status of the err
     signedOut: () => null,
     checkSession: async () => null,
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    sessionEvents,
     avatar: async () => null,
     statics: () => false,
     health,
@@ -707,6 +712,7 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
     signedOut: () => null,
     checkSession: async () => null,
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    sessionEvents,
     avatar: async () => null,
     statics: () => false,
     health,

@@ -29,6 +29,7 @@ import type { Health } from './health'
 import { type HostRefusal, refuseRequest } from './plain-pages'
 import { answerProviderTokens, type ProviderTokenParts, providerAsked } from './provider-tokens'
 import { answerSessionCheck } from './session-check'
+import type { SessionEvents } from './session-events'
 import { serveWellKnown } from './well-known'
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>
@@ -43,6 +44,7 @@ export interface HostParts {
   /** What a sealed parameter of the page after a sign-out loads in frames; null for what is not ours. */
   signedOut(apps: string): { frames: string[] } | null
   checkSession(cookies: Record<string, string>): Promise<SessionFacts | null>
+  sessionEvents: SessionEvents
   avatar(key: string): Promise<{ bytes: Uint8Array; mimeType: string } | null>
   providerTokens: ProviderTokenParts
   statics(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
@@ -130,6 +132,10 @@ export function createHost(parts: HostParts): Host {
     }
     if (pathname === '/api/session' && (req.method === 'GET' || req.method === 'HEAD')) {
       return answerSessionCheck(req, res, inert, parts.checkSession)
+    }
+    if (pathname === '/api/session/events') {
+      if (req.method !== 'GET') return refuse(req, res, REFUSALS[405])
+      return parts.sessionEvents.answer(req, res, inert, identify(req))
     }
     if (pathname.startsWith('/_next/static/')) {
       setSecurityHeaders(res, settings, null)
@@ -293,6 +299,7 @@ export function createHost(parts: HostParts): Host {
     server,
     drain: async (ms) => {
       draining = true
+      parts.sessionEvents.close()
       server.close()
       server.closeIdleConnections()
       if (inFlight > 0) {

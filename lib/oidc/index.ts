@@ -25,6 +25,7 @@ import * as revocations from './revocations'
 import * as store from './store'
 
 export { type Access, access } from './access'
+export { appsOf, type SessionApp, sessionsWithApp } from './apps'
 export type { ClientChanges, ClientView, NewClient } from './clients'
 export type { Problem } from './context'
 export {

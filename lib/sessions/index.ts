@@ -20,6 +20,7 @@ import { ok, type Result, refuse } from '../base/refusals'
 import { sha256 } from '../base/secrets'
 import * as cache from './cache'
 import { cookieName, deviceCookie, openTicket, sealTicket, setCookie, tokenIn } from './cookies'
+import * as known from './devices'
 import {
   acrOf,
   amrOf,
@@ -31,13 +32,17 @@ import {
   type SessionFacts,
 } from './facts'
 import * as store from './store'
+import * as deviceStore from './store-devices'
 
 export { authOptions } from './auth-options'
+export type { DeviceView, PlaceInList, SessionView } from './devices'
 export type { Draft } from './drafts'
 /** keep, read, drop: what was typed before a proof was asked for. */
 export * as drafts from './drafts'
 export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
 export type { Cursor, DeviceRow, RevokeWhere, SessionRow, Versions } from './store'
+/** page, get, sessions, deviceOf, countOthers, rename: what a person sees of their browsers. */
+export { known }
 
 const DEVICE_COOKIE_SECONDS = 400 * 86_400
 const LATER_SECONDS = 30 * 86_400
@@ -52,15 +57,20 @@ const ACTIVITY_FLUSH_MS = 10_000
  * @throws StoresDown when Postgres is needed for the answer and does not give one: never "nobody"
  */
 export async function check(cookies: Record<string, string>): Promise<SessionFacts | null> {
+  const facts = await peek(cookies)
+  if (facts) noteActivity(facts)
+  return facts
+}
+
+/** The same for a page that asks by itself while nobody touches it: that is no activity. @throws StoresDown */
+export async function peek(cookies: Record<string, string>): Promise<SessionFacts | null> {
   const value = cookies[cookieName('session')]
   const ticket = value ? openTicket(value) : null
   if (!ticket) return null
   let facts = await alive(ticket.sid, ticket.userId)
   // The cookie may be newer than a cached answer: it was renewed a moment ago, perhaps by another process.
   if (facts && ticket.generation > facts.generation) facts = await load(ticket.sid, { fromRow: true })
-  if (!facts || facts.generation !== ticket.generation) return null
-  noteActivity(facts)
-  return facts
+  return facts && facts.generation === ticket.generation ? facts : null
 }
 
 /**
@@ -216,9 +226,10 @@ export async function open(input: {
     expiresAt: new Date(at.getTime() + sessionMaxSeconds * 1000),
     idleSeconds: sessionIdleSeconds,
     deviceTokenHash: sha256(deviceToken),
-    agent: describeAgent(caller.userAgent),
+    agent: describeAgent(caller.userAgent, caller.hints),
     userAgent: caller.userAgent,
     ip: caller.ip,
+    place: caller.place,
     secondSkipped: input.secondSkipped ?? false,
     trust: trustToken
       ? { hash: sha256(trustToken), until: new Date(at.getTime() + trustSeconds * 1000) }
@@ -410,6 +421,15 @@ export function onRevoked(fn: RevokedListener): () => void {
   return () => revokedListeners.delete(fn)
 }
 
+type OpenedListener = (message: { userId: string; sid: string }) => void
+const openedListeners = new Set<OpenedListener>()
+
+/** Calls `fn` in every process when somebody signs in. Returns the way to stop. */
+export function onOpened(fn: OpenedListener): () => void {
+  openedListeners.add(fn)
+  return () => openedListeners.delete(fn)
+}
+
 /** What one revoke did. */
 export interface Revoked {
   /** Names all that ended with it: apps are told by it (`oidc.receipts`). */
@@ -561,6 +581,19 @@ const announceEnded = ({ userId, sids, version, exceptSid, reason }: Told): Prom
     at: new Date(nowMs()).toISOString(),
   })
 
+/**
+ * Forgets a device: its sessions end, and the browser is a new one from now on.
+ * @returns the sessions that ended; refusal `not_found` when it is none of this user's
+ */
+export const forgetDevice = (userId: string, deviceId: string, why: RevokeReason): Promise<Result<Revoked>> =>
+  store.inTx(async (tx) => {
+    if (!known.isId(deviceId) || !(await deviceStore.lock(tx, userId, deviceId))) return refuse('not_found')
+    const ended = await revokeIn(tx, { userId, deviceId }, why)
+    await deviceStore.forget(tx, userId, deviceId)
+    await record(tx, { type: 'device.forgotten', userId, caller: why.caller, deviceId })
+    return ok(ended)
+  })
+
 async function tellEnded(ended: Told, buried: boolean): Promise<void> {
   const { userId, sids, version } = ended
   for (const sid of sids) cache.drop(sid)
@@ -699,6 +732,10 @@ export async function start(): Promise<void> {
       if (all) cache.dropUser(userId)
       const told = { userId, sids: sessionIds, all: all === true, exceptSid: exceptSessionId ?? null, reason }
       for (const listener of revokedListeners) listener(told)
+    }),
+    await subscribe(CHANNELS.sessionCreated, (payload) => {
+      const { userId, sessionId } = payload as { userId: string; sessionId: string }
+      for (const listener of openedListeners) listener({ userId, sid: sessionId })
     }),
     await subscribe(CHANNELS.cacheDrop, (payload) => {
       const { kind, id } = payload as { kind: string; id: string }
