@@ -3,6 +3,7 @@ import { Logger, type Runner, run, runMigrations, runOnce, type TaskList } from 
 import type pg from 'pg'
 import { log } from '../base/log'
 import { attempt, handledKinds } from './delivery'
+import { startExpiring } from './retention'
 import * as store from './store'
 
 const CONCURRENCY = 3
@@ -42,6 +43,7 @@ interface Running {
   runner: Runner | null
   stop: AbortController
   timers: Set<NodeJS.Timeout>
+  stopExpiring: () => void
 }
 
 let running: Running | null = null
@@ -100,7 +102,7 @@ async function sweepForEver(me: Running): Promise<void> {
   later(me, SWEEP_MS, () => sweepForEver(me))
 }
 
-/** Starts delivering in this process, after every `handle`. Installs no signal handlers. */
+/** Starts delivering, and removing what is old, in this process, after every `handle`. Installs no signal handlers. */
 export async function start(): Promise<void> {
   if (running) return
   const me: Running = {
@@ -108,6 +110,7 @@ export async function start(): Promise<void> {
     runner: null,
     stop: new AbortController(),
     timers: new Set(),
+    stopExpiring: startExpiring(),
   }
   running = me
   try {
@@ -125,6 +128,7 @@ export async function stop(): Promise<void> {
   running = null
   if (!me) return
   for (const timer of me.timers) clearTimeout(timer)
+  me.stopExpiring()
   const abort = setTimeout(() => me.stop.abort(), 5000)
   try {
     await me.runner?.stop()

@@ -34,7 +34,15 @@ const verifiedPasskey: Proof = { ...proof('passkey', 'a'), amr: ['swk', 'user', 
 
 const STRONG: SecondMethod[] = ['totp', 'passkey', 'security_key', 'backup_code']
 const policy = (second: Partial<SecondFactorSettings> = {}, signInMethods?: SignInMethod[]): Policy => ({
-  secondFactor: { policy: 'optional', roles: [], from: null, methods: STRONG, trustedDays: 30, ...second },
+  secondFactor: {
+    policy: 'optional',
+    roles: [],
+    from: null,
+    methods: STRONG,
+    trustedDays: 30,
+    unusual: 'notice',
+    ...second,
+  },
   signInMethods: signInMethods ?? ['password', 'email_code', 'sms_code', 'passkey'],
   at: 1000,
 })
