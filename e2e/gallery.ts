@@ -205,6 +205,7 @@ async function signedInPages(): Promise<Exhibit[]> {
     { name: 'overview', path: '/account', who: visitor },
     { name: 'profile', path: '/account/profile', who: visitor },
     { name: 'devices', path: '/account/devices', who: visitor },
+    { name: 'activity', path: '/account/activity', who: visitor },
     { name: 'end one session', path: `/account/devices?confirm=${sid}`, who: visitor, kind: 'devices' },
     { name: 'end all others', path: '/account/devices?confirm=others', who: visitor, kind: 'devices' },
     { name: 'security', path: '/account/security', who: visitor },

@@ -49,6 +49,7 @@ const names = [
   'plus',
   'printer',
   'refresh-cw',
+  'rotate-ccw-clock',
   'shield-check',
   'smartphone',
   'sun',

@@ -46,7 +46,7 @@ export async function list(
 /** The ids of apps that a history names, to choose among. */
 export const clientsIn = (userId: string): Promise<string[]> => store.selectClients(userId)
 
-/** What a sign-in is compared with: the last ones, newest first, and how many tries failed since a moment. */
+/** What a sign-in is compared with: the last ones, newest first, and how many tries failed since then. */
 export const past = (
   userId: string,
   failedSince: Date,

@@ -11,6 +11,7 @@ import type { Tx } from '../base/db'
 import type { EventInput } from './event'
 import * as store from './store'
 
+export { deviceMark } from '../base/device-mark'
 export { type Delivery, type Handler, handle, type Owed, owe, Undeliverable } from './delivery'
 export type { EventInput, EventPlace, EventView } from './event'
 export {

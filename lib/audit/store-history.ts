@@ -89,7 +89,7 @@ export async function selectClients(userId: string): Promise<string[]> {
 const SIGN_INS = 50
 const FAILURES = 50
 
-/** The last sign-ins, newest first, and how many tries failed since a moment (counted to fifty). */
+/** The last sign-ins, newest first, and how many tries failed since the last of them or a later moment (to fifty). */
 export async function selectPast(
   userId: string,
   failedSince: Date,
@@ -102,7 +102,9 @@ export async function selectPast(
            SELECT NULL, NULL, count(*)::int FROM (
              SELECT at, type FROM events WHERE user_id = $1::uuid AND outcome = 'failure'
              ORDER BY id DESC LIMIT ${FAILURES}) f
-           WHERE f.at >= $2 AND f.type IN ('signin.failed', 'signin.limited', 'totp.failed', 'backup_code.failed')`,
+           WHERE f.at >= greatest($2, (SELECT at FROM events
+               WHERE user_id = $1::uuid AND type = 'session.opened' ORDER BY id DESC LIMIT 1))
+             AND f.type IN ('signin.failed', 'signin.limited', 'totp.failed', 'backup_code.failed')`,
     values: [userId, failedSince],
   })
   return {

@@ -6,6 +6,7 @@ import {
   layoutDashboard,
   mail,
   monitorSmartphone,
+  rotateCcwClock,
   shieldCheck,
   smartphone,
   userRound,
@@ -39,6 +40,7 @@ export default async function AccountLayout({
           : []),
         { href: '/account/security', label: t('nav.security'), icon: shieldCheck },
         { href: '/account/devices', label: t('nav.devices'), icon: monitorSmartphone },
+        { href: '/account/activity', label: t('nav.activity'), icon: rotateCcwClock },
       ]}
     >
       {notice}
