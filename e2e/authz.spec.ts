@@ -118,6 +118,10 @@ const ACTIONS: Record<string, ActionRow> = {
     page: '/account/phones',
     fields: () => [['id', emailId]],
   },
+  '(account)/account/phones/actions.ts#chooseTexts': {
+    page: '/account/phones',
+    fields: () => [['texts', 'on']],
+  },
   // Too short to be taken, so that the scene stays as it is for whoever comes next.
   '(account)/account/security/actions.ts#changePassword': {
     page: '/account/security',
@@ -393,6 +397,8 @@ interface HandlerRow {
 }
 
 const HANDLERS: Record<string, HandlerRow> = {
+  // Whoever asks gets their own; a stranger is sent to sign in.
+  '/account/activity/export': { method: 'GET', path: () => '/account/activity/export?format=json' },
   '/consent/submit': { method: 'POST', fields: ({ consent }) => ({ request: consent, decision: 'allow' }) },
   '/signin/continue': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
   '/signin/code': {

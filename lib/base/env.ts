@@ -169,6 +169,10 @@ const schema = z.object({
   /** 0 switches delayed recovery off. */
   RECOVERY_HOURS: count(72, 0, 2160),
   RECOVERY_CONTACTS_NEEDED: count(2, 1, 10),
+  /** 0 keeps them for ever. */
+  EVENT_DAYS: count(400, 0, 36_500).refine((days) => days === 0 || days >= 30, {
+    message: 'must be 0 (for ever) or at least 30',
+  }),
   SHUTDOWN_SECONDS: count(10, 1, 300),
 })
 
@@ -255,6 +259,8 @@ export interface Env {
     /** How many trusted contacts end the waiting time. */
     contactsNeeded: number
   }
+  /** How long events are kept; 0: for ever. */
+  eventDays: number
   shutdownSeconds: number
 }
 
@@ -376,6 +382,7 @@ export function readEnv(source: Source): Env {
       smsPerDay: raw.LIMIT_SMS_PER_DAY,
     },
     recovery: { waitSeconds: raw.RECOVERY_HOURS * 3600, contactsNeeded: raw.RECOVERY_CONTACTS_NEEDED },
+    eventDays: raw.EVENT_DAYS,
     shutdownSeconds: raw.SHUTDOWN_SECONDS,
   }
 }

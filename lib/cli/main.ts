@@ -11,6 +11,7 @@ import { StoresDown } from '../base/refusals'
 import { BootError, ROOT } from '../host'
 import { clientCommands } from './client'
 import { doctorCommand } from './doctor'
+import { eventCommands } from './event'
 import { keyCommands } from './key'
 import { CliError } from './output'
 import { sessionCommands } from './session'
@@ -30,6 +31,7 @@ function program(): Command {
   userCommands(gatehouse)
   sessionCommands(gatehouse)
   keyCommands(gatehouse)
+  eventCommands(gatehouse)
   doctorCommand(gatehouse)
   return gatehouse
 }

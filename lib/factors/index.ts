@@ -32,6 +32,7 @@ export * as passkeys from './passkeys'
 /** rules, hash, verify, set, has, isByMail, vouched, warm. */
 export * as password from './password'
 export type { PurposeName } from './purposes'
+export { spendNotice } from './sending'
 export type { Enrolled } from './store'
 export type { Enrolment, TotpView } from './totp'
 /** begin, pending, confirm, verify, list, rename, remove. */

@@ -237,11 +237,13 @@ export async function open(input: {
     versions: input.versions ?? null,
   }
   const trustCookie = trustToken ? [setCookie('trust', trustToken, trustSeconds)] : []
+  // A new browser's cookie is one that this very answer brings it.
+  const here = { ...caller, cookies: { ...caller.cookies, [cookieName('device')]: deviceToken } }
   const event = (type: 'session.opened' | 'session.renewed', sid: string) => ({
     type,
     userId,
     sessionId: sid,
-    caller,
+    caller: type === 'session.opened' ? here : caller,
     data: { method, amr: session.amr, ...(provider && { provider }) },
   })
 

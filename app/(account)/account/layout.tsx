@@ -11,6 +11,7 @@ import {
   lockKeyhole,
   mail,
   monitorSmartphone,
+  rotateCcwClock,
   shieldCheck,
   smartphone,
   userRound,
@@ -63,6 +64,7 @@ export default async function AccountLayout({
                   ? [{ href: '/account/linked', label: t('nav.linked'), icon: link }]
                   : []),
                 { href: '/account/devices', label: t('nav.devices'), icon: monitorSmartphone },
+                { href: '/account/activity', label: t('nav.activity'), icon: rotateCcwClock },
               ]
         }
       >
