@@ -119,6 +119,24 @@ export async function sql<Row extends object>(query: {
   }
 }
 
+const FIRST_TRIES = 10
+
+/**
+ * Waits for the first connection. A process is busiest when it starts, perhaps beside others that work, and one slow
+ * answer must not end it. @throws StoresDown
+ */
+export async function awaitDb(): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await sql({ name: 'first', text: 'SELECT 1' })
+      return
+    } catch (error) {
+      if (tries === FIRST_TRIES || !(error instanceof StoresDown)) throw error
+      await new Promise((resolve) => setTimeout(resolve, REST_MS))
+    }
+  }
+}
+
 const afterCommit = new WeakMap<Tx, (() => void | Promise<void>)[]>()
 
 /**
