@@ -78,6 +78,7 @@ export const EVENT_TYPES = {
   'key.rotated': { audience: 'operator' },
   'key.revoked': { audience: 'operator' },
   'delivery.failed': { audience: 'operator' },
+  'portal.restored': { audience: 'operator' },
 } as const satisfies Record<string, { audience: 'user' | 'operator' }>
 
 export type EventType = keyof typeof EVENT_TYPES

@@ -137,6 +137,34 @@ export async function awaitDb(): Promise<void> {
   }
 }
 
+/** One statement about a whole table. @returns how many rows it touched */
+export type Unhurried = (text: string, values?: unknown[]) => Promise<number>
+
+/**
+ * Runs statements about whole tables in one transaction, on a connection of its own that has none of the
+ * time-outs of requests. For commands, while no portal runs.
+ * @throws StoresDown
+ */
+export async function unhurried<T>(fn: (run: Unhurried) => Promise<T>): Promise<T> {
+  const client = new pg.Client({
+    connectionString: env().databaseUrl,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: 'gatehouse-command',
+  })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    await client.query('BEGIN')
+    const value = await fn(async (text, values) => (await client.query(text, values)).rowCount ?? 0)
+    await client.query('COMMIT')
+    return value
+  } catch (error) {
+    rethrow(error)
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
 const afterCommit = new WeakMap<Tx, (() => void | Promise<void>)[]>()
 
 /**

@@ -13,6 +13,7 @@ import { clientCommands } from './client'
 import { doctorCommand } from './doctor'
 import { keyCommands } from './key'
 import { CliError } from './output'
+import { restoredCommand } from './restored'
 import { sessionCommands } from './session'
 import { closeClients } from './session-of-work'
 import { userCommands } from './user'
@@ -31,6 +32,7 @@ function program(): Command {
   sessionCommands(gatehouse)
   keyCommands(gatehouse)
   doctorCommand(gatehouse)
+  restoredCommand(gatehouse)
   return gatehouse
 }
 

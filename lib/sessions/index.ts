@@ -542,3 +542,6 @@ export async function stop(): Promise<void> {
   untold.clear()
   cache.clear()
 }
+
+/** After a backup was put back: nobody is signed in and no browser is trusted. */
+export { endAll as endAfterRestore } from './store-restored'
