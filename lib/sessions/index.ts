@@ -513,7 +513,7 @@ export async function start(): Promise<void> {
   )
   const flush = setInterval(() => void flushActivity(), ACTIVITY_FLUSH_MS)
   const again = setInterval(() => void tellAgain(), TELL_AGAIN_MS)
-  const sweep = setInterval(() => void sweepEnded(), 3_600_000)
+  const sweep = setInterval(() => void sweep(), 3_600_000)
   for (const timer of [flush, again, sweep]) timer.unref()
   stops.push(
     () => clearInterval(flush),
@@ -522,7 +522,8 @@ export async function start(): Promise<void> {
   )
 }
 
-async function sweepEnded(): Promise<void> {
+/** Deletes sessions that ended a month ago, in batches. Also runs by itself every hour. */
+export async function sweep(): Promise<void> {
   try {
     while ((await store.sweepSessions(new Date(nowMs() - 30 * 86_400_000), 1000)) === 1000);
   } catch (error) {
