@@ -13,7 +13,7 @@ interface Props {
 
 /** The page is of a build that is gone: what it asks for by number or name is not there any more. */
 export const isOutdated = (error: Error): boolean =>
-  isUnrecognizedAction(error) || error.name === 'ChunkLoadError'
+  error.name === 'ChunkLoadError' || isUnrecognizedAction(error)
 
 /** The language of the page that broke; it stands on the document. */
 export const crashLanguage = (): 'de' | 'en' =>

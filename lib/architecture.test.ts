@@ -20,7 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   federation: ['base', 'audit', 'users'],
   sessions: ['base', 'audit'],
   signin: ['base', 'audit', 'users', 'factors', 'federation', 'sessions', 'security'],
-  security: ['base', 'audit', 'notify', 'users', 'factors', 'sessions', 'oidc'],
+  security: ['base', 'audit', 'notify', 'users', 'factors', 'federation', 'sessions', 'oidc'],
   recovery: ['base', 'audit', 'notify', 'users', 'factors', 'sessions', 'security'],
   oidc: ['base', 'audit', 'users', 'sessions'],
   host: [

@@ -35,6 +35,7 @@ const names = [
   'key-round',
   'laptop',
   'layout-dashboard',
+  'link',
   'list-checks',
   'lock-keyhole',
   'log-in',

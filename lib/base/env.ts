@@ -8,9 +8,13 @@ import path from 'node:path'
 import proxyaddr from 'proxy-addr'
 import { z } from 'zod'
 import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
+import { type FederationSettings, federationShape, readFederation } from './env-federation'
+import { type GuestSettings, guestsShape, readGuests } from './env-guests'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
+export type { FederationSettings, Mapped, ProviderSettings } from './env-federation'
+export type { GuestSettings } from './env-guests'
 export type { SmsSettings } from './env-sms'
 
 /** Browsers need not look at more than five different names (WebAuthn section 5.11.1). */
@@ -110,6 +114,8 @@ const schema = z.object({
   SMTP_URL: storeUrl('smtp:', 'smtps:').optional(),
   MAIL_FROM: z.string().min(3).max(200).optional(),
   ...smsShape,
+  ...federationShape,
+  PROVIDER_TOKENS: flag.default(false),
   GATEHOUSE_SECRET: z.string().optional(),
   TRUSTED_PROXIES: proxies,
   WEBAUTHN_ORIGINS: origins,
@@ -129,6 +135,7 @@ const schema = z.object({
   GATEHOUSE_DEMO: flag.optional(),
   DEMO_PORT: count(3001, 0, 65_535),
   SIGN_UP: flag.default(true),
+  ...guestsShape,
   SESSION_IDLE_MINUTES: count(60 * 24 * 7, 1),
   SESSION_MAX_DAYS: count(30, 1, 3650),
   LOGIN_ATTEMPT_MINUTES: count(60, 1, 1440),
@@ -179,6 +186,10 @@ export interface Env {
   mailFrom: string
   /** How text messages leave; null: they do not (the mailbox has them in development). */
   sms: SmsSettings | null
+  /** Other providers that people may sign in with, and what keeps some of them out. */
+  federation: FederationSettings
+  /** Relying apps that are registered for it may have people's tokens of other providers. */
+  providerTokens: boolean
   /** The first seals and signs; all open. */
   secrets: string[]
   /** proxy-addr names or CIDRs. */
@@ -193,6 +204,7 @@ export interface Env {
   demo: boolean | undefined
   demoPort: number
   signUp: boolean
+  guests: GuestSettings
   sessionIdleSeconds: number
   sessionMaxSeconds: number
   loginAttemptSeconds: number
@@ -301,6 +313,8 @@ export function readEnv(source: Source): Env {
     smtpUrl: raw.SMTP_URL,
     mailFrom: raw.MAIL_FROM ?? `${raw.GATEHOUSE_PRODUCT_NAME} <no-reply@${hostname.replace(/[[\]]/g, '')}>`,
     sms,
+    providerTokens: raw.PROVIDER_TOKENS,
+    federation: readFederation(raw.PROVIDERS, source),
     secrets,
     trustedProxies: names(raw.TRUSTED_PROXIES),
     webauthnOrigins: names(raw.WEBAUTHN_ORIGINS)
@@ -313,6 +327,7 @@ export function readEnv(source: Source): Env {
     demo: raw.GATEHOUSE_DEMO,
     demoPort: raw.DEMO_PORT,
     signUp: raw.SIGN_UP,
+    guests: readGuests(raw),
     sessionIdleSeconds: raw.SESSION_IDLE_MINUTES * 60,
     sessionMaxSeconds: raw.SESSION_MAX_DAYS * 86_400,
     loginAttemptSeconds: raw.LOGIN_ATTEMPT_MINUTES * 60,

@@ -11,6 +11,19 @@ const acrOption = () =>
     'aal2',
   ])
 
+const tokensOption = () =>
+  new Option(
+    '--provider-tokens <names>',
+    'whose tokens it may ask people for, with commas; none: nobody’s',
+  ).argParser((value) =>
+    value === 'none'
+      ? []
+      : value
+          .split(',')
+          .map((name) => name.trim())
+          .filter(Boolean),
+  )
+
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
 interface AddOptions {
@@ -27,6 +40,8 @@ interface AddOptions {
   idTokenAlg?: string
   claimsInIdToken?: boolean
   acr?: Level
+  guests?: boolean
+  providerTokens?: string[]
   logoUri?: string
   json?: boolean
 }
@@ -48,6 +63,8 @@ async function add(options: AddOptions): Promise<void> {
       idTokenAlg: options.idTokenAlg,
       claimsInIdToken: options.claimsInIdToken,
       acr: options.acr,
+      guests: options.guests,
+      providerTokens: options.providerTokens,
       logoUri: options.logoUri,
     }
     const added = await clients.add(input as Parameters<typeof clients.add>[0], { actor: 'operator' })
@@ -103,6 +120,8 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
       ['sign-ins of at least', client.acr],
+      ['guests', client.guests],
+      ['tokens of', client.providerTokens],
       ['since', client.createdAt],
       ['switched off', client.disabledAt],
       [
@@ -113,19 +132,50 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
   })
 }
 
-async function update(id: string, { acr, json: asJson }: { acr?: Level; json?: boolean }): Promise<void> {
-  if (!acr) throw new CliError('Say what to change: --acr aal2 or --acr aal1.')
+interface UpdateOptions {
+  acr?: Level
+  guests?: boolean
+  providerTokens?: string[]
+  json?: boolean
+}
+
+async function update(
+  id: string,
+  { acr, guests, providerTokens, json: asJson }: UpdateOptions,
+): Promise<void> {
+  if (!acr && guests === undefined && !providerTokens)
+    throw new CliError('Say what to change: --acr, --guests, --no-guests or --provider-tokens.')
   await withStores(async () => {
     const { clients } = await import('../oidc')
-    const changed = await clients.update(id, { acr }, { actor: 'operator' })
+    const changed = await clients.update(id, { acr, guests, providerTokens }, { actor: 'operator' })
     if (!changed.ok) throw refused(changed.refusal, 'client')
-    if (asJson) return json({ clientId: id, acr })
+    if (asJson) return json({ clientId: id, acr, guests, providerTokens })
+    if (providerTokens) say(tokensWords(id, providerTokens))
+    if (guests !== undefined) say(guestsWords(id, guests))
+    if (!acr) return
     say(
       acr === 'aal2'
         ? `From now on ${id} gets nothing from sign-ins without two factors; tokens from such sign-ins are dead.`
         : `${id} takes any sign-in.`,
     )
   })
+}
+
+function guestsWords(id: string, guests: boolean): string {
+  if (!guests) return `${id} takes nobody without an account; tokens of guests are dead.`
+  return `Guests may use ${id}.${env().guests.on ? '' : ' They are not taken anywhere yet: set GUESTS=on.'}`
+}
+
+function tokensWords(id: string, providers: string[]): string {
+  if (providers.length === 0) return `${id} gets nobody’s tokens of other providers.`
+  const kept = env()
+    .federation.providers.filter(({ keepTokens }) => keepTokens)
+    .map((one) => one.id)
+  const not = providers.filter((name) => !kept.includes(name))
+  const off = env().providerTokens ? '' : ' Nobody gets any yet: set PROVIDER_TOKENS=on.'
+  const missing =
+    not.length > 0 ? ` Tokens of ${not.join(', ')} are not kept: see PROVIDER_…_KEEP_TOKENS.` : ''
+  return `${id} may ask people for their tokens of ${providers.join(', ')}.${off}${missing}`
 }
 
 async function remove(id: string, options: { json?: boolean }): Promise<void> {
@@ -176,6 +226,8 @@ export function clientCommands(program: Command): void {
     .option('--id-token-alg <alg>', 'ES256, RS256 or EdDSA (default ES256)')
     .option('--claims-in-id-token', 'put profile claims into the ID token (for apps that skip userinfo)')
     .addOption(acrOption())
+    .option('--guests', 'people may use it without an account (where GUESTS=on)')
+    .addOption(tokensOption())
     .option('--logo-uri <uri>', 'a picture for the consent page')
     .option('--id <client_id>', 'choose the client_id (default: random)')
     .option('--json', 'print JSON')
@@ -196,6 +248,9 @@ export function clientCommands(program: Command): void {
     .argument('<client_id>')
     .description('change what an app demands of sign-ins, from the next request on')
     .addOption(acrOption())
+    .option('--guests', 'people may use it without an account (where GUESTS=on)')
+    .addOption(tokensOption())
+    .option('--no-guests', 'nobody without an account may use it')
     .option('--json', 'print JSON')
     .action(update)
   client

@@ -123,6 +123,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     documents: rooms.oidc.serveDocument,
     checkSession: rooms.sessions.check,
     avatar: rooms.users.avatar,
+    providerTokens: { access: rooms.oidc.access, tokenOf: rooms.federation.tokens.get },
     statics: staticFiles(path.join(ROOT, '.next/static')),
     health,
   })
@@ -143,9 +144,11 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     demoUrl = app.url
   }
   ready?.()
-  process.stdout.write(
-    summary({ env: env(), stores, facts, demoUrl, seconds: (performance.now() - began) / 1000 }),
-  )
+  const problems = rooms.federation.problems()
+  for (const problem of problems) log().error({ problem }, 'a provider is left out')
+  const providers = { names: rooms.federation.providers().map(({ name }) => name), problems }
+  const seconds = (performance.now() - began) / 1000
+  process.stdout.write(summary({ env: env(), stores, facts, demoUrl, seconds, providers }))
 }
 
 /** Next talks to the terminal while it starts; that belongs in the log. */
@@ -168,7 +171,7 @@ async function settlePorts(): Promise<void> {
 }
 
 async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
-  const { audit, factors, notify, oidc, sessions } = rooms
+  const { audit, factors, notify, oidc, sessions, signin } = rooms
   notify.assertTransport()
   for (const [what, room] of Object.entries({ sessions, oidc, audit })) {
     endings.push({ what, end: () => room.stop() })
@@ -177,6 +180,7 @@ async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
   endings.push({ what: 'mail', end: () => notify.closeTransport() })
   endings.push({ what: 'budgets', end: startSweeping() })
   endings.push({ what: 'links', end: factors.links.startSweeping() })
+  endings.push({ what: 'guests', end: signin.startSweepingGuests() })
 }
 
 /** The seed is a program of its own (prisma/seed.ts), compiled beside this one. */

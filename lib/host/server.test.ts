@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { reloadEnv } from '../base/env'
 import { resetLog } from '../base/log'
-import { StoresDown } from '../base/refusals'
+import { refuse, StoresDown } from '../base/refusals'
 import type { SessionFacts } from '../sessions'
 import type { Health } from './health'
 import { createHost, type Host } from './server'
@@ -55,6 +55,7 @@ beforeAll(async () => {
       return true
     },
     checkSession: () => session(),
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async (key) =>
       key === 'a'.repeat(43) ? { bytes: Buffer.from('png'), mimeType: 'image/png' } : null,
     statics: (_req, res, pathname) => {
@@ -377,6 +378,7 @@ describe('every answer', () => {
       oidc: async () => {},
       documents: () => false,
       checkSession: async () => null,
+      providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
       avatar: async () => null,
       statics: () => false,
       health,
@@ -408,6 +410,7 @@ test('an error of the provider is a page of the house with the status of the err
       }),
     documents: () => false,
     checkSession: async () => null,
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async () => null,
     statics: () => false,
     health,
@@ -583,7 +586,21 @@ describe('the session check', () => {
     roles: ['user', 'admin'],
     defaultRole: 'user',
     deviceId: null,
+    guest: false,
   }
+
+  test('a_guest_is_nobody_to_whoever_did_not_ask_for_guests', async () => {
+    session = async () => ({ ...facts, guest: true, roles: ['anonymous'] })
+    for (const query of ['', '?', '?guests', '?guests=1', '?x=guests=allow', '?guests=deny&guests=allow']) {
+      const { status, headers, body } = await get(`/api/session${query}`)
+      expect(status, query).toBe(401)
+      expect(headers['x-gatehouse-user'], query).toBeUndefined()
+      expect(body, query).toBe('{"error":"session_required"}')
+    }
+    const asked = await get('/api/session?guests=allow')
+    expect(asked.status).toBe(200)
+    expect(asked.headers['x-gatehouse-roles']).toBe('anonymous')
+  })
 
   test('says who is signed in, and when that ends: idle or absolute, what comes first', async () => {
     session = async () => facts
@@ -671,6 +688,7 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
     oidc: async () => {},
     documents: () => false,
     checkSession: async () => null,
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async () => null,
     statics: () => false,
     health,

@@ -16,6 +16,7 @@ import { Crowd } from './crowd'
 import {
   bodyTrouble,
   fromOurPages,
+  fromProvider,
   hasBody,
   identify,
   isLong,
@@ -27,6 +28,7 @@ import { type HeaderSettings, inertHeaders, pagePolicy, setSecurityHeaders } fro
 import type { Health } from './health'
 import { type HostRefusal, refuseRequest } from './plain-pages'
 import { pause } from './processes'
+import { answerProviderTokens, type ProviderTokenParts, providerAsked } from './provider-tokens'
 import { answerSessionCheck } from './session-check'
 import { serveWellKnown } from './well-known'
 
@@ -41,6 +43,7 @@ export interface HostParts {
   documents(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
   checkSession(cookies: Record<string, string>): Promise<SessionFacts | null>
   avatar(key: string): Promise<{ bytes: Uint8Array; mimeType: string } | null>
+  providerTokens: ProviderTokenParts
   statics(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
   health: Health
 }
@@ -139,7 +142,12 @@ export function createHost(parts: HostParts): Host {
     const caller = identify(req)
     res.setHeader('X-Request-Id', caller.requestId)
     const context: RequestContext = { requestId: caller.requestId }
-    await withRequest(context, () => serve(req, res, pathname, caller, context))
+    const provider = providerAsked(pathname)
+    await withRequest(context, () =>
+      provider
+        ? answerProviderTokens(req, res, inert, { provider, caller, parts: parts.providerTokens })
+        : serve(req, res, pathname, caller, context),
+    )
   }
 
   /** Pages and the provider: what a person's browser or a relying app asks for. */
@@ -161,7 +169,7 @@ export function createHost(parts: HostParts): Host {
       }
       const trouble = bodyTrouble(req, pathname)
       if (trouble) return refuse(req, res, REFUSALS[trouble])
-      if (!fromOurPages(req)) return refuse(req, res, CROSS_SITE)
+      if (!fromOurPages(req) && !fromProvider(req, pathname)) return refuse(req, res, CROSS_SITE)
     }
     if (parts.health.databaseDown() && !OIDC_STATIC.test(pathname)) return refuse(req, res, STORES_DOWN)
     // Pictures come from people who are signed in; nobody else has anything that long to say.

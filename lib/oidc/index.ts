@@ -21,6 +21,7 @@ import * as signingKeys from './keys'
 import * as revocations from './revocations'
 import * as store from './store'
 
+export { type Access, access } from './access'
 export type { ClientView, NewClient } from './clients'
 export type { Problem } from './context'
 export type { GrantView } from './grants'

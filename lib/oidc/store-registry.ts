@@ -29,6 +29,10 @@ export interface ClientSettings {
   claimsInIdToken?: boolean
   /** The level of assurance that every sign-in to this app must have; left out: any. */
   acr?: 'aal2'
+  /** Guests may use it, where the operator takes guests at all; left out: only people with an account. */
+  guests?: true
+  /** The providers whose tokens it may ask people for; left out: none. */
+  providerTokens?: string[]
 }
 
 export interface SecretRow {

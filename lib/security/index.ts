@@ -16,8 +16,10 @@ export * as authenticators from './authenticators'
 export * as backupCodes from './backup-codes'
 /** add, resend, pending, verify, makePrimary, remove, whereOpened. */
 export * as emails from './emails'
-/** totp, passkey: a new factor and what comes with it, in the transaction of whoever saw the proofs. */
+/** totp, passkey, account: a new factor or way in and what comes with it, in the transaction of whoever saw the proofs. */
 export * as enrol from './enrol'
+/** list, begin, finish, remove: of linked accounts elsewhere. */
+export * as linked from './linked'
 /** peek, lockDown. */
 export * as lockdown from './lockdown'
 export { type SecurityNews, tellSecurity } from './news'

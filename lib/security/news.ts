@@ -85,7 +85,8 @@ export interface Brought {
 }
 
 export interface BroughtFactor {
-  kind: StrongMethod
+  /** `account`: a linked one, elsewhere. */
+  kind: StrongMethod | 'account'
   id: string
   /** Empty for one that nobody named. */
   name: string

@@ -174,6 +174,7 @@ export interface Opened {
  * @param input.secondSkipped less was proven than the person has set up (a trusted browser)
  * @param input.trust this browser may skip the second step from now on, for TRUSTED_DEVICE_DAYS
  * @param input.versions the user's as they were when the first proof was judged
+ * @param input.provider whose word the first proof was, for the history
  * @returns refusal `account_disabled` when the user may not sign in; `account_changed` when the password,
  *   a factor or the sessions were changed since the first proof
  */
@@ -186,8 +187,9 @@ export async function open(input: {
   secondSkipped?: boolean
   trust?: boolean
   versions?: store.Versions | null
+  provider?: string | null
 }): Promise<Result<Opened>> {
-  const { userId, method, proofs, caller, previous } = input
+  const { userId, method, proofs, caller, previous, provider } = input
   const at = new Date(nowMs())
   const known = deviceCookie(caller.cookies)
   const deviceToken = known ?? randomToken()
@@ -220,7 +222,7 @@ export async function open(input: {
     userId,
     sessionId: sid,
     caller,
-    data: { method, amr: session.amr },
+    data: { method, amr: session.amr, ...(provider && { provider }) },
   })
 
   if (previous && previous.userId === userId) {
@@ -329,6 +331,13 @@ export const wantsLater = (cookies: Record<string, string>): boolean => cookies[
 /** The Set-Cookie line that puts offers off for thirty days in this browser. */
 export const laterCookie = (): string => setCookie('later', '1', LATER_SECONDS)
 
+/** The provider last signed in with in this browser, as its cookie says; anything may stand there. */
+export const lastProvider = (cookies: Record<string, string>): string | null =>
+  cookies[cookieName('provider')] ?? null
+
+/** The Set-Cookie line that keeps which provider was signed in with, and nothing about whom. */
+export const providerCookie = (id: string): string => setCookie('provider', id, DEVICE_COOKIE_SECONDS)
+
 // ── the browser's own cookie ─────────────────────────────────────────────────
 
 /** The secret that binds login attempts to this browser, or null when it has none. */
@@ -359,6 +368,21 @@ export function onRevoked(fn: RevokedListener): () => void {
  */
 export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<{ sids: string[] }> =>
   store.inTx((tx) => revokeIn(tx, where, why))
+
+/**
+ * Ends the sessions that came from somebody's account elsewhere, because its provider says that they are over there.
+ * A session that was proven otherwise since does not rest on it any more and goes on.
+ * @param where.credential the linked account's id
+ * @param where.upstream names the provider's session; without it all that came from the account
+ */
+export async function revokeUpstream(
+  where: { credential: string; upstream?: string } | { credential?: string; upstream: string },
+  why: RevokeReason,
+): Promise<{ sids: string[] }> {
+  const found = await store.sessionsFrom(where)
+  const ended = await Promise.all(found.map(({ userId, sid }) => revoke({ userId, sid }, why)))
+  return { sids: ended.flatMap(({ sids }) => sids) }
+}
 
 export interface RevokeReason {
   reason: string
@@ -399,6 +423,21 @@ async function tellEnded(userId: string, sids: string[], reason: string, buried:
       await announce([sid])
     })
   }
+}
+
+/**
+ * Ends all that was ever opened as this user, in `tx` (from `inTx`): sessions, and what apps hold of them; no browser is
+ * known any more. For a guest who becomes a person: whoever had the guest's cookie has nothing.
+ */
+export async function beginAnew(tx: Tx, userId: string, why: RevokeReason): Promise<void> {
+  await revokeIn(tx, { userId, all: true }, why)
+  await store.deleteDevices(tx, userId)
+}
+
+/** Of these users, those who have a live session, or were active in one since `since`. */
+export async function inUse(userIds: string[], since: Date): Promise<Set<string>> {
+  await flushActivity()
+  return new Set(await store.usersInUse(userIds, since))
 }
 
 /**
@@ -513,12 +552,12 @@ export async function start(): Promise<void> {
   )
   const flush = setInterval(() => void flushActivity(), ACTIVITY_FLUSH_MS)
   const again = setInterval(() => void tellAgain(), TELL_AGAIN_MS)
-  const sweep = setInterval(() => void sweep(), 3_600_000)
-  for (const timer of [flush, again, sweep]) timer.unref()
+  const clean = setInterval(() => void sweep(), 3_600_000)
+  for (const timer of [flush, again, clean]) timer.unref()
   stops.push(
     () => clearInterval(flush),
     () => clearInterval(again),
-    () => clearInterval(sweep),
+    () => clearInterval(clean),
   )
 }
 

@@ -12,7 +12,7 @@ import { redis, withRedis } from '../base/redis'
 import type { Proof, SessionFacts } from './facts'
 
 const FACTS = `s.id AS sid, s.generation, s.user_id, s.session_version, s.method, s.amr, s.acr, s.second_skipped, s.auth_at,
-  s.created_at, s.expires_at, s.idle_seconds, s.last_active_at, s.device_id, u.default_role,
+  s.created_at, s.expires_at, s.idle_seconds, s.last_active_at, s.device_id, u.default_role, u.is_anonymous,
   ARRAY(SELECT r.role_name FROM user_roles r WHERE r.user_id = s.user_id ORDER BY r.role_name) AS roles`
 
 interface FactsRow {
@@ -31,6 +31,7 @@ interface FactsRow {
   last_active_at: Date
   device_id: string | null
   default_role: string
+  is_anonymous: boolean
   roles: string[]
 }
 
@@ -51,6 +52,7 @@ const toFacts = (row: FactsRow): SessionFacts => ({
   roles: [row.default_role, ...row.roles.filter((role) => role !== row.default_role)],
   defaultRole: row.default_role,
   deviceId: row.device_id,
+  guest: row.is_anonymous,
 })
 
 /** The facts of a session that is not revoked, of a user who may be signed in; expiry is the caller's to judge. */
@@ -105,7 +107,7 @@ export async function insertSession(
     text: `WITH u AS (
         UPDATE users SET last_login_at = $7, last_seen_at = $7 WHERE id = $2 AND status = 'active'
           AND session_version = COALESCE($20, session_version) AND factor_version = COALESCE($21, factor_version)
-        RETURNING id, session_version, default_role),
+        RETURNING id, session_version, default_role, is_anonymous),
       d AS (
         INSERT INTO devices AS d (user_id, token_hash, browser, os, kind, last_ip, created_at, last_seen_at,
           trust_hash, trusted_until)
@@ -159,7 +161,7 @@ export async function renewSession(s: NewSession, event: EventInput): Promise<Se
     text: `WITH u AS (
         UPDATE users SET last_login_at = $7, last_seen_at = $7 WHERE id = $2 AND status = 'active'
           AND session_version = COALESCE($15, session_version) AND factor_version = COALESCE($16, factor_version)
-        RETURNING id, session_version, default_role),
+        RETURNING id, session_version, default_role, is_anonymous),
       s AS (
         UPDATE sessions s SET generation = s.generation + 1, method = $3, amr = $4, acr = $5, proofs = $6::jsonb,
           auth_at = $11, last_active_at = $7, expires_at = $8, idle_seconds = $9, ip = $10::inet, second_skipped = $12
@@ -246,6 +248,23 @@ export async function markRevoked(tx: Tx, where: RevokeWhere, reason: string): P
   return rows.map((row) => row.id)
 }
 
+/** Live sessions whose first proof came from this account elsewhere, or from this session there; both must agree if both are named. */
+export async function sessionsFrom(where: {
+  credential?: string
+  upstream?: string
+}): Promise<{ userId: string; sid: string }[]> {
+  const { credential, upstream } = where
+  if (!credential && !upstream) return []
+  const proof = { method: 'oauth', ...(credential && { credential }), ...(upstream && { upstream }) }
+  const rows = await sql<{ user_id: string; id: string }>({
+    name: 'sessions-from',
+    text: `SELECT user_id::text, id::text FROM sessions
+           WHERE method = 'oauth' AND revoked_at IS NULL AND proofs @> $1::jsonb`,
+    values: [JSON.stringify([proof])],
+  })
+  return rows.map(({ user_id: userId, id: sid }) => ({ userId, sid }))
+}
+
 /** All browsers but the one of this session: those that are signed out already are trusted as well. */
 async function clearTrustBut(tx: Tx, userId: string, sid: string): Promise<void> {
   await tx.$executeRaw`
@@ -308,6 +327,24 @@ export async function readVersions(tx: Tx, userId: string): Promise<Versions | n
   const [row] = await tx.$queryRaw<Versions[]>`
     SELECT session_version AS session, factor_version AS factor FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`
   return row ?? null
+}
+
+/** Forgets every browser of a user: none is known any more, none has tries of its own. */
+export async function deleteDevices(tx: Tx, userId: string): Promise<void> {
+  await tx.$executeRaw`DELETE FROM devices WHERE user_id = ${userId}::uuid`
+}
+
+/** Of these users, those who have a live session, or were active in one since `since`. */
+export async function usersInUse(userIds: string[], since: Date): Promise<string[]> {
+  const rows = await sql<{ id: string }>({
+    name: 'session-users-in-use',
+    text: `SELECT DISTINCT s.user_id::text AS id FROM sessions s JOIN users u ON u.id = s.user_id
+           WHERE s.user_id = ANY($1::uuid[]) AND (s.last_active_at >= $2 OR (
+             s.revoked_at IS NULL AND s.session_version = u.session_version AND s.expires_at > $3::timestamptz
+             AND s.last_active_at + make_interval(secs => s.idle_seconds) > $3::timestamptz))`,
+    values: [userIds, since, new Date(nowMs())],
+  })
+  return rows.map((row) => row.id)
 }
 
 /** Marks live sessions as having proven too little, and gives their ids. Waits for one that is just being opened. */

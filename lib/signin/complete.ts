@@ -4,10 +4,12 @@ import { inTx } from '../base/db'
 import { log } from '../base/log'
 import { ok, type Result, refuse } from '../base/refusals'
 import { password } from '../factors'
+import * as federation from '../federation'
 import { tellSecurity } from '../security'
 import * as sessions from '../sessions'
 import type { Attempt } from './attempt'
 import { policy, running, stepOf } from './gate'
+import { join } from './join'
 import { look } from './look'
 import { beginAnew, type Outcome } from './outcome'
 import { type Step, twoProven, twoStepOn } from './steps'
@@ -42,7 +44,9 @@ export async function advance(flow: string, caller: Caller): Promise<Result<Outc
   })
   if (!attempt) return refuse('flow_expired')
   const step = stepOf(attempt)
-  return step === 'done' ? take(flow, caller) : ok({ step })
+  if (step !== 'done') return ok({ step })
+  const joined = await join(flow, attempt, caller)
+  return joined.ok ? take(flow, caller) : beginAnew(flow, joined.refusal)
 }
 
 /**
@@ -90,21 +94,32 @@ async function vouch(userId: string, at: number): Promise<void> {
     .catch((error: Error) => log().warn({ err: error.message, userId }, 'password not vouched for'))
 }
 
+/** What the provider said is kept once the person is in: when it was used, their address and name there, its tokens. */
+async function touch({ linked }: Attempt): Promise<void> {
+  if (!linked) return
+  const { account, identity } = linked
+  await inTx((tx) => federation.accounts.touch(tx, account, identity)).catch((error: Error) =>
+    log().warn({ err: error.message, userId: account.userId }, 'use of a linked account not noted'),
+  )
+}
+
 async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Result<Outcome>> {
   const { proofs, person } = attempt
   const [first] = proofs
   if (stepOf(attempt) !== 'done' || !attempt.userId || !first || !person)
     throw new Error('login attempt is not complete')
   const bothProven = twoProven(proofs, policy())
+  const provider = first.method === 'oauth' ? (attempt.linked?.identity.provider ?? null) : null
   const opened = await sessions.open({
     userId: attempt.userId,
     method: first.method,
     proofs,
     caller,
     previous: await sessions.check(caller.cookies),
-    secondSkipped: twoStepOn(person, policy()) && !bothProven,
+    secondSkipped: (twoStepOn(person, policy()) && !bothProven) || undated(proofs),
     trust: attempt.trust && bothProven,
     versions: attempt.versions,
+    provider,
   })
   if (!opened.ok) {
     await store.putBack(flow, attempt)
@@ -118,6 +133,12 @@ async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Res
   const { facts, setCookies, newDevice } = opened.value
   if (person.passwordByMail && first.method === 'password' && bothProven) await vouch(facts.userId, first.at)
   if (newDevice) await tellNewDevice(facts.userId, caller)
+  await touch(attempt)
   if (attempt.postponed === 'now') setCookies.push(sessions.laterCookie())
+  if (provider) setCookies.push(sessions.providerCookie(provider))
   return ok({ step: 'done', request, returnTo, setCookies, facts })
 }
+
+/** Nothing of it was proven at a time that anybody knows: good for a sign-in, never for a sensitive change (STP1). */
+const undated = (proofs: readonly sessions.Proof[]): boolean =>
+  proofs.every((proof) => proof.undated || proof.method === 'address')

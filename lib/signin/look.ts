@@ -13,13 +13,14 @@ interface Seen {
 
 /** A look at the person of an attempt as they are now; null when they may not sign in (any more). */
 export async function look(
-  attempt: Pick<Attempt, 'userId' | 'reauth' | 'level'>,
+  attempt: Pick<Attempt, 'userId' | 'reauth' | 'level' | 'linking'>,
   caller: Caller,
 ): Promise<Seen | null> {
-  const { userId, reauth, level } = attempt
+  const { userId, reauth, level, linking } = attempt
   if (!userId) return null
-  // A relying app that asks for two factors, and whoever proves again who they are, get all that there is.
-  const mayTrust = reauth === null && level === null
+  // A relying app that asks for two factors, whoever proves again who they are, and whoever is about to get another way in
+  // get all that there is.
+  const mayTrust = reauth === null && level === null && linking === null
   const [seen, trusted] = await Promise.all([
     standingOf(userId),
     mayTrust ? sessions.trustedDevice(userId, caller.cookies) : null,
@@ -45,6 +46,7 @@ export async function standingOf(userId: string): Promise<Seen | null> {
       passwordByMail,
       reach: { email: user.emailVerified ? user.email : null, phone },
       trusted: false,
+      guest: user.isAnonymous,
       totps: enrolled.totp > 0 ? (await factors.totp.list(userId)).map(({ name }) => name) : [],
     },
   }

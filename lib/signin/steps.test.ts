@@ -23,6 +23,7 @@ const AMR: Record<string, string[]> = {
   security_key: ['hwk', 'user'],
   totp: ['otp'],
   backup_code: ['otp'],
+  oauth: ['fed'],
 }
 const proof = (method: string, credential?: string): Proof => ({
   method,
@@ -43,6 +44,7 @@ const somebody = (enrolled: Partial<Standing['enrolled']> = {}, more: Partial<St
   roles: ['user'],
   passwordByMail: false,
   reach: { email: 'ada@example.com', phone: '+4915112345678' },
+  guest: false,
   trusted: false,
   ...more,
 })
@@ -66,7 +68,15 @@ const facts = (more: Partial<Facts> = {}, wants: Partial<Facts['wants']> = {}): 
 const offers = (f: Facts, p = policy()): Offer[] => secondAsked(f, p)?.offers ?? []
 
 describe('nextStep, as a truth table', () => {
-  const sets = [[], ['password'], ['address'], ['email_code'], ['password', 'address']] as const
+  const sets = [
+    [],
+    ['password'],
+    ['address'],
+    ['email_code'],
+    ['oauth'],
+    ['password', 'address'],
+    ['oauth', 'address'],
+  ] as const
   const statuses = [null, 'pending', 'active'] as const
   const rows = [false, true].flatMap((signingUp) =>
     [false, true].flatMap((codeSent) =>
@@ -79,7 +89,7 @@ describe('nextStep, as a truth table', () => {
   it('a session needs a first proof of a known person and a proven address: every other row asks for more', () => {
     for (const row of rows) {
       const proven = (method: string) => (row.methods as readonly string[]).includes(method)
-      const person = proven('password') || proven('email_code')
+      const person = proven('password') || proven('email_code') || proven('oauth')
       const address = row.status === 'active' || proven('address') || proven('email_code')
       const complete = !row.signingUp && person && row.status !== null && address
       expect(step(row) === 'done', JSON.stringify(row)).toBe(complete)
@@ -100,9 +110,10 @@ describe('nextStep, as a truth table', () => {
   })
 
   it('somebody new says their name before an account is made', () => {
-    expect(nextStep(facts({ proofs: [proof('email_code')], status: null, person: null }), policy())).toBe(
-      'details',
-    )
+    for (const method of ['email_code', 'oauth'])
+      expect(nextStep(facts({ proofs: [proof(method)], status: null, person: null }), policy())).toBe(
+        'details',
+      )
   })
 
   it('proofs_without_a_person_lead_back_to_the_start', () => {
@@ -116,6 +127,7 @@ describe('the second step', () => {
     proof('password'),
     proof('email_code'),
     proof('sms_code'),
+    proof('oauth', 'account'),
     proof('passkey', 'a'),
     verifiedPasskey,
   ]
@@ -136,6 +148,22 @@ describe('the second step', () => {
     const person = somebody({ backupCodes: 10 })
     expect(twoStepOn(person, policy())).toBe(false)
     expect(nextStep(facts({ person }), policy())).toBe('done')
+  })
+
+  it('a_mailbox_is_no_second_factor_beside_an_account_elsewhere', () => {
+    const all = policy({ methods: [...STRONG, 'email_code', 'sms_code'] })
+    const person = somebody({ totp: 1, backupCodes: 3 })
+    const proofs = [proof('oauth', 'account')]
+    expect(offers(facts({ proofs, person }), all)).toEqual(['totp', 'sms_code', 'backup_code'])
+    expect(twoProven([...proofs, proof('email_code')], all)).toBe(false)
+    expect(twoProven([proof('email_code'), ...proofs], all)).toBe(false)
+    expect(twoProven([...proofs, proof('totp', 't')], all)).toBe(true)
+  })
+
+  it('somebody who came by a provider is offered no passkey, and none who must have a factor is spared one', () => {
+    const f = facts({ proofs: [proof('oauth', 'account')] }, { passkey: 'offer' })
+    expect(enrollmentAsked(f, policy())).toBeNull()
+    expect(nextStep(f, policy({ policy: 'required' }))).toBe('enroll')
   })
 
   it('no_factor_is_both_first_and_second', () => {

@@ -18,7 +18,7 @@ export type Step =
   | 'identify'
   /** A code sent to the address must come back. */
   | 'verify_email'
-  /** A new person whose address is proven: what should we call them? */
+  /** A new person: what is missing of a name, and of an address where no provider vouches for one. */
   | 'details'
   /** Known by a first proof; one of another kind is asked for. */
   | 'second'
@@ -39,6 +39,8 @@ export interface Standing {
   reach: { email: string | null; phone: string | null }
   /** This browser may skip the second step for this person, and nothing in the attempt forbids it. */
   trusted: boolean
+  /** Nobody yet: an anonymous user. */
+  guest: boolean
 }
 
 /** What else is asked of this attempt, beside who it is. */
@@ -87,17 +89,27 @@ export function nextStep(facts: Facts, policy: Policy): Step {
   if (facts.signingUp) return 'verify_email'
   if (!facts.proofs.some((proof) => PRIMARY.includes(proof.method)))
     return facts.codeSent ? 'verify_email' : 'identify'
-  if (!facts.status) return proven('email_code') ? 'details' : 'identify'
+  if (!facts.status) return proven('email_code') || proven('oauth') ? 'details' : 'identify'
   if (facts.status === 'pending' && !proven('address') && !proven('email_code')) return 'verify_email'
   // Proofs of somebody who was not looked at yet prove too little to go on.
   if (!facts.person) return 'identify'
+  if (facts.person.guest || proven('guest')) return guestStep(facts)
   if (secondAsked(facts, policy)) return 'second'
   if (facts.wants.codesToSave) return 'backup_codes'
   return enrollmentAsked(facts, policy) ? 'enroll' : 'done'
 }
 
 /** Proofs that say who someone is. `address` is none of them: it only says that a mailbox is read. */
-const PRIMARY = ['password', 'email_code', 'sms_code', 'passkey']
+const PRIMARY = ['password', 'email_code', 'sms_code', 'passkey', 'oauth', 'guest']
+
+/**
+ * A guest has no factor, so none is asked for; but whoever asks for a level, or for a proof of who it is, asks for more
+ * than a guest. And it is one only while nobody made an account of it.
+ */
+const guestStep = ({ person, proofs, wants }: Facts): 'identify' | 'done' =>
+  person?.guest && proofs.every(({ method }) => method === 'guest') && !wants.level && !wants.reauth
+    ? 'done'
+    : 'identify'
 
 // ── the second step ──────────────────────────────────────────────────────────
 
@@ -174,8 +186,11 @@ export function twoProven(proofs: readonly Proof[], policy: Policy): boolean {
   return new Set(given.map(thingOf)).size >= 2 && given.some(second)
 }
 
-const thingOf = ({ method, credential }: Proof): string =>
-  method === 'passkey' || method === 'security_key' ? `key:${credential}` : method
+/** An account elsewhere is often the mailbox itself, or opened by it: beside a code sent there it is no second thing. */
+const thingOf = ({ method, credential }: Proof): string => {
+  if (method === 'oauth') return 'email_code'
+  return method === 'passkey' || method === 'security_key' ? `key:${credential}` : method
+}
 
 function countOf({ enrolled }: Standing, method: StrongMethod): number {
   if (method === 'totp') return enrolled.totp
@@ -211,9 +226,12 @@ function secondsOf(person: Standing, proofs: readonly Proof[], policy: Policy): 
   )
 }
 
-/** Two proofs of one mailbox are one factor, also where the first went by way of a new password (REC4). */
+/**
+ * Two proofs of one mailbox are one factor, also where the first went by way of a new password (REC4), or of a provider
+ * whose account may be no more than that mailbox.
+ */
 const mailboxShown = (person: Standing, first: string | undefined): boolean =>
-  first === 'password' && person.passwordByMail
+  first === 'oauth' || (first === 'password' && person.passwordByMail)
 
 const passwordOf = (person: Standing, policy: Policy): boolean =>
   person.enrolled.password && policy.signInMethods.includes('password')

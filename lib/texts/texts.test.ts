@@ -86,7 +86,9 @@ describe('texts', () => {
       onError: (error) => failed.push(error.message),
     })
     for (const code of Object.keys(REFUSALS) as (keyof typeof REFUSALS)[]) {
-      expect(t(code, { min: 10, max: 128, when: 'in 3 minutes' }).length).toBeGreaterThan(20)
+      expect(t(code, { min: 10, max: 128, when: 'in 3 minutes', provider: 'Google' }).length).toBeGreaterThan(
+        20,
+      )
     }
     expect(failed).toEqual([])
   })

@@ -1,6 +1,7 @@
 import type { Metadata } from 'next'
 import { getLocale, getTranslations } from 'next-intl/server'
-import { audit, factors, security, sessions, users } from '@/lib'
+import { audit, factors, requests, security, sessions, users } from '@/lib'
+import { GuestOverview } from '../../../components/account/guest-overview'
 import { RecentSignIns } from '../../../components/account/recent-sign-ins'
 import { methodName } from '../../../components/account/words'
 import { Badge } from '../../../components/ui/badge'
@@ -19,7 +20,7 @@ import {
 import { PageHeader } from '../../../components/ui/page-header'
 import { Row, Rows } from '../../../components/ui/rows'
 import { relativeTime } from '../../../components/ui/time'
-import { signedIn } from '../../_lib/guard'
+import { keepAccountHref, reauthHref, signedIn } from '../../_lib/guard'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('account.overview'))('title') }
@@ -32,6 +33,10 @@ const RECENT = 6
 
 export default async function Overview() {
   const { session, user } = await signedIn('/account')
+  if (user.isAnonymous) {
+    const keep = requests.settings().signUp ? keepAccountHref() : null
+    return <GuestOverview keepHref={keep} signInHref={reauthHref('/account')} />
+  }
   const [t, profile, enrolled, live, history] = await Promise.all([
     getTranslations('account.overview'),
     users.profile.get(user.id),
