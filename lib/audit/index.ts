@@ -63,3 +63,6 @@ export async function recordAll(tx: Tx, events: EventInput[]): Promise<void> {
 export async function deliveries(filter: store.DeliveryFilter = {}): Promise<store.DeliveryRow[]> {
   return await store.selectDeliveries({ ...filter, limit: page(filter.limit ?? 50) })
 }
+
+/** After a backup was put back: nothing is owed. */
+export { giveUpOwed as giveUpAfterRestore } from './store-restored'

@@ -90,6 +90,7 @@ export const EVENT_TYPES = {
   'key.revoked': { audience: 'operator' },
   'delivery.failed': { audience: 'operator' },
   'event.expired': { audience: 'operator' },
+  'portal.restored': { audience: 'operator' },
 } as const satisfies Record<string, { audience: 'user' | 'operator' }>
 
 export type EventType = keyof typeof EVENT_TYPES

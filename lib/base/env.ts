@@ -63,13 +63,14 @@ const storeUrl = (...protocols: string[]) =>
     message: `must be a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
   })
 
-const count = (fallback: number, min = 1, max = 1_000_000_000) =>
+const whole = (min: number, max: number) =>
   z.coerce
     .number({ message: 'must be a whole number' })
     .int('must be a whole number')
     .min(min, `must be at least ${min}`)
     .max(max, `must be at most ${max}`)
-    .default(fallback)
+
+const count = (fallback: number, min = 1, max = 1_000_000_000) => whole(min, max).default(fallback)
 
 const flag = z
   .enum(['on', 'off', 'true', 'false', '1', '0'], { message: 'must be on or off' })
@@ -174,6 +175,7 @@ const schema = z.object({
     message: 'must be 0 (for ever) or at least 30',
   }),
   SHUTDOWN_SECONDS: count(10, 1, 300),
+  SHUTDOWN_NOTICE_SECONDS: whole(0, 120).optional(),
 })
 
 type Raw = z.infer<typeof schema>
@@ -262,6 +264,8 @@ export interface Env {
   /** How long events are kept; 0: for ever. */
   eventDays: number
   shutdownSeconds: number
+  /** How long a stop is announced before it begins: none where the origin is this machine's, which no balancer watches. */
+  shutdownNoticeSeconds: number
 }
 
 /** Thrown with one sentence for each wrong variable; boot prints it and ends. */
@@ -384,6 +388,7 @@ export function readEnv(source: Source): Env {
     recovery: { waitSeconds: raw.RECOVERY_HOURS * 3600, contactsNeeded: raw.RECOVERY_CONTACTS_NEEDED },
     eventDays: raw.EVENT_DAYS,
     shutdownSeconds: raw.SHUTDOWN_SECONDS,
+    shutdownNoticeSeconds: raw.SHUTDOWN_NOTICE_SECONDS ?? (isLoopbackHost(hostname) ? 0 : 5),
   }
 }
 

@@ -87,7 +87,7 @@ describe('help', () => {
   test('names every command, and each command its options', async () => {
     const { out, code } = await gatehouse(['--help'])
     expect(code).toBe(0)
-    for (const name of ['client', 'user', 'session', 'key', 'doctor']) expect(out).toContain(name)
+    for (const name of ['client', 'user', 'session', 'key', 'doctor', 'restored']) expect(out).toContain(name)
     const add = await gatehouse(['client', 'add', '--help'])
     for (const option of [
       '--name',

@@ -14,6 +14,7 @@ import { doctorCommand } from './doctor'
 import { eventCommands } from './event'
 import { keyCommands } from './key'
 import { CliError } from './output'
+import { restoredCommand } from './restored'
 import { sessionCommands } from './session'
 import { closeClients } from './session-of-work'
 import { userCommands } from './user'
@@ -33,6 +34,7 @@ function program(): Command {
   keyCommands(gatehouse)
   eventCommands(gatehouse)
   doctorCommand(gatehouse)
+  restoredCommand(gatehouse)
   return gatehouse
 }
 

@@ -53,3 +53,6 @@ export const enrolled = (userId: string): Promise<store.Enrolled> => store.readE
  */
 export const removeSecondFactors = (tx: Tx, userId: string): Promise<Omit<store.Enrolled, 'password'>> =>
   store.deleteSecondFactors(tx, userId)
+
+/** After a backup was put back: nothing that was used is good again. */
+export { voidUsed as voidAfterRestore } from './store-restored'

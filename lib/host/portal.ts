@@ -9,7 +9,7 @@ import { format } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import next from 'next'
 import { freePort } from '../../scripts/free-port.mjs'
-import { closeDb } from '../base/db'
+import { awaitDb, closeDb } from '../base/db'
 import { ConfigError, env, reloadEnv } from '../base/env'
 import { startSweeping } from '../base/limits'
 import { log } from '../base/log'
@@ -114,6 +114,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
   endings.push({ what: 'clients of the stores', end: () => Promise.all([closeDb(), closeRedis()]) })
 
   const rooms = registerRooms()
+  await awaitDb()
   await startRooms(rooms, endings)
   const facts = demo ? await seed() : null
 
@@ -134,9 +135,10 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
   const open = await listen(host.server, { port: env().port, setting: 'PORT', at })
   endings.push({
     what: 'requests',
-    end: () => {
+    end: async () => {
+      await host.leave(env().shutdownNoticeSeconds * 1000)
       open.close()
-      return host.drain(env().shutdownSeconds * 1000)
+      await host.drain(env().shutdownSeconds * 1000)
     },
   })
   stores.announce(open.port)

@@ -27,6 +27,7 @@ import {
 import { type HeaderSettings, inertHeaders, pagePolicy, setSecurityHeaders } from './headers'
 import type { Health } from './health'
 import { type HostRefusal, refuseRequest } from './plain-pages'
+import { pause } from './processes'
 import { answerProviderTokens, type ProviderTokenParts, providerAsked } from './provider-tokens'
 import { answerSessionCheck } from './session-check'
 import type { SessionEvents } from './session-events'
@@ -53,6 +54,11 @@ export interface HostParts {
 
 export interface Host {
   server: Server
+  /**
+   * Says that it is leaving: `/readyz` is 503, and every answer ends its connection. Everything is still served,
+   * for as long as a balancer may take to notice: what it sends meanwhile could not be sent again.
+   */
+  leave(noticeMs: number): Promise<void>
   /** Stops accepting and waits until what is in flight is done, at most `ms`; then cuts what is left. */
   drain(ms: number): Promise<void>
 }
@@ -77,13 +83,6 @@ const CROWDED: HostRefusal = {
   text: 'crowded',
   retryAfterSeconds: 2,
 }
-const STOPPING: HostRefusal = {
-  status: 503,
-  code: 'stopping',
-  title: 'stoppingTitle',
-  text: 'stopping',
-  retryAfterSeconds: 5,
-}
 
 const OIDC = /^\/(oidc(\/|$)|\.well-known\/(openid-configuration|oauth-authorization-server)(\/|$))/
 /** What the provider answers from memory, also while the database is away. */
@@ -98,7 +97,7 @@ export function createHost(parts: HostParts): Host {
   const { url, https, logoUrl } = env()
   const settings: HeaderSettings = { https, logoUrl }
   const inert = inertHeaders(settings)
-  let draining = false
+  let leaving = false
   let inFlight = 0
   const crowd = new Crowd()
   let idle: (() => void) | null = null
@@ -126,7 +125,7 @@ export function createHost(parts: HostParts): Host {
     if (req.headers.upgrade?.toLowerCase() === 'websocket') return refuse(req, res, NO_UPGRADE)
     if (pathname === '/healthz') return json(req, res, 200, { status: 'ok' })
     if (pathname === '/readyz') {
-      if (draining) return json(req, res, 503, { ready: false, stopping: true })
+      if (leaving) return json(req, res, 503, { ready: false, stopping: true })
       const state = await parts.health.readiness()
       return json(req, res, state.ready ? 200 : 503, state)
     }
@@ -283,10 +282,7 @@ export function createHost(parts: HostParts): Host {
       inFlight--
       if (inFlight === 0) idle?.()
     })
-    if (draining) {
-      res.setHeader('Connection', 'close')
-      if (req.url !== '/healthz' && req.url !== '/readyz') return refuse(req, res, STOPPING)
-    }
+    if (leaving) res.setHeader('Connection', 'close')
     route(req, res).catch((error) => fail(req, res, error, ''))
   })
   server.keepAliveTimeout = 65_000
@@ -297,8 +293,12 @@ export function createHost(parts: HostParts): Host {
 
   return {
     server,
+    leave: async (noticeMs) => {
+      leaving = true
+      if (noticeMs > 0) await pause(noticeMs)
+    },
     drain: async (ms) => {
-      draining = true
+      leaving = true
       parts.sessionEvents.close()
       server.close()
       server.closeIdleConnections()

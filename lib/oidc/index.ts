@@ -184,3 +184,6 @@ export async function stop(): Promise<void> {
   registry.drop()
   claims.drop()
 }
+
+/** After a backup was put back: no token is good. */
+export { endTokens as endAfterRestore } from './store-restored'
