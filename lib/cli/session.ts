@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { Cursor, SessionRow } from '../sessions'
 import { CliError, json, say, table } from './output'
-import { withStores } from './session-of-work'
+import { sessionsToEnd, withStores } from './session-of-work'
 import { userNamed } from './user'
 
 async function allOf(userId: string, limit: number): Promise<SessionRow[]> {
@@ -42,8 +42,7 @@ async function revoke(ids: string[], options: { user?: string; json?: boolean })
     )
   }
   await withStores(async () => {
-    // With the apps that are owed their sign-out.
-    const [sessions] = await Promise.all([import('../sessions'), import('../oidc')])
+    const sessions = await sessionsToEnd()
     const why = { reason: 'operator', actor: 'operator' }
     const ended: string[] = []
     let more = false

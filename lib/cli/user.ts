@@ -5,7 +5,7 @@ import { uuid } from '../base/ids'
 import type { UserSummary } from '../users'
 import { CliError, facts, json, refused, say, table } from './output'
 import { newPassword } from './secret-input'
-import { withStores } from './session-of-work'
+import { sessionsToEnd, withStores } from './session-of-work'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
@@ -159,8 +159,7 @@ async function disable(name: string, options: { reason?: string; json?: boolean 
   await withStores(async () => {
     const user = await userNamed(name)
     const users = await import('../users')
-    // With the apps that are owed their sign-out.
-    const [sessions] = await Promise.all([import('../sessions'), import('../oidc')])
+    const sessions = await sessionsToEnd()
     const why = { actor: 'operator', ...(options.reason && { reason: options.reason }) }
     const done = await users.disable(user.id, why)
     if (!done.ok) throw refused(done.refusal, 'user')
