@@ -755,7 +755,6 @@ export async function start(): Promise<void> {
   )
   const flush = setInterval(() => void flushActivity(), ACTIVITY_FLUSH_MS)
   const again = setInterval(() => void tellAgain(), TELL_AGAIN_MS)
-<<<<<<< HEAD
   const over = setInterval(() => void sweepExpired(), EXPIRED_MS)
   const sweep = setInterval(() => void sweepEnded(), SWEEP_MS)
   const timers = [flush, again, over, sweep]
@@ -815,27 +814,9 @@ export async function sweep(): Promise<void> {
   const [ended, unseen] = [new Date(at - KEEP_ENDED_MS), new Date(at - DEVICE_COOKIE_SECONDS * 1000)]
   while ((await store.sweepSessions(ended, SWEEP_BATCH)) === SWEEP_BATCH);
   while ((await store.sweepDevices(unseen, SWEEP_BATCH)) === SWEEP_BATCH);
-||||||| 815496f
-  const sweep = setInterval(() => void sweepEnded(), 3_600_000)
-  for (const timer of [flush, again, sweep]) timer.unref()
-  stops.push(
-    () => clearInterval(flush),
-    () => clearInterval(again),
-    () => clearInterval(sweep),
-  )
-=======
-  const clean = setInterval(() => void sweep(), 3_600_000)
-  for (const timer of [flush, again, clean]) timer.unref()
-  stops.push(
-    () => clearInterval(flush),
-    () => clearInterval(again),
-    () => clearInterval(clean),
-  )
->>>>>>> ops
 }
 
-/** Deletes sessions that ended a month ago, in batches. Also runs by itself every hour. */
-export async function sweep(): Promise<void> {
+async function sweepEnded(): Promise<void> {
   try {
     await sweep()
   } catch (error) {
