@@ -2,12 +2,15 @@ import { getTranslations } from 'next-intl/server'
 import { LinkButton } from '../ui/button'
 import { Icon } from '../ui/icon'
 import { check } from '../ui/icons'
+import { SubmitButton } from '../ui/submit-button'
 import { AuthCard } from './auth-shell'
 
 interface Props {
   signInHref: string
   /** The app that the person came from, if it may be linked to. */
   back?: { name: string; href: string } | null
+  /** The provider that the person had signed in with is signed in still. */
+  also?: { action: string; provider: string; name: string } | null
   /** Addresses of apps that learn of the sign-out by being loaded here. */
   frames?: string[]
   /** Where the browser goes on to once they had a moment. */
@@ -18,8 +21,8 @@ interface Props {
 const MOMENT_SECONDS = 2
 
 /** What stands after a sign-out. */
-export async function SignedOut({ signInHref, back, frames = [], returnTo }: Props) {
-  const t = await getTranslations('login.signed_out')
+export async function SignedOut({ signInHref, back, also, frames = [], returnTo }: Props) {
+  const [t, ui] = await Promise.all([getTranslations('login.signed_out'), getTranslations('ui')])
   return (
     <AuthCard
       top={
@@ -28,7 +31,7 @@ export async function SignedOut({ signInHref, back, frames = [], returnTo }: Pro
         </span>
       }
       title={t('title')}
-      lead={t('text')}
+      lead={also ? t('text_provider', { name: also.name }) : t('text')}
     >
       {returnTo ? <meta httpEquiv="refresh" content={`${MOMENT_SECONDS}; url=${returnTo}`} /> : null}
       {frames.map((address) => (
@@ -49,6 +52,14 @@ export async function SignedOut({ signInHref, back, frames = [], returnTo }: Pro
         <LinkButton href={signInHref} look={back || returnTo ? 'secondary' : 'primary'}>
           {t('sign_in')}
         </LinkButton>
+        {also ? (
+          <form method="post" action={also.action} className="grid">
+            <input type="hidden" name="provider" value={also.provider} />
+            <SubmitButton look="secondary" wide workingLabel={ui('working')}>
+              {t('also', { name: also.name })}
+            </SubmitButton>
+          </form>
+        ) : null}
       </div>
     </AuthCard>
   )

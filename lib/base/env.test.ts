@@ -30,6 +30,12 @@ describe('a wrong variable', () => {
       '10.0.0.0/8, proxy.internal',
       'TRUSTED_PROXIES must list addresses, networks (10.0.0.0/8) or loopback, linklocal, uniquelocal.',
     ],
+    ['GEO_HEADERS', 'akamai', 'GEO_HEADERS must be cloudflare or cloudfront.'],
+    [
+      'GEO_HEADERS',
+      'cloudflare',
+      'GEO_HEADERS counts from trusted proxies alone, and TRUSTED_PROXIES names none: name those through which the CDN reaches the portal.',
+    ],
     ['SECOND_FACTOR', 'always', 'SECOND_FACTOR must be optional, encouraged or required.'],
     ['SECOND_FACTOR_FROM', 'soon', 'SECOND_FACTOR_FROM must be a date such as 2027-03-01.'],
     [

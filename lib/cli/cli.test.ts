@@ -87,7 +87,7 @@ describe('help', () => {
   test('names every command, and each command its options', async () => {
     const { out, code } = await gatehouse(['--help'])
     expect(code).toBe(0)
-    for (const name of ['client', 'user', 'session', 'key', 'doctor']) expect(out).toContain(name)
+    for (const name of ['client', 'user', 'session', 'key', 'doctor', 'restored']) expect(out).toContain(name)
     const add = await gatehouse(['client', 'add', '--help'])
     for (const option of [
       '--name',
@@ -447,6 +447,22 @@ describe('doctor', () => {
     const { out } = await gatehouse(['doctor'], { env: { SMTP_URL: 'smtp://127.0.0.1:1' } })
     expect(out).toMatch(/✗ mail/)
     expect(out).toContain('→ Check host, port')
+  })
+
+  test('names the variable that keeps a provider out, and goes on', async () => {
+    const { code, out } = await gatehouse(['doctor'], {
+      env: {
+        PROVIDERS: 'github,discord',
+        PROVIDER_DISCORD_CLIENT_ID: 'x',
+        PROVIDER_DISCORD_CLIENT_SECRET: 'y',
+      },
+    })
+    expect(code).toBe(1)
+    expect(out).toContain(
+      '✗ provider   PROVIDER_GITHUB_CLIENT_ID is not set, but github is in PROVIDERS and needs it.',
+    )
+    expect(out).toContain('✓ provider   Discord is configured')
+    expect(out).toContain('✓ redis')
   })
 
   test('any other command says in one sentence that a store is away', async () => {

@@ -11,6 +11,19 @@ const acrOption = () =>
     'aal2',
   ])
 
+const tokensOption = () =>
+  new Option(
+    '--provider-tokens <names>',
+    'whose tokens it may ask people for, with commas; none: nobody’s',
+  ).argParser((value) =>
+    value === 'none'
+      ? []
+      : value
+          .split(',')
+          .map((name) => name.trim())
+          .filter(Boolean),
+  )
+
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
 interface AddOptions {
@@ -32,6 +45,8 @@ interface AddOptions {
   idTokenAlg?: string
   claimsInIdToken?: boolean
   acr?: Level
+  guests?: boolean
+  providerTokens?: string[]
   logoUri?: string
   json?: boolean
 }
@@ -58,6 +73,8 @@ async function add(options: AddOptions): Promise<void> {
       idTokenAlg: options.idTokenAlg,
       claimsInIdToken: options.claimsInIdToken,
       acr: options.acr,
+      guests: options.guests,
+      providerTokens: options.providerTokens,
       logoUri: options.logoUri,
     }
     const added = await clients.add(input as Parameters<typeof clients.add>[0], { actor: 'operator' })
@@ -114,6 +131,8 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
       ['sign-ins of at least', client.acr],
+      ['guests', client.guests],
+      ['tokens of', client.providerTokens],
       ['session, unused', minutesInWords(client.sessionIdleMinutes)],
       ['session, in all', minutesInWords(client.sessionMaxMinutes)],
       ['since', client.createdAt],
@@ -131,19 +150,23 @@ const minutesInWords = (minutes: number | null): string | null =>
 
 interface UpdateOptions {
   acr?: Level
+  guests?: boolean
+  providerTokens?: string[]
   sessionIdleMinutes?: number
   sessionMaxMinutes?: number
   json?: boolean
 }
 
-async function update(id: string, options: UpdateOptions): Promise<void> {
-  const { acr, sessionIdleMinutes, sessionMaxMinutes, json: asJson } = options
-  if (!acr && sessionIdleMinutes === undefined && sessionMaxMinutes === undefined)
-    throw new CliError('Say what to change: --acr, --session-idle-minutes or --session-max-minutes.')
+async function update(id: string, { json: asJson, ...options }: UpdateOptions): Promise<void> {
+  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = options
+  if (Object.keys(options).length === 0)
+    throw new CliError(
+      'Say what to change: --acr, --guests, --no-guests, --provider-tokens, --session-idle-minutes or --session-max-minutes.',
+    )
   await withStores(async () => {
     const { clients } = await import('../oidc')
     const changes = {
-      ...(acr && { acr }),
+      ...options,
       // 0 takes the limit away.
       ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes: sessionIdleMinutes || null }),
       ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes: sessionMaxMinutes || null }),
@@ -151,15 +174,34 @@ async function update(id: string, options: UpdateOptions): Promise<void> {
     const changed = await clients.update(id, changes, { actor: 'operator' })
     if (!changed.ok) throw refused(changed.refusal, 'client')
     if (asJson) return json({ clientId: id, ...changes })
+    if (providerTokens) say(tokensWords(id, providerTokens))
+    if (guests !== undefined) say(guestsWords(id, guests))
     if (acr)
       say(
         acr === 'aal2'
           ? `From now on ${id} gets nothing from sign-ins without two factors; tokens from such sign-ins are dead.`
           : `${id} takes any sign-in.`,
       )
-    if (changes.sessionIdleMinutes !== undefined || changes.sessionMaxMinutes !== undefined)
+    if (sessionIdleMinutes !== undefined || sessionMaxMinutes !== undefined)
       say(`From now on these limits hold for sessions of ${id}, tokens it has already included.`)
   })
+}
+
+function guestsWords(id: string, guests: boolean): string {
+  if (!guests) return `${id} takes nobody without an account; tokens of guests are dead.`
+  return `Guests may use ${id}.${env().guests.on ? '' : ' They are not taken anywhere yet: set GUESTS=on.'}`
+}
+
+function tokensWords(id: string, providers: string[]): string {
+  if (providers.length === 0) return `${id} gets nobody’s tokens of other providers.`
+  const kept = env()
+    .federation.providers.filter(({ keepTokens }) => keepTokens)
+    .map((one) => one.id)
+  const not = providers.filter((name) => !kept.includes(name))
+  const off = env().providerTokens ? '' : ' Nobody gets any yet: set PROVIDER_TOKENS=on.'
+  const missing =
+    not.length > 0 ? ` Tokens of ${not.join(', ')} are not kept: see PROVIDER_…_KEEP_TOKENS.` : ''
+  return `${id} may ask people for their tokens of ${providers.join(', ')}.${off}${missing}`
 }
 
 const wholeMinutes = (value: string): number => {
@@ -232,6 +274,8 @@ export function clientCommands(program: Command): void {
     .option('--id-token-alg <alg>', 'ES256, RS256 or EdDSA (default ES256)')
     .option('--claims-in-id-token', 'put profile claims into the ID token (for apps that skip userinfo)')
     .addOption(acrOption())
+    .option('--guests', 'people may use it without an account (where GUESTS=on)')
+    .addOption(tokensOption())
     .option('--logo-uri <uri>', 'a picture for the consent page')
     .option('--id <client_id>', 'choose the client_id (default: random)')
     .option('--json', 'print JSON')
@@ -252,6 +296,9 @@ export function clientCommands(program: Command): void {
     .argument('<client_id>')
     .description('change what an app demands of sign-ins, from the next request on')
     .addOption(acrOption())
+    .option('--guests', 'people may use it without an account (where GUESTS=on)')
+    .addOption(tokensOption())
+    .option('--no-guests', 'nobody without an account may use it')
     .option(
       '--session-idle-minutes <minutes>',
       'its tokens end when the session is unused for so long; 0: no limit',

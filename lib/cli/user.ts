@@ -107,7 +107,7 @@ async function list(options: {
         u.email,
         u.emailVerified,
         u.name,
-        u.status,
+        u.isAnonymous ? `${u.status}, guest` : u.status,
         u.roles.join(', '),
         u.createdAt,
         u.lastLoginAt,

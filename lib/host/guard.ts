@@ -7,7 +7,9 @@ import type { IncomingMessage } from 'node:http'
 import { type Caller, callerFrom, isTrustedProxy } from '../base/caller'
 import { env } from '../base/env'
 import { uuid } from '../base/ids'
+import { placeText } from '../base/place'
 import { HOST_HEADERS } from '../base/requests'
+import * as federation from '../federation'
 
 export interface Target {
   pathname: string
@@ -98,7 +100,7 @@ export function judge(req: IncomingMessage): Judgement {
 
 /** Headers that steer Next, a proxy or the rooms from within; from outside they are an attack or an accident. */
 const INTERNAL =
-  /^(x-middleware-|x-nextjs-|x-next-|next-resume|next-hmr|x-now-|x-vercel-|x-matched-path|x-invoke-|x-gatehouse-|x-forwarded|forwarded$|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip|x-original-|x-rewrite-|x-http-method|x-method-override|x-prerender-|x-action-|x-nonce|content-security-policy|x-request-id|x-edge-)/
+  /^(x-middleware-|x-nextjs-|x-next-|next-resume|next-hmr|x-now-|x-vercel-|x-matched-path|x-invoke-|x-gatehouse-|x-forwarded|forwarded$|x-real-ip|x-client-ip|true-client-ip|cf-|cloudfront-|x-original-|x-rewrite-|x-http-method|x-method-override|x-prerender-|x-action-|x-nonce|content-security-policy|x-request-id|x-edge-)/
 
 const REQUEST_ID = /^[\w.:-]{8,64}$/
 
@@ -129,6 +131,7 @@ export function rewriteHeaders(req: IncomingMessage, caller: Caller, csp: string
   headers[HOST_HEADERS.ip] = caller.ip
   headers[HOST_HEADERS.requestId] = caller.requestId
   headers[HOST_HEADERS.local] = caller.local ? '1' : '0'
+  if (caller.place) headers[HOST_HEADERS.place] = placeText(caller.place)
   if (csp) headers['content-security-policy'] = csp
 }
 
@@ -142,6 +145,21 @@ export function fromOurPages(req: IncomingMessage): boolean {
   if (SAFE.has(req.method ?? '')) return true
   const { origin, 'sec-fetch-site': site } = req.headers
   return origin === env().url && (site === undefined || site === 'same-origin')
+}
+
+const FROM_PROVIDERS = /^\/api\/auth\/(?:callback|backchannel-logout)\/([\w-]+)$/
+
+/**
+ * True for the two posts that other providers send by themselves: an answer from a page of theirs (Apple's `form_post`),
+ * and a logout token from their server. Of a provider that is configured, as a plain form, and nothing else. Neither
+ * decides by cookies, so none is let along.
+ */
+export function fromProvider(req: IncomingMessage, pathname: string): boolean {
+  const id = req.method === 'POST' ? FROM_PROVIDERS.exec(pathname)?.[1] : undefined
+  if (!id || !/^application\/x-www-form-urlencoded\b/i.test(req.headers['content-type'] ?? '')) return false
+  if (!federation.provider(id)) return false
+  delete req.headers.cookie
+  return true
 }
 
 const FILE = /\.\w{2,11}$/

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { ACCEPT_CH } from '../base/agent'
 import { PLAIN_STYLE } from './plain-pages'
 
 export interface HeaderSettings {
@@ -103,6 +104,8 @@ export function setSecurityHeaders(
   for (const name in ALWAYS) res.setHeader(name, ALWAYS[name] ?? '')
   if (settings.https) res.setHeader('Strict-Transport-Security', HSTS)
   res.setHeader('Content-Security-Policy', policy?.csp ?? INERT)
+  // So that the sign-in that follows knows Windows 11 from 10, and a phone by its name.
+  if (policy) res.setHeader('Accept-CH', ACCEPT_CH)
   if (policy?.framed) res.setHeader('X-Frame-Options', 'SAMEORIGIN')
   res.setHeader('Cache-Control', 'no-store')
 }

@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { reloadEnv } from '../base/env'
 import { resetLog } from '../base/log'
-import { StoresDown } from '../base/refusals'
+import { refuse, StoresDown } from '../base/refusals'
 import type { SessionFacts } from '../sessions'
 import type { Health } from './health'
 import { createHost, type Host } from './server'
@@ -29,6 +29,8 @@ const health: Health = {
   failures: () => failures,
   stop: () => {},
 }
+
+const sessionEvents = { answer: async () => {}, close: () => {} }
 
 const configure = (extra: Record<string, string> = {}) => {
   for (const name of ['TRUSTED_PROXIES', 'GATEHOUSE_LOGO_URL']) delete process.env[name]
@@ -56,6 +58,8 @@ beforeAll(async () => {
     },
     signedOut: (apps) => (apps === 'sealed' ? { frames: ['https://app.example/out?sid=1'] } : null),
     checkSession: () => session(),
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    sessionEvents,
     avatar: async (key) =>
       key === 'a'.repeat(43) ? { bytes: Buffer.from('png'), mimeType: 'image/png' } : null,
     statics: (_req, res, pathname) => {
@@ -379,6 +383,8 @@ describe('every answer', () => {
       documents: () => false,
       signedOut: () => null,
       checkSession: async () => null,
+      providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+      sessionEvents,
       avatar: async () => null,
       statics: () => false,
       health,
@@ -411,6 +417,8 @@ test('an error of the provider is a page of the house with the status of the err
     documents: () => false,
     signedOut: () => null,
     checkSession: async () => null,
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    sessionEvents,
     avatar: async () => null,
     statics: () => false,
     health,
@@ -600,7 +608,21 @@ describe('the session check', () => {
     roles: ['user', 'admin'],
     defaultRole: 'user',
     deviceId: null,
+    guest: false,
   }
+
+  test('a_guest_is_nobody_to_whoever_did_not_ask_for_guests', async () => {
+    session = async () => ({ ...facts, guest: true, roles: ['anonymous'] })
+    for (const query of ['', '?', '?guests', '?guests=1', '?x=guests=allow', '?guests=deny&guests=allow']) {
+      const { status, headers, body } = await get(`/api/session${query}`)
+      expect(status, query).toBe(401)
+      expect(headers['x-gatehouse-user'], query).toBeUndefined()
+      expect(body, query).toBe('{"error":"session_required"}')
+    }
+    const asked = await get('/api/session?guests=allow')
+    expect(asked.status).toBe(200)
+    expect(asked.headers['x-gatehouse-roles']).toBe('anonymous')
+  })
 
   test('says who is signed in, and when that ends: idle or absolute, what comes first', async () => {
     session = async () => facts
@@ -689,6 +711,8 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
     documents: () => false,
     signedOut: () => null,
     checkSession: async () => null,
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    sessionEvents,
     avatar: async () => null,
     statics: () => false,
     health,

@@ -56,6 +56,8 @@ function webUriProblem(uri: string): string | null {
   return 'must be https'
 }
 
+/** Tokens of other providers belong on a server that can keep them. */
+export const PROVIDER_TOKENS_NEED_A_SECRET = 'can only be had by an app with a secret'
 /** Ten years will do. */
 const minutes = z.number().int('must be a whole number').min(1, 'must be at least 1').max(5_256_000)
 
@@ -95,6 +97,10 @@ export const newClientSchema = z
     idTokenAlg: z.enum(ALGORITHMS, `must be one of ${ALGORITHMS.join(', ')}`).default('ES256'),
     claimsInIdToken: z.boolean().default(false),
     acr: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('aal1'),
+    guests: z.boolean().default(false),
+    providerTokens: z
+      .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
+      .default([]),
     sessionIdleMinutes: minutes.optional(),
     sessionMaxMinutes: minutes.optional(),
     logoUri: web.optional(),
@@ -127,6 +133,16 @@ export const newClientSchema = z
     if (!client.pkce && client.authMethod === 'none') {
       ctx.addIssue({ code: 'custom', path: ['pkce'], message: 'can only be off for a client with a secret' })
     }
+    if (client.providerTokens.length > 0 && client.authMethod === 'none') {
+      ctx.addIssue({ code: 'custom', path: ['providerTokens'], message: PROVIDER_TOKENS_NEED_A_SECRET })
+    }
+    if (client.guests && client.acr !== 'aal1') {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['guests'],
+        message: 'cannot be let in where two factors are asked for',
+      })
+    }
     if (!client.grants.includes('authorization_code')) {
       ctx.addIssue({ code: 'custom', path: ['grants'], message: 'must include authorization_code' })
     }
@@ -157,6 +173,8 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
   const settings: ClientSettings = {}
   if (client.claimsInIdToken) settings.claimsInIdToken = true
   if (client.acr === 'aal2') settings.acr = client.acr
+  if (client.guests) settings.guests = true
+  if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
   if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes
   if (client.sessionMaxMinutes) settings.sessionMaxMinutes = client.sessionMaxMinutes
   return { metadata, settings }

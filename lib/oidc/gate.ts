@@ -18,13 +18,14 @@ export interface Bearer {
 /**
  * True while the app is switched on, the session is alive (not revoked, ended or replaced) and belongs
  * to this user, who may be signed in: a session of a disabled user is not alive. An app that was registered
- * with a level of assurance gets nothing out of a session below it, and one with limits of its own nothing out of a
- * session beyond them.
+ * with a level of assurance gets nothing out of a session below it, one that takes no guests (any more) nothing out
+ * of a guest's, and one with limits of its own nothing out of a session beyond them.
  * @throws StoresDown
  */
 export async function may({ userId, clientId, sid }: Bearer): Promise<boolean> {
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid, userId)])
   if (!client || facts?.userId !== userId) return false
+  if (facts.guest && !clients.takesGuests(client)) return false
   if (!withinLimits(client.settings, facts, nowMs())) return false
   return client.settings.acr === undefined || reaches(facts.acr, client.settings.acr)
 }

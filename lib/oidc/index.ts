@@ -24,6 +24,8 @@ import * as signingKeys from './keys'
 import * as revocations from './revocations'
 import * as store from './store'
 
+export { type Access, access } from './access'
+export { appsOf, type SessionApp, sessionsWithApp } from './apps'
 export type { ClientChanges, ClientView, NewClient } from './clients'
 export type { Problem } from './context'
 export {
@@ -182,3 +184,6 @@ export async function stop(): Promise<void> {
   registry.drop()
   claims.drop()
 }
+
+/** After a backup was put back: no token is good. */
+export { endTokens as endAfterRestore } from './store-restored'

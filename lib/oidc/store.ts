@@ -396,3 +396,30 @@ export async function frontChannelOf(sessionId: string): Promise<{ uri: string; 
     values: [sessionId],
   })
 }
+
+/** Each app of each of these sessions. */
+export async function appsBySession(
+  sids: string[],
+): Promise<{ sessionId: string; clientId: string; name: string }[]> {
+  if (sids.length === 0) return []
+  return sql({
+    name: 'oidc-apps-by-session',
+    text: `SELECT sc.session_id::text AS "sessionId", c.id AS "clientId", c.name
+           FROM session_clients sc JOIN clients c ON c.id = sc.client_id
+           WHERE sc.session_id = ANY($1::uuid[]) AND c.disabled_at IS NULL
+           ORDER BY sc.last_used_at DESC LIMIT 1000`,
+    values: [sids],
+  })
+}
+
+/** Those of these sessions that are signed in to an app whose name holds `text`. */
+export async function sessionsWithApp(sids: string[], text: string): Promise<string[]> {
+  if (sids.length === 0) return []
+  const rows = await sql<{ id: string }>({
+    name: 'oidc-sessions-with-app',
+    text: `SELECT DISTINCT sc.session_id::text AS id FROM session_clients sc JOIN clients c ON c.id = sc.client_id
+           WHERE sc.session_id = ANY($1::uuid[]) AND c.name ILIKE $2`,
+    values: [sids, `%${text.replace(/[\\%_]/g, '\\$&')}%`],
+  })
+  return rows.map((row) => row.id)
+}

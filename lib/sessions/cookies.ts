@@ -3,13 +3,14 @@
  * `gatehouse.session` names a session row and its generation, sealed; `gatehouse.device` remembers a
  * browser between sign-ins; `gatehouse.trust` spares a known browser the second step; `gatehouse.browser`
  * binds login attempts to the browser that began them; `gatehouse.later` keeps that somebody there wants
- * no offer to set something up for now.
+ * no offer to set something up for now; `gatehouse.provider` names the provider that was last signed in with
+ * there, and nobody.
  * On https all carry `__Host-` (ASVS 3.3).
  */
 import { env } from '../base/env'
 import { open, seal } from '../base/secrets'
 
-type CookieName = 'session' | 'device' | 'trust' | 'browser' | 'later'
+type CookieName = 'session' | 'device' | 'trust' | 'browser' | 'later' | 'provider'
 
 export const cookieName = (name: CookieName): string => `${env().https ? '__Host-' : ''}gatehouse.${name}`
 

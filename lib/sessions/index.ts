@@ -20,6 +20,7 @@ import { ok, type Result, refuse } from '../base/refusals'
 import { sha256 } from '../base/secrets'
 import * as cache from './cache'
 import { cookieName, deviceCookie, openTicket, sealTicket, setCookie, tokenIn } from './cookies'
+import * as known from './devices'
 import {
   acrOf,
   amrOf,
@@ -31,13 +32,17 @@ import {
   type SessionFacts,
 } from './facts'
 import * as store from './store'
+import * as deviceStore from './store-devices'
 
 export { authOptions } from './auth-options'
+export type { DeviceView, PlaceInList, SessionView } from './devices'
 export type { Draft } from './drafts'
 /** keep, read, drop: what was typed before a proof was asked for. */
 export * as drafts from './drafts'
 export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
 export type { Cursor, DeviceRow, RevokeWhere, SessionRow, Versions } from './store'
+/** page, get, sessions, deviceOf, countOthers, rename: what a person sees of their browsers. */
+export { known }
 
 const DEVICE_COOKIE_SECONDS = 400 * 86_400
 const LATER_SECONDS = 30 * 86_400
@@ -52,15 +57,20 @@ const ACTIVITY_FLUSH_MS = 10_000
  * @throws StoresDown when Postgres is needed for the answer and does not give one: never "nobody"
  */
 export async function check(cookies: Record<string, string>): Promise<SessionFacts | null> {
+  const facts = await peek(cookies)
+  if (facts) noteActivity(facts)
+  return facts
+}
+
+/** The same for a page that asks by itself while nobody touches it: that is no activity. @throws StoresDown */
+export async function peek(cookies: Record<string, string>): Promise<SessionFacts | null> {
   const value = cookies[cookieName('session')]
   const ticket = value ? openTicket(value) : null
   if (!ticket) return null
   let facts = await alive(ticket.sid, ticket.userId)
   // The cookie may be newer than a cached answer: it was renewed a moment ago, perhaps by another process.
   if (facts && ticket.generation > facts.generation) facts = await load(ticket.sid, { fromRow: true })
-  if (!facts || facts.generation !== ticket.generation) return null
-  noteActivity(facts)
-  return facts
+  return facts && facts.generation === ticket.generation ? facts : null
 }
 
 /**
@@ -183,6 +193,7 @@ export interface Opened {
  * @param input.secondSkipped less was proven than the person has set up (a trusted browser)
  * @param input.trust this browser may skip the second step from now on, for TRUSTED_DEVICE_DAYS
  * @param input.versions the user's as they were when the first proof was judged
+ * @param input.provider whose word the first proof was, for the history
  * @returns refusal `account_disabled` when the user may not sign in; `account_changed` when the password,
  *   a factor or the sessions were changed since the first proof
  */
@@ -195,8 +206,9 @@ export async function open(input: {
   secondSkipped?: boolean
   trust?: boolean
   versions?: store.Versions | null
+  provider?: string | null
 }): Promise<Result<Opened>> {
-  const { userId, method, proofs, caller, previous } = input
+  const { userId, method, proofs, caller, previous, provider } = input
   const at = new Date(nowMs())
   const known = deviceCookie(caller.cookies)
   const deviceToken = known ?? randomToken()
@@ -214,9 +226,10 @@ export async function open(input: {
     expiresAt: new Date(at.getTime() + sessionMaxSeconds * 1000),
     idleSeconds: sessionIdleSeconds,
     deviceTokenHash: sha256(deviceToken),
-    agent: describeAgent(caller.userAgent),
+    agent: describeAgent(caller.userAgent, caller.hints),
     userAgent: caller.userAgent,
     ip: caller.ip,
+    place: caller.place,
     secondSkipped: input.secondSkipped ?? false,
     trust: trustToken
       ? { hash: sha256(trustToken), until: new Date(at.getTime() + trustSeconds * 1000) }
@@ -224,12 +237,14 @@ export async function open(input: {
     versions: input.versions ?? null,
   }
   const trustCookie = trustToken ? [setCookie('trust', trustToken, trustSeconds)] : []
+  // A new browser's cookie is one that this very answer brings it.
+  const here = { ...caller, cookies: { ...caller.cookies, [cookieName('device')]: deviceToken } }
   const event = (type: 'session.opened' | 'session.renewed', sid: string) => ({
     type,
     userId,
     sessionId: sid,
-    caller,
-    data: { method, amr: session.amr },
+    caller: type === 'session.opened' ? here : caller,
+    data: { method, amr: session.amr, ...(provider && { provider }) },
   })
 
   if (previous && previous.userId === userId) {
@@ -369,6 +384,13 @@ export const wantsLater = (cookies: Record<string, string>): boolean => cookies[
 /** The Set-Cookie line that puts offers off for thirty days in this browser. */
 export const laterCookie = (): string => setCookie('later', '1', LATER_SECONDS)
 
+/** The provider last signed in with in this browser, as its cookie says; anything may stand there. */
+export const lastProvider = (cookies: Record<string, string>): string | null =>
+  cookies[cookieName('provider')] ?? null
+
+/** The Set-Cookie line that keeps which provider was signed in with, and nothing about whom. */
+export const providerCookie = (id: string): string => setCookie('provider', id, DEVICE_COOKIE_SECONDS)
+
 // ── the browser's own cookie ─────────────────────────────────────────────────
 
 /** The secret that binds login attempts to this browser, or null when it has none. */
@@ -401,6 +423,15 @@ export function onRevoked(fn: RevokedListener): () => void {
   return () => revokedListeners.delete(fn)
 }
 
+type OpenedListener = (message: { userId: string; sid: string }) => void
+const openedListeners = new Set<OpenedListener>()
+
+/** Calls `fn` in every process when somebody signs in. Returns the way to stop. */
+export function onOpened(fn: OpenedListener): () => void {
+  openedListeners.add(fn)
+  return () => openedListeners.delete(fn)
+}
+
 /** What one revoke did. */
 export interface Revoked {
   /** Names all that ended with it: apps are told by it (`oidc.receipts`). */
@@ -418,6 +449,21 @@ export interface Revoked {
  */
 export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<Revoked> =>
   store.inTx((tx) => revokeIn(tx, where, why))
+
+/**
+ * Ends the sessions that came from somebody's account elsewhere, because its provider says that they are over there.
+ * A session that was proven otherwise since does not rest on it any more and goes on.
+ * @param where.credential the linked account's id
+ * @param where.upstream names the provider's session; without it all that came from the account
+ */
+export async function revokeUpstream(
+  where: { credential: string; upstream?: string } | { credential?: string; upstream: string },
+  why: RevokeReason,
+): Promise<{ sids: string[] }> {
+  const found = await store.sessionsFrom(where)
+  const ended = await Promise.all(found.map(({ userId, sid }) => revoke({ userId, sid }, why)))
+  return { sids: ended.flatMap(({ sids }) => sids) }
+}
 
 /**
  * The ids of live sessions that `revoke(where)` would end, most recently active first.
@@ -537,6 +583,19 @@ const announceEnded = ({ userId, sids, version, exceptSid, reason }: Told): Prom
     at: new Date(nowMs()).toISOString(),
   })
 
+/**
+ * Forgets a device: its sessions end, and the browser is a new one from now on.
+ * @returns the sessions that ended; refusal `not_found` when it is none of this user's
+ */
+export const forgetDevice = (userId: string, deviceId: string, why: RevokeReason): Promise<Result<Revoked>> =>
+  store.inTx(async (tx) => {
+    if (!known.isId(deviceId) || !(await deviceStore.lock(tx, userId, deviceId))) return refuse('not_found')
+    const ended = await revokeIn(tx, { userId, deviceId }, why)
+    await deviceStore.forget(tx, userId, deviceId)
+    await record(tx, { type: 'device.forgotten', userId, caller: why.caller, deviceId })
+    return ok(ended)
+  })
+
 async function tellEnded(ended: Told, buried: boolean): Promise<void> {
   const { userId, sids, version } = ended
   for (const sid of sids) cache.drop(sid)
@@ -559,6 +618,21 @@ async function tellEnded(ended: Told, buried: boolean): Promise<void> {
 
 async function bury({ userId, sids, version }: Told): Promise<void> {
   await Promise.all([version === null ? null : store.raiseEpoch(userId, version), store.bury(sids)])
+}
+
+/**
+ * Ends all that was ever opened as this user, in `tx` (from `inTx`): sessions, and what apps hold of them; no browser is
+ * known any more. For a guest who becomes a person: whoever had the guest's cookie has nothing.
+ */
+export async function beginAnew(tx: Tx, userId: string, why: RevokeReason): Promise<void> {
+  await revokeIn(tx, { userId, all: true }, why)
+  await store.deleteDevices(tx, userId)
+}
+
+/** Of these users, those who have a live session, or were active in one since `since`. */
+export async function inUse(userIds: string[], since: Date): Promise<Set<string>> {
+  await flushActivity()
+  return new Set(await store.usersInUse(userIds, since))
 }
 
 /**
@@ -661,6 +735,10 @@ export async function start(): Promise<void> {
       const told = { userId, sids: sessionIds, all: all === true, exceptSid: exceptSessionId ?? null, reason }
       for (const listener of revokedListeners) listener(told)
     }),
+    await subscribe(CHANNELS.sessionCreated, (payload) => {
+      const { userId, sessionId } = payload as { userId: string; sessionId: string }
+      for (const listener of openedListeners) listener({ userId, sid: sessionId })
+    }),
     await subscribe(CHANNELS.cacheDrop, (payload) => {
       const { kind, id } = payload as { kind: string; id: string }
       if (kind === 'session') cache.drop(id)
@@ -758,3 +836,6 @@ export async function stop(): Promise<void> {
   untold.clear()
   cache.clear()
 }
+
+/** After a backup was put back: nobody is signed in and no browser is trusted. */
+export { endAll as endAfterRestore } from './store-restored'

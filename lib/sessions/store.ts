@@ -8,11 +8,12 @@ import type { Agent } from '../base/agent'
 import { nowMs } from '../base/clock'
 import { inTx, isDown, onCommit, prisma, sql, type Tx } from '../base/db'
 import { KEYS, key } from '../base/keys'
+import type { Place } from '../base/place'
 import { redis, withRedis } from '../base/redis'
 import { type Proof, type SessionFacts, withinRoles } from './facts'
 
 const FACTS = `s.id AS sid, s.generation, s.user_id, s.session_version, s.method, s.amr, s.acr, s.second_skipped, s.auth_at,
-  s.created_at, s.expires_at, s.idle_seconds, s.last_active_at, s.device_id, u.default_role,
+  s.created_at, s.expires_at, s.idle_seconds, s.last_active_at, s.device_id, u.default_role, u.is_anonymous,
   ARRAY(SELECT r.role_name FROM user_roles r WHERE r.user_id = s.user_id ORDER BY r.role_name) AS roles`
 
 interface FactsRow {
@@ -31,6 +32,7 @@ interface FactsRow {
   last_active_at: Date
   device_id: string | null
   default_role: string
+  is_anonymous: boolean
   roles: string[]
 }
 
@@ -54,6 +56,7 @@ const asRow = (row: FactsRow): SessionFacts => ({
   roles: [row.default_role, ...row.roles.filter((role) => role !== row.default_role)],
   defaultRole: row.default_role,
   deviceId: row.device_id,
+  guest: row.is_anonymous,
 })
 
 /** The facts of a session that is not revoked, of a user who may be signed in; expiry is the caller's to judge. */
@@ -81,6 +84,7 @@ export interface NewSession {
   agent: Agent
   userAgent: string
   ip: string
+  place: Place | null
   secondSkipped: boolean
   /** Spares this browser the second step; null leaves it as it was. */
   trust: { hash: string; until: Date } | null
@@ -102,27 +106,30 @@ export async function insertSession(
   s: NewSession,
   event: EventInput,
 ): Promise<{ facts: SessionFacts; newDevice: boolean } | null> {
-  const events = eventSql(22, event, 's')
+  const events = eventSql(26, event, 's')
   const [row] = await sql<FactsRow & { new_device: boolean }>({
     name: 'session-open',
     text: `WITH u AS (
         UPDATE users SET last_login_at = $7, last_seen_at = $7 WHERE id = $2 AND status = 'active'
           AND session_version = COALESCE($20, session_version) AND factor_version = COALESCE($21, factor_version)
-        RETURNING id, session_version, default_role),
+        RETURNING id, session_version, default_role, is_anonymous),
       d AS (
         INSERT INTO devices AS d (user_id, token_hash, browser, os, kind, last_ip, created_at, last_seen_at,
-          trust_hash, trusted_until)
-        SELECT u.id, $10, $11, $12, $13, $15::inet, $7, $7, $18, $19 FROM u
+          trust_hash, trusted_until, country, city, timezone, model)
+        SELECT u.id, $10, $11, $12, $13, $15::inet, $7, $7, $18, $19, $22, $23, $24, $25 FROM u
         ON CONFLICT (user_id, token_hash) DO UPDATE SET browser = EXCLUDED.browser, os = EXCLUDED.os,
           kind = EXCLUDED.kind, last_ip = EXCLUDED.last_ip, last_seen_at = EXCLUDED.last_seen_at,
+          country = EXCLUDED.country, city = EXCLUDED.city, timezone = EXCLUDED.timezone,
+          model = COALESCE(EXCLUDED.model, d.model),
           trust_hash = COALESCE(EXCLUDED.trust_hash, d.trust_hash),
           trusted_until = COALESCE(EXCLUDED.trusted_until, d.trusted_until)
         RETURNING d.id, (xmax = 0) AS new_device),
       s AS (
         INSERT INTO sessions (id, user_id, device_id, session_version, method, amr, acr, proofs, auth_at, user_agent,
-          browser, os, device_kind, ip, created_at, last_active_at, expires_at, idle_seconds, second_skipped)
+          browser, os, device_kind, ip, created_at, last_active_at, expires_at, idle_seconds, second_skipped,
+          country, city, timezone)
         SELECT $1, u.id, d.id, u.session_version, $3, $4, $5, $6::jsonb, $16, $14, $11, $12, $13, $15::inet, $7, $7, $8,
-          $9, $17
+          $9, $17, $22, $23, $24
         FROM u, d RETURNING *),
       e AS (${events.text})
       SELECT ${FACTS}, d.new_device FROM s JOIN u ON u.id = s.user_id CROSS JOIN d`,
@@ -148,6 +155,10 @@ export async function insertSession(
       s.trust?.until ?? null,
       s.versions?.session ?? null,
       s.versions?.factor ?? null,
+      s.place?.country ?? null,
+      s.place?.city ?? null,
+      s.place?.timezone ?? null,
+      s.agent.model,
       ...events.values,
     ],
   })
@@ -156,16 +167,17 @@ export async function insertSession(
 
 /** Raises a live session's generation after a new proof in the same browser; null when it is no longer live. */
 export async function renewSession(s: NewSession, event: EventInput): Promise<SessionFacts | null> {
-  const events = eventSql(18, event, 's')
+  const events = eventSql(24, event, 's')
   const [row] = await sql<FactsRow>({
     name: 'session-renew',
     text: `WITH u AS (
         UPDATE users SET last_login_at = $7, last_seen_at = $7 WHERE id = $2 AND status = 'active'
           AND session_version = COALESCE($15, session_version) AND factor_version = COALESCE($16, factor_version)
-        RETURNING id, session_version, default_role),
+        RETURNING id, session_version, default_role, is_anonymous),
       s AS (
         UPDATE sessions s SET generation = s.generation + 1, method = $3, amr = $4, acr = $5, proofs = $6::jsonb,
-          auth_at = $11, last_active_at = $7, expires_at = $8, idle_seconds = $9, ip = $10::inet, second_skipped = $12
+          auth_at = $11, last_active_at = $7, expires_at = $8, idle_seconds = $9, ip = $10::inet, second_skipped = $12,
+          browser = $18, os = $19, user_agent = $20, country = $21, city = $22, timezone = $23
         FROM u WHERE s.id = $1 AND s.user_id = u.id AND s.revoked_at IS NULL AND s.session_version = u.session_version
         RETURNING s.*),
       d AS (
@@ -191,6 +203,12 @@ export async function renewSession(s: NewSession, event: EventInput): Promise<Se
       s.versions?.session ?? null,
       s.versions?.factor ?? null,
       s.deviceTokenHash,
+      s.agent.browser,
+      s.agent.os,
+      s.userAgent,
+      s.place?.country ?? null,
+      s.place?.city ?? null,
+      s.place?.timezone ?? null,
       ...events.values,
     ],
   })
@@ -347,6 +365,23 @@ export async function markBelow(
   return rows.map((row) => row.id)
 }
 
+/** Live sessions whose first proof came from this account elsewhere, or from this session there; both must agree if both are named. */
+export async function sessionsFrom(where: {
+  credential?: string
+  upstream?: string
+}): Promise<{ userId: string; sid: string }[]> {
+  const { credential, upstream } = where
+  if (!credential && !upstream) return []
+  const proof = { method: 'oauth', ...(credential && { credential }), ...(upstream && { upstream }) }
+  const rows = await sql<{ user_id: string; id: string }>({
+    name: 'sessions-from',
+    text: `SELECT user_id::text, id::text FROM sessions
+           WHERE method = 'oauth' AND revoked_at IS NULL AND proofs @> $1::jsonb`,
+    values: [JSON.stringify([proof])],
+  })
+  return rows.map(({ user_id: userId, id: sid }) => ({ userId, sid }))
+}
+
 /** Marks sessions whose time was over before `before`, in `tx`, at most `batch`; what somebody else is at is left to them. */
 export async function markExpired(
   tx: Tx,
@@ -446,6 +481,24 @@ export async function readVersions(tx: Tx, userId: string): Promise<Versions | n
   const [row] = await tx.$queryRaw<Versions[]>`
     SELECT session_version AS session, factor_version AS factor FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`
   return row ?? null
+}
+
+/** Forgets every browser of a user: none is known any more, none has tries of its own. */
+export async function deleteDevices(tx: Tx, userId: string): Promise<void> {
+  await tx.$executeRaw`DELETE FROM devices WHERE user_id = ${userId}::uuid`
+}
+
+/** Of these users, those who have a live session, or were active in one since `since`. */
+export async function usersInUse(userIds: string[], since: Date): Promise<string[]> {
+  const rows = await sql<{ id: string }>({
+    name: 'session-users-in-use',
+    text: `SELECT DISTINCT s.user_id::text AS id FROM sessions s JOIN users u ON u.id = s.user_id
+           WHERE s.user_id = ANY($1::uuid[]) AND (s.last_active_at >= $2 OR (
+             s.revoked_at IS NULL AND s.session_version = u.session_version AND s.expires_at > $3::timestamptz
+             AND s.last_active_at + make_interval(secs => s.idle_seconds) > $3::timestamptz))`,
+    values: [userIds, since, new Date(nowMs())],
+  })
+  return rows.map((row) => row.id)
 }
 
 /** Marks live sessions as having proven too little, and gives their ids. Waits for one that is just being opened. */
@@ -571,13 +624,21 @@ export async function forgetFactsOf(userId: string): Promise<void> {
 
 // ── activity, lists ──────────────────────────────────────────────────────────
 
-/** Writes last activity of many sessions at once; never brings a revoked one back, never goes backwards. */
+/**
+ * Writes last activity of many sessions and their devices at once; never brings a revoked one back, never goes
+ * backwards.
+ */
 export async function writeActivity(activity: Map<string, number>): Promise<void> {
   await sql({
     name: 'session-activity',
-    text: `UPDATE sessions s SET last_active_at = a.at
-           FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::timestamptz[]) AS at) a
-           WHERE s.id = a.id AND s.revoked_at IS NULL AND s.last_active_at < a.at`,
+    text: `WITH s AS (
+             UPDATE sessions s SET last_active_at = a.at
+             FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::timestamptz[]) AS at) a
+             WHERE s.id = a.id AND s.revoked_at IS NULL AND s.last_active_at < a.at
+             RETURNING s.device_id, a.at)
+           UPDATE devices d SET last_seen_at = n.at
+           FROM (SELECT device_id, max(at) AS at FROM s GROUP BY device_id) n
+           WHERE d.id = n.device_id AND d.last_seen_at < n.at`,
     values: [[...activity.keys()], [...activity.values()].map((at) => new Date(at))],
   })
 }
