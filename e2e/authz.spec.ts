@@ -4,12 +4,13 @@
  */
 import { expect, test } from '@playwright/test'
 import { builtRoutes, type Call, callByForm, callByScript, type Fields, serverActions } from './actions'
+import { gatehouse } from './command'
 import { type Database, openDatabase } from './database'
 import { newPerson } from './people'
 import { png } from './pictures'
 import { launchPortal, type Portal } from './portal'
 import { type Answer, Visitor } from './visitor'
-import { type Cast, foreignOrigins, STRANGERS, setScene } from './world'
+import { becomeGuest, type Cast, foreignOrigins, STRANGERS, type Stranger, setScene } from './world'
 
 // One portal and one database for all, so that "nothing changed" can be said of the whole of it.
 test.describe.configure({ mode: 'default' })
@@ -17,6 +18,8 @@ test.describe.configure({ mode: 'default' })
 let portal: Portal
 let cast: Cast
 let database: Database
+/** Somebody without an account, whom the demo app takes. */
+let guest: Visitor
 /** The row of the victim's address. */
 let emailId = ''
 
@@ -26,11 +29,27 @@ const findEmailId = async (): Promise<string> =>
 
 test.beforeAll(async () => {
   test.setTimeout(180_000)
-  portal = await launchPortal()
+  portal = await launchPortal({ GUESTS: 'on' })
   cast = await setScene(portal)
   database = await openDatabase(portal)
   emailId = await findEmailId()
+  const [demo] = JSON.parse(await gatehouse(['client', 'list', '--json'], { data: portal.data }))
+  await gatehouse(['client', 'update', demo.client_id, '--guests'], { data: portal.data })
+  guest = await becomeGuest(portal)
   await database.settled()
+})
+
+/** Everybody else: whoever has no business here, and a guest, who is signed in and has none either. */
+const OTHERS = [...STRANGERS, 'guest'] as const
+const as = (other: Stranger | 'guest'): Visitor => (other === 'guest' ? guest.copy() : cast.as(other))
+
+test('the guest is one', async () => {
+  const answer = await guest.get('/api/session?guests=allow')
+  expect(answer.status).toBe(200)
+  expect(JSON.parse(answer.body)).toMatchObject({ roles: ['anonymous'], acr: '0', amr: [], method: 'guest' })
+  // To whoever did not ask for guests they are nobody.
+  expect((await guest.session()).status).toBe(401)
+  expect((await guest.get('/api/auth/session')).body).toBe('{}')
 })
 
 test.afterAll(async () => {
@@ -98,6 +117,10 @@ const ACTIONS: Record<string, ActionRow> = {
   '(account)/account/phones/actions.ts#removePhone': {
     page: '/account/phones',
     fields: () => [['id', emailId]],
+  },
+  '(account)/account/phones/actions.ts#chooseTexts': {
+    page: '/account/phones',
+    fields: () => [['texts', 'on']],
   },
   // Too short to be taken, so that the scene stays as it is for whoever comes next.
   '(account)/account/security/actions.ts#changePassword': {
@@ -187,6 +210,15 @@ const ACTIONS: Record<string, ActionRow> = {
   '(account)/account/vouch/actions.ts#stepDown': {
     page: '/account/vouch',
     fields: ({ userId }) => [['id', userId]],
+  },
+  // The portal of this file knows no other provider, and nobody's account is linked: there is nothing to change.
+  '(account)/account/linked/actions.ts#linkAccount': {
+    page: '/account/linked',
+    fields: () => [['provider', 'google']],
+  },
+  '(account)/account/linked/actions.ts#unlinkAccount': {
+    page: '/account/linked',
+    fields: () => [['id', emailId]],
   },
   '(account)/account/devices/actions.ts#signOutOne': {
     page: '/account/devices',
@@ -295,7 +327,7 @@ for (const [name, row] of Object.entries(ACTIONS)) {
   const short = name.replace(/^.*\/(\w+)\/actions\.ts#/, '$1.')
 
   test(`${short}_by_anyone_else_changes_nothing_of_anyones`, async () => {
-    for (const stranger of STRANGERS) {
+    for (const stranger of OTHERS) {
       for (const [way, call] of [
         ['script', callByScript],
         ['form', callByForm],
@@ -305,14 +337,14 @@ for (const [name, row] of Object.entries(ACTIONS)) {
           // What is their own they may change; whatever names the victim stays.
           const victims = [cast.userId, cast.person.email, cast.sid, cast.otherSid, cast.otherDevice]
           const before = await database.snapshot(victims)
-          const answer = await call(cast.as(stranger), callOf(name, row, smuggled(cast)))
+          const answer = await call(as(stranger), callOf(name, row, smuggled(cast)))
           // What they owe for a change of their own is sent after the answer.
           await database.settled()
           expect(await database.snapshot(victims), what).toEqual(before)
           expect(answer.status, what).toBeLessThan(500)
           expect(answer.body, what).not.toContain(cast.person.email)
         } else {
-          await changesNothing(what, () => call(cast.as(stranger), callOf(name, row, smuggled(cast))))
+          await changesNothing(what, () => call(as(stranger), callOf(name, row, smuggled(cast))))
         }
       }
     }
@@ -365,12 +397,15 @@ interface HandlerRow {
 }
 
 const HANDLERS: Record<string, HandlerRow> = {
+  // Whoever asks gets their own; a stranger is sent to sign in.
+  '/account/activity/export': { method: 'GET', path: () => '/account/activity/export?format=json' },
   '/consent/submit': { method: 'POST', fields: ({ consent }) => ({ request: consent, decision: 'allow' }) },
   '/signin/continue': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
   '/signin/code': {
     method: 'POST',
     fields: ({ signInFlow, person }) => ({ flow: signInFlow, email: person.email }),
   },
+  '/signin/guest': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow }) },
   '/signin/phone/submit': {
     method: 'POST',
     fields: ({ signInFlow }) => ({ flow: signInFlow, phone: '0151 12345678', country: 'DE' }),
@@ -392,6 +427,12 @@ const HANDLERS: Record<string, HandlerRow> = {
   },
   '/signin/passkey/options': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow }) },
   '/signin/passkey': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow, response: '{}' }) },
+  '/signin/with/[provider]': {
+    method: 'POST',
+    path: () => '/signin/with/google',
+    fields: ({ signInFlow }) => ({ flow: signInFlow }),
+  },
+  '/signin/unlinked': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow }) },
   '/signin/second/submit': {
     method: 'POST',
     fields: ({ signInFlow }) => ({ flow: signInFlow, method: 'totp', code: '000000' }),
@@ -408,6 +449,7 @@ const HANDLERS: Record<string, HandlerRow> = {
   '/signin/codes/submit': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow }) },
   '/signin/start': { method: 'GET', path: ({ consent }) => `/signin/start?request=${consent}` },
   '/signout/submit': { method: 'POST', fields: ({ sid }) => ({ request: sid }) },
+  '/signout/with': { method: 'POST', fields: () => ({ provider: 'google' }) },
   '/signup/submit': {
     method: 'POST',
     fields: ({ signInFlow }) => ({ flow: signInFlow, ...newPerson() }),
@@ -424,6 +466,17 @@ const HANDLERS: Record<string, HandlerRow> = {
   '/verify/address/submit': { method: 'POST', fields: () => ({ id: emailId, code: '000000' }) },
   '/verify/resend': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
   '/verify/submit': { method: 'POST', fields: ({ signUpFlow, code }) => ({ flow: signUpFlow, code }) },
+  // What a provider may post is tried in federation.spec.ts; here is none that may.
+  '/api/auth/callback/[provider]': {
+    method: 'POST',
+    path: () => '/api/auth/callback/google',
+    fields: () => ({ state: 'x'.repeat(43), code: 'x' }),
+  },
+  '/api/auth/backchannel-logout/[provider]': {
+    method: 'POST',
+    path: () => '/api/auth/backchannel-logout/google',
+    fields: () => ({ logout_token: 'x.y.z' }),
+  },
   '/api/auth/[...nextauth]': {
     method: 'POST',
     path: () => '/api/auth/signout',
@@ -453,15 +506,18 @@ for (const [route, row] of Object.entries(HANDLERS)) {
       : who.post(pathOf(route, row), { ...extra(), ...row.fields?.(cast) }, headers)
 
   test(`${route} by strangers who know the victim's ids does nothing of theirs`, async () => {
-    for (const stranger of STRANGERS) {
+    for (const stranger of OTHERS) {
       const what = `${route} by ${stranger}`
-      const who = cast.as(stranger)
-      if (['/signout/submit', '/locale'].includes(route) && stranger === 'another user') {
+      const who = as(stranger)
+      const signedIn = stranger === 'another user' || stranger === 'guest'
+      if (['/signout/submit', '/locale'].includes(route) && signedIn) {
         // About one's own session and language: theirs may end or change, the victim's do not.
         const before = await database.snapshot([cast.userId])
         await send(who)
         expect(await database.snapshot([cast.userId]), what).toEqual(before)
-        expect((await who.session()).status, what).toBe(route === '/locale' ? 200 : 401)
+        const after = (await who.get('/api/session?guests=allow')).status
+        expect(after, what).toBe(route === '/locale' ? 200 : 401)
+        if (stranger === 'guest' && after === 401) guest = await becomeGuest(portal)
       } else await changesNothing(what, () => send(who))
     }
     expect((await cast.victim.session()).status).toBe(200)
@@ -484,7 +540,7 @@ for (const [route, row] of Object.entries(HANDLERS)) {
 
 test('others_ids_lead_nowhere_on_any_page', async () => {
   const { consent, signInFlow, signUpFlow, code, sid, otherSid, otherDevice } = cast
-  for (const stranger of STRANGERS) {
+  for (const stranger of OTHERS) {
     for (const path of [
       `/account/devices?confirm=${sid}`,
       `/account/devices?confirm=${otherSid}`,
@@ -503,16 +559,32 @@ test('others_ids_lead_nowhere_on_any_page', async () => {
       `/verify?flow=${signUpFlow}`,
       `/signout?request=${sid}`,
     ]) {
-      const answer = await changesNothing(`${path} by ${stranger}`, () => cast.as(stranger).get(path))
+      const answer = await changesNothing(`${path} by ${stranger}`, () => as(stranger).get(path))
       expect(answer.body, path).not.toContain(`value="${sid}"`)
       expect(answer.body, path).not.toContain(`value="${otherSid}"`)
       expect(answer.body, path).not.toContain(`value="${otherDevice}"`)
       expect(answer.body, path).not.toContain('action="/consent/submit"')
     }
     // The link of the mail, with its code: it says the code, which its reader has, and confirms nothing.
-    const link = await cast.as(stranger).get(`/verify/link?flow=${signUpFlow}&code=${code}`)
+    const link = await as(stranger).get(`/verify/link?flow=${signUpFlow}&code=${code}`)
     expect(link.body).not.toContain('action="/verify/submit"')
   }
+})
+
+test('a_guest_sees_the_overview_and_no_other_page_of_the_console', async () => {
+  const overview = await guest.get('/account')
+  expect(overview.status).toBe(200)
+  expect(overview.body).toContain('page=signup')
+  const pages = builtRoutes().pages.filter((page) => page.startsWith('/account/') && !page.includes('['))
+  expect(pages.length).toBeGreaterThan(8)
+  for (const page of pages) {
+    const answer = await guest.get(page)
+    // Answered by a redirect, or by a page that begins with one where the frame was sent already.
+    const led = answer.location || (/url=([^"]+)/.exec(answer.body)?.[1] ?? '')
+    expect(led, page).toBe('/account')
+  }
+  const passOn = await guest.get('/signin/start?to=/reports')
+  expect(passOn.location).toMatch(/^\/signup\?flow=/)
 })
 
 test('what_a_form_does_not_ask_for_is_not_taken_from_it', async () => {

@@ -208,6 +208,7 @@ async function signedInPages(): Promise<Exhibit[]> {
     { name: 'devices', path: '/account/devices', who: visitor },
     { name: 'a device', path: `/account/devices/${device}`, who: visitor, kind: 'devices' },
     { name: 'end one device', path: `/account/devices?confirm=${device}`, who: visitor, kind: 'devices' },
+    { name: 'activity', path: '/account/activity', who: visitor },
     { name: 'end all others', path: '/account/devices?confirm=others', who: visitor, kind: 'devices' },
     { name: 'security', path: '/account/security', who: visitor },
     { name: 'security: authenticator app', path: '/account/security/authenticator', who: visitor },

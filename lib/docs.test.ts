@@ -5,9 +5,11 @@ import { parseEnv } from 'node:util'
 import { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { ENV_DEFAULTS, ENV_NAMES, readEnv } from './base/env'
+import { PROVIDER_SETTINGS } from './base/env-federation'
 import { CHANNELS, KEYS } from './base/keys'
 import { clientCommands } from './cli/client'
 import { doctorCommand } from './cli/doctor'
+import { eventCommands } from './cli/event'
 import { keyCommands } from './cli/key'
 import { sessionCommands } from './cli/session'
 import { userCommands } from './cli/user'
@@ -61,6 +63,14 @@ describe('configuration', () => {
     expect(shown === '–' ? '' : code(shown)).toBe(asTyped)
   })
 
+  test('docs/operations.md has exactly the settings that a provider can have', () => {
+    const [, ...lines] = section(read('docs/operations.md'), '## Sign-in with other providers').split(
+      '| setting |',
+    )
+    const named = rows(`| setting |${lines.join('')}`).map(([name]) => code(name))
+    expect(named.sort()).toEqual([...PROVIDER_SETTINGS].sort())
+  })
+
   test('.env.example has every variable once, with a value that may stand there', () => {
     const lines = read('.env.example').match(/^# [A-Z][A-Z0-9_]+=.*$/gm) ?? []
     const names = lines.map((line) => line.slice(2, line.indexOf('=')))
@@ -87,7 +97,10 @@ describe('docs/redis-keys.md', () => {
     'says how long %s lives, where that is fixed',
     (pattern, seconds) => {
       const life = keys.find(([name]) => code(name) === pattern)?.[2]
-      const known = { 300: '5 min', 600: '10 min', 900: '15 min', 604800: '7 days' } as Record<number, string>
+      const known = { 15: '15 s', 300: '5 min', 600: '10 min', 900: '15 min', 604800: '7 days' } as Record<
+        number,
+        string
+      >
       if (seconds !== null) expect(life).toBe(known[seconds])
       else expect(life).toBeTruthy()
     },
@@ -139,7 +152,15 @@ describe('links', () => {
 
 describe('the command line', () => {
   const program = new Command('gatehouse')
-  for (const add of [clientCommands, userCommands, sessionCommands, keyCommands, doctorCommand]) add(program)
+  for (const add of [
+    clientCommands,
+    userCommands,
+    sessionCommands,
+    keyCommands,
+    eventCommands,
+    doctorCommand,
+  ])
+    add(program)
 
   /** Why a typed command does not exist; null when it does. */
   function wrong(typed: string): string | null {
@@ -201,6 +222,7 @@ test('docs/openapi.yaml describes the JSON endpoints of the portal', () => {
   const paths = [...read('docs/openapi.yaml').matchAll(/^ {2}(\/\S*):$/gm)].map(([, name]) => name)
   expect(paths).toEqual([
     '/api/session',
+    '/api/me/provider-tokens/{provider}',
     '/healthz',
     '/readyz',
     '/dev/mailbox.json',

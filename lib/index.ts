@@ -21,6 +21,7 @@ const door = <Name extends keyof Rooms>(name: Name): Rooms[Name] =>
 
 export const audit = door('audit')
 export const factors = door('factors')
+export const federation = door('federation')
 export const log = door('log')
 export const notify = door('notify')
 export const oidc = door('oidc')

@@ -7,6 +7,7 @@ import * as audit from './audit'
 import * as log from './base/log'
 import * as requests from './base/requests'
 import * as factors from './factors'
+import * as federation from './federation'
 import * as notify from './notify'
 import * as oidc from './oidc'
 import * as recovery from './recovery'
@@ -18,6 +19,7 @@ import * as users from './users'
 export const rooms = {
   audit,
   factors,
+  federation,
   log,
   notify,
   oidc,

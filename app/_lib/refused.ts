@@ -14,12 +14,24 @@ const CODES = [
   'password_breached',
   'recovery_off',
   'invalid_input',
+  'proof_required',
+  'flow_foreign_browser',
+  'flow_expired',
+  'method_off',
+  'session_required',
+  'account_changed',
+  'already_exists',
+  'identity_taken',
+  'provider_denied',
+  'provider_down',
+  'provider_failed',
+  'provider_not_allowed',
 ] as const satisfies RefusalCode[]
 
 export const refusedSchema = z.object({
   code: z.enum(CODES),
   field: z.string().max(20).optional(),
-  values: z.record(z.string().max(20), z.number()).optional(),
+  values: z.record(z.string().max(20), z.union([z.number(), z.string().max(100)])).optional(),
   retryAfterSeconds: z.number().optional(),
 })
 
@@ -30,13 +42,15 @@ export function toRefused({
   values,
   retryAfterSeconds,
 }: Refusal): z.infer<typeof refusedSchema> {
-  const numbers = Object.entries(values ?? {}).filter(
-    (entry): entry is [string, number] => typeof entry[1] === 'number',
-  )
   return {
     code: CODES.find((known) => known === code) ?? 'invalid_input',
     field,
-    values: Object.fromEntries(numbers),
+    values: Object.fromEntries(
+      Object.entries(values ?? {}).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? value.slice(0, 100) : value,
+      ]),
+    ),
     retryAfterSeconds,
   }
 }

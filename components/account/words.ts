@@ -1,6 +1,6 @@
 import { getLocale, getTranslations } from 'next-intl/server'
 
-const METHODS = [
+export const METHODS = [
   'password',
   'passkey',
   'magic_link',

@@ -3,12 +3,14 @@ import type { ReactNode } from 'react'
 import { LinkButton } from '../ui/button'
 import { described, Field } from '../ui/field'
 import { Input } from '../ui/input'
+import { Notice } from '../ui/notice'
 import { PasswordInput } from '../ui/password-input'
 import { SubmitButton } from '../ui/submit-button'
 import { AccountChooserLine } from './account-chooser-line'
 import { AuthCard } from './auth-shell'
 import { CanPasskey } from './can-passkey'
 import { ClientLogo, type ClientView } from './client-logo'
+import { OR } from './or'
 import { passwordParts } from './password-props'
 import { RefusalNotice, type RefusalView } from './words'
 
@@ -28,6 +30,8 @@ interface Props {
   forgotHref?: string | null
   /** The person is signed in and proves again who they are: the address stands fast. */
   reauthUser?: { email: string; otherHref: string } | null
+  /** The account that this address belongs to is proven, and then a provider's is linked to it. `plainAction` leaves that. */
+  linking?: { email: string; provider: string; plainAction: string } | null
   client?: ClientView | null
   /** The passkey's own form. */
   passkeySlot?: ReactNode
@@ -35,10 +39,11 @@ interface Props {
   passkeyFirst?: boolean
   /** Below the form: other ways in. */
   providersSlot?: ReactNode
+  /** Where a form posts that goes on without an account; null where guests are not taken. */
+  guestAction?: string | null
+  /** Who signs in is a guest until then: what they did as one stays behind. */
+  guest?: boolean
 }
-
-const OR =
-  'flex items-center gap-3 text-sm text-ink-3 before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line'
 
 /** E-mail and password in one form, so that password managers fill both. Works without script. */
 export async function SignInForm({
@@ -51,26 +56,41 @@ export async function SignInForm({
   signUpHref,
   forgotHref,
   reauthUser,
+  linking,
   client,
   passkeySlot,
   passkeyFirst = false,
   providersSlot,
+  guestAction,
+  guest = false,
 }: Props) {
   const [t, ui, parts] = await Promise.all([getTranslations('login'), getTranslations('ui'), passwordParts()])
-  const known = reauthUser?.email ?? email
+  const fixed = reauthUser?.email ?? linking?.email
+  const known = fixed ?? email
   return (
     <AuthCard
       top={client ? <ClientLogo client={client} /> : null}
-      title={reauthUser ? t('sign_in.reauth_title') : t('sign_in.title')}
+      title={
+        reauthUser ? t('sign_in.reauth_title') : linking ? t('sign_in.linking_title') : t('sign_in.title')
+      }
       lead={
-        reauthUser
-          ? t(passkeyFirst ? 'sign_in.reauth_text_passkey' : 'sign_in.reauth_text')
-          : client
-            ? t('to_app', { app: client.name })
-            : t('sign_in.subtitle')
+        linking
+          ? t('sign_in.linking_text', linking)
+          : reauthUser
+            ? t(passkeyFirst ? 'sign_in.reauth_text_passkey' : 'sign_in.reauth_text')
+            : client
+              ? t('to_app', { app: client.name })
+              : t('sign_in.subtitle')
       }
       bottom={
-        signUpHref && !reauthUser ? (
+        linking ? (
+          <form method="post" action={linking.plainAction}>
+            <input type="hidden" name="flow" value={flow} />
+            <button type="submit" className="link">
+              {t('sign_in.linking_without', linking)}
+            </button>
+          </form>
+        ) : signUpHref && !reauthUser ? (
           <>
             {t('sign_in.new_here')}{' '}
             <a href={signUpHref} className="link">
@@ -81,7 +101,12 @@ export async function SignInForm({
       }
     >
       {notice ? <RefusalNotice refusal={notice} /> : null}
-      {reauthUser ? <AccountChooserLine email={reauthUser.email} switchHref={reauthUser.otherHref} /> : null}
+      {guest ? <Notice kind="info">{t('guest.sign_in_note')}</Notice> : null}
+      {reauthUser ? (
+        <AccountChooserLine email={reauthUser.email} switchHref={reauthUser.otherHref} />
+      ) : linking ? (
+        <AccountChooserLine email={linking.email} />
+      ) : null}
       {passkeyFirst && passkeySlot ? (
         <>
           {passkeySlot}
@@ -92,16 +117,9 @@ export async function SignInForm({
         <form id="sign-in" method="post" action={action ?? codeAction ?? undefined} className="grid gap-5">
           <input type="hidden" name="flow" value={flow} />
           <CanPasskey />
-          {reauthUser ? (
+          {fixed ? (
             // Kept in the form, so that password managers know whose password it is.
-            <input
-              type="email"
-              name="email"
-              value={reauthUser.email}
-              autoComplete="username"
-              readOnly
-              hidden
-            />
+            <input type="email" name="email" value={fixed} autoComplete="username" readOnly hidden />
           ) : (
             <Field id="email" label={t('email')}>
               <Input
@@ -175,9 +193,18 @@ export async function SignInForm({
       </div>
       {providersSlot ? (
         <>
-          <p className={OR}>{t('sign_in.or')}</p>
+          {action || codeAction || passkeySlot ? <p className={OR}>{t('sign_in.or')}</p> : null}
           {providersSlot}
         </>
+      ) : null}
+      {guestAction ? (
+        <form method="post" action={guestAction} className="grid gap-1 border-t border-line pt-4 text-center">
+          <input type="hidden" name="flow" value={flow} />
+          <SubmitButton look="quiet" wide workingLabel={ui('working')}>
+            {t('guest.submit')}
+          </SubmitButton>
+          <p className="text-sm text-ink-3">{t('guest.hint')}</p>
+        </form>
       ) : null}
     </AuthCard>
   )

@@ -8,6 +8,7 @@ import { NewPassword } from '../ui/new-password'
 import { SubmitButton } from '../ui/submit-button'
 import { AuthCard } from './auth-shell'
 import { ClientLogo, type ClientView } from './client-logo'
+import { OR } from './or'
 import { newPasswordParts } from './password-props'
 import { RefusalNotice, type RefusalView, refusalText } from './words'
 
@@ -32,6 +33,8 @@ interface Props {
   /** Above the button: what is agreed to. */
   termsSlot?: ReactNode
   providersSlot?: ReactNode
+  /** A guest makes an account of what there is. */
+  guest?: boolean
 }
 
 /** A new account: name, address, and a password (its strength is told in words while typing) or a passkey later. */
@@ -58,8 +61,8 @@ export async function SignUpForm(props: Props) {
   return (
     <AuthCard
       top={client ? <ClientLogo client={client} /> : null}
-      title={t('sign_up.title')}
-      lead={client ? t('to_app', { app: client.name }) : null}
+      title={t(props.guest ? 'guest.title' : 'sign_up.title')}
+      lead={props.guest ? t('guest.text') : client ? t('to_app', { app: client.name }) : null}
       bottom={
         <>
           {t('sign_up.have_one')}{' '}
@@ -70,7 +73,12 @@ export async function SignUpForm(props: Props) {
       }
     >
       {notice ? <RefusalNotice refusal={notice} /> : null}
-      {props.providersSlot}
+      {props.providersSlot ? (
+        <>
+          {props.providersSlot}
+          <p className={OR}>{t('sign_in.or')}</p>
+        </>
+      ) : null}
       <form method="post" action={action} className="grid gap-5">
         <input type="hidden" name="flow" value={flow} />
         <input type="hidden" name="way" value={way} />

@@ -8,7 +8,7 @@ import pg from 'pg'
 import { inTx, sql, type Tx } from '../base/db'
 import { env } from '../base/env'
 import { log } from '../base/log'
-import { EVENT_COLUMNS, type EventInput, type EventView, eventRow } from './event'
+import { EVENT_COLUMNS, type EventInput, eventRow } from './event'
 
 // ── events ───────────────────────────────────────────────────────────────────
 
@@ -47,26 +47,6 @@ export async function insertEvents(tx: Tx, events: EventInput[]): Promise<void> 
      SELECT ${cells} FROM unnest(${arrays}) WITH ORDINALITY AS t (${names}, n) ORDER BY n`,
     ...columns,
   )
-}
-
-const LAST_ID = '9223372036854775807'
-
-/** Ordered by the column: a bare `id` would be the text of the answer, in which 99 comes after 100. */
-export async function selectEvents(filter: {
-  userId: string
-  before?: string | undefined
-  types?: readonly string[] | undefined
-  limit: number
-}): Promise<EventView[]> {
-  return await sql<EventView>({
-    name: 'audit-list',
-    text: `SELECT id::text AS id, at, type, outcome, user_id AS "userId", actor, session_id AS "sessionId",
-             device_id AS "deviceId", client_id AS "clientId", host(ip) AS ip, user_agent AS "userAgent", data
-           FROM events
-           WHERE user_id = $1::uuid AND id < $2::bigint AND ($3::text[] IS NULL OR type = ANY($3::text[]))
-           ORDER BY events.id DESC LIMIT $4::int`,
-    values: [filter.userId, filter.before ?? LAST_ID, filter.types ?? null, filter.limit],
-  })
 }
 
 // ── deliveries ───────────────────────────────────────────────────────────────
@@ -224,6 +204,17 @@ export async function hurry(kinds: string[]): Promise<void> {
              run_at := now())`,
     values: [kinds.map(taskName)],
   })
+}
+
+/** How many jobs of the given kinds are due and nobody's. */
+export async function due(kinds: string[]): Promise<number> {
+  const [row] = await sql<{ count: number }>({
+    name: 'delivery-due',
+    text: `SELECT count(*)::int AS count FROM graphile_worker.jobs
+           WHERE run_at <= now() AND locked_at IS NULL AND attempts < max_attempts AND task_identifier = ANY($1::text[])`,
+    values: [kinds.map(taskName)],
+  })
+  return row?.count ?? 0
 }
 
 export interface DeliveryFilter {

@@ -3,6 +3,7 @@ import { Logger, type Runner, run, runMigrations, runOnce, type TaskList } from 
 import type pg from 'pg'
 import { log } from '../base/log'
 import { attempt, handledKinds } from './delivery'
+import { startExpiring } from './retention'
 import * as store from './store'
 
 /** At once: of what the house itself sends, and (beside it, so that mail never waits for them) of what goes to apps. */
@@ -44,6 +45,7 @@ interface Running {
   runners: Map<Lane, Runner>
   stop: AbortController
   timers: Set<NodeJS.Timeout>
+  stopExpiring: () => void
 }
 
 let running: Running | null = null
@@ -111,7 +113,7 @@ async function sweepForEver(me: Running): Promise<void> {
   later(me, SWEEP_MS, () => sweepForEver(me))
 }
 
-/** Starts delivering in this process, after every `handle`. Installs no signal handlers. */
+/** Starts delivering, and removing what is old, in this process, after every `handle`. Installs no signal handlers. */
 export async function start(): Promise<void> {
   if (running) return
   const me: Running = {
@@ -119,6 +121,7 @@ export async function start(): Promise<void> {
     runners: new Map(),
     stop: new AbortController(),
     timers: new Set(),
+    stopExpiring: startExpiring(),
   }
   running = me
   try {
@@ -136,6 +139,7 @@ export async function stop(): Promise<void> {
   running = null
   if (!me) return
   for (const timer of me.timers) clearTimeout(timer)
+  me.stopExpiring()
   const abort = setTimeout(() => me.stop.abort(), 5000)
   try {
     await Promise.all([...me.runners.values()].map((runner) => runner.stop()))
@@ -157,7 +161,14 @@ export async function drain(options: { now?: boolean } = {}): Promise<void> {
   try {
     await runMigrations(shared(pool))
     if (options.now) await store.hurry(handledKinds())
-    await runOnce({ ...shared(pool), taskList: tasks(handledKinds()) })
+    const kinds = handledKinds()
+    // A pass ends where a target's next delivery waits for the one before it.
+    for (let left = Number.POSITIVE_INFINITY; left > 0; ) {
+      await runOnce({ ...shared(pool), taskList: tasks(kinds) })
+      const before = left
+      left = await store.due(kinds)
+      if (left >= before) return
+    }
   } finally {
     await pool.end()
   }

@@ -108,3 +108,30 @@ describe('a variable given as a file', () => {
 test('an empty variable counts as not set', () => {
   expect(readEnv({ PORT: '', GATEHOUSE_URL: '' }).url).toBe('http://localhost:3000')
 })
+
+describe('limits of roles', () => {
+  const limits = (text: string) =>
+    Object.fromEntries(readEnv({ SESSION_ROLE_LIMITS: text }).sessionRoleLimits)
+
+  test('are read with their units', () => {
+    expect(limits('')).toEqual({})
+    expect(limits('admin: idle=30m max=12h sessions=3; support: idle=2d')).toEqual({
+      admin: { idleSeconds: 1800, maxSeconds: 43_200, count: 3 },
+      support: { idleSeconds: 172_800 },
+    })
+  })
+
+  test.each([
+    'admin',
+    'admin:',
+    'admin: idle=30',
+    'admin: idle=0m',
+    'admin: sessions=3h',
+    'a b: idle=1m',
+    'admin: foo=1m',
+    'a: idle=1m; a: idle=2m',
+    'a: b: idle=1m',
+  ])('a wrong one ends the start: %s', (text) => {
+    expect(() => limits(text)).toThrow(/SESSION_ROLE_LIMITS must look like/)
+  })
+})

@@ -21,6 +21,13 @@ export const KEYS = {
     holds: 'the facts of a live session as JSON, or "revoked"',
     ifLost: 'read again from Postgres',
   },
+  sessionEpoch: {
+    pattern: 'session:epoch:{userId}',
+    type: 'string',
+    ttlSeconds: 600,
+    holds: 'the sessionVersion below which every session of the user is over',
+    ifLost: 'what Redis remembers of such sessions may live until its own end; Postgres says they are over',
+  },
   draft: {
     pattern: 'draft:{sessionId}:{page}',
     type: 'string',
@@ -142,6 +149,34 @@ export const KEYS = {
     holds:
       'which token families of a consent are revoked (`*`: all), for as long as an access token can live',
     ifLost: 'the access tokens it speaks of are lost with it; the rows in Postgres say the same',
+  },
+  oauthState: {
+    pattern: 'oauth_state:{state}',
+    type: 'string',
+    ttlSeconds: 600,
+    holds: 'a round trip to another provider: what it is for, where it returns to, its check values, sealed',
+    ifLost: 'the person begins again',
+  },
+  oauthStatePosted: {
+    pattern: 'oauth_state:apple:{state}',
+    type: 'string',
+    ttlSeconds: 600,
+    holds: 'the same for a provider that posts its answer from its own page; the answer too, once it came',
+    ifLost: 'the person begins again',
+  },
+  oauthRefresh: {
+    pattern: 'oauth_refresh:{accountId}',
+    type: 'string',
+    ttlSeconds: 15,
+    holds: 'who refreshes the tokens of a linked account just now',
+    ifLost: 'two refresh at once, and one of them may be refused by the provider',
+  },
+  oauthLogout: {
+    pattern: 'oauth_logout:{provider}:{hash}',
+    type: 'string',
+    ttlSeconds: 900,
+    holds: 'nothing: that a logout token of a provider was used; named by the SHA-256 of its `jti`',
+    ifLost: 'a logout token that is still good ends sessions once more',
   },
   ready: {
     pattern: 'ready',

@@ -9,6 +9,7 @@ import { env } from '../base/env'
 import { uuid } from '../base/ids'
 import { placeText } from '../base/place'
 import { HOST_HEADERS } from '../base/requests'
+import * as federation from '../federation'
 
 export interface Target {
   pathname: string
@@ -144,6 +145,21 @@ export function fromOurPages(req: IncomingMessage): boolean {
   if (SAFE.has(req.method ?? '')) return true
   const { origin, 'sec-fetch-site': site } = req.headers
   return origin === env().url && (site === undefined || site === 'same-origin')
+}
+
+const FROM_PROVIDERS = /^\/api\/auth\/(?:callback|backchannel-logout)\/([\w-]+)$/
+
+/**
+ * True for the two posts that other providers send by themselves: an answer from a page of theirs (Apple's `form_post`),
+ * and a logout token from their server. Of a provider that is configured, as a plain form, and nothing else. Neither
+ * decides by cookies, so none is let along.
+ */
+export function fromProvider(req: IncomingMessage, pathname: string): boolean {
+  const id = req.method === 'POST' ? FROM_PROVIDERS.exec(pathname)?.[1] : undefined
+  if (!id || !/^application\/x-www-form-urlencoded\b/i.test(req.headers['content-type'] ?? '')) return false
+  if (!federation.provider(id)) return false
+  delete req.headers.cookie
+  return true
 }
 
 const FILE = /\.\w{2,11}$/

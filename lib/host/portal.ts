@@ -9,7 +9,7 @@ import { format } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import next from 'next'
 import { freePort } from '../../scripts/free-port.mjs'
-import { closeDb } from '../base/db'
+import { awaitDb, closeDb } from '../base/db'
 import { ConfigError, env, reloadEnv } from '../base/env'
 import { startSweeping } from '../base/limits'
 import { log } from '../base/log'
@@ -114,6 +114,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
   endings.push({ what: 'clients of the stores', end: () => Promise.all([closeDb(), closeRedis()]) })
 
   const rooms = registerRooms()
+  await awaitDb()
   await startRooms(rooms, endings)
   const facts = demo ? await seed() : null
 
@@ -123,18 +124,21 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     pages: app.getRequestHandler(),
     oidc: rooms.oidc.handle,
     documents: rooms.oidc.serveDocument,
+    signedOut: rooms.oidc.signedOut,
     checkSession: rooms.sessions.check,
     sessionEvents: sessionEvents(rooms.sessions),
     avatar: rooms.users.avatar,
+    providerTokens: { access: rooms.oidc.access, tokenOf: rooms.federation.tokens.get },
     statics: staticFiles(path.join(ROOT, '.next/static')),
     health,
   })
   const open = await listen(host.server, { port: env().port, setting: 'PORT', at })
   endings.push({
     what: 'requests',
-    end: () => {
+    end: async () => {
+      await host.leave(env().shutdownNoticeSeconds * 1000)
       open.close()
-      return host.drain(env().shutdownSeconds * 1000)
+      await host.drain(env().shutdownSeconds * 1000)
     },
   })
   stores.announce(open.port)
@@ -145,9 +149,11 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     demoUrl = app.url
   }
   ready?.()
-  process.stdout.write(
-    summary({ env: env(), stores, facts, demoUrl, seconds: (performance.now() - began) / 1000 }),
-  )
+  const problems = rooms.federation.problems()
+  for (const problem of problems) log().error({ problem }, 'a provider is left out')
+  const providers = { names: rooms.federation.providers().map(({ name }) => name), problems }
+  const seconds = (performance.now() - began) / 1000
+  process.stdout.write(summary({ env: env(), stores, facts, demoUrl, seconds, providers }))
 }
 
 /** Next talks to the terminal while it starts; that belongs in the log. */
@@ -170,7 +176,7 @@ async function settlePorts(): Promise<void> {
 }
 
 async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
-  const { audit, factors, notify, oidc, sessions } = rooms
+  const { audit, factors, notify, oidc, sessions, signin } = rooms
   notify.assertTransport()
   for (const [what, room] of Object.entries({ sessions, oidc, audit })) {
     endings.push({ what, end: () => room.stop() })
@@ -179,6 +185,7 @@ async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
   endings.push({ what: 'mail', end: () => notify.closeTransport() })
   endings.push({ what: 'budgets', end: startSweeping() })
   endings.push({ what: 'links', end: factors.links.startSweeping() })
+  endings.push({ what: 'guests', end: signin.startSweepingGuests() })
 }
 
 /** The seed is a program of its own (prisma/seed.ts), compiled beside this one. */

@@ -5,6 +5,7 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setClock } from '../base/clock'
 import { reloadEnv } from '../base/env'
 import { key } from '../base/keys'
+import { refuse } from '../base/refusals'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import { createHost, type Host } from './server'
@@ -22,6 +23,8 @@ async function makeHost(): Promise<Host> {
     documents: () => false,
     checkSession: sessions.check,
     sessionEvents: sessionEvents(sessions),
+    signedOut: () => null,
+    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
     avatar: async () => null,
     statics: () => false,
     health: {

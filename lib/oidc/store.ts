@@ -365,17 +365,36 @@ export interface Logout {
   clientId: string
   name: string
   metadata: ClientMetadata
+  sessionId: string
   /** The name the app knows the session by. */
   sid: string
 }
 
-const LOGOUTS = `SELECT c.id AS "clientId", c.name, c.metadata, sc.sid FROM session_clients sc JOIN clients c ON c.id = sc.client_id
-  WHERE sc.session_id = ANY($1::uuid[]) AND c.metadata ? 'backchannel_logout_uri'`
+const LOGOUTS = `SELECT c.id AS "clientId", c.name, c.metadata, sc.sid, sc.session_id::text AS "sessionId"
+  FROM session_clients sc JOIN clients c ON c.id = sc.client_id
+  WHERE sc.session_id = ANY($1::uuid[]) AND c.disabled_at IS NULL AND jsonb_exists(c.metadata, 'backchannel_logout_uri')`
 
 /** Apps with a back-channel address that these sessions are signed in to. */
 export async function logoutsOf(sids: string[]): Promise<Logout[]> {
   if (sids.length === 0) return []
   return sql({ name: 'oidc-logouts-of', text: LOGOUTS, values: [sids] })
+}
+
+/** The same, as this transaction sees them. */
+export const logoutsIn = (tx: Tx, sids: string[]): Promise<Logout[]> =>
+  tx.$queryRawUnsafe<Logout[]>(LOGOUTS, sids)
+
+/** Addresses of the apps that a session is signed in to and that have a front-channel address alone. */
+export async function frontChannelOf(sessionId: string): Promise<{ uri: string; sid: string }[]> {
+  return sql({
+    name: 'oidc-front-channel-of',
+    text: `SELECT c.metadata->>'frontchannel_logout_uri' AS uri, sc.sid
+           FROM session_clients sc JOIN clients c ON c.id = sc.client_id
+           WHERE sc.session_id = $1 AND c.disabled_at IS NULL AND jsonb_exists(c.metadata, 'frontchannel_logout_uri')
+             AND NOT jsonb_exists(c.metadata, 'backchannel_logout_uri')
+           ORDER BY sc.last_used_at DESC LIMIT 20`,
+    values: [sessionId],
+  })
 }
 
 /** Each app of each of these sessions. */

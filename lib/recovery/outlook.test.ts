@@ -22,6 +22,8 @@ const codes: Item = { kind: 'codes', count: 8 }
 const passkeys: Item = { kind: 'passkeys', count: 1 }
 const keys: Item = { kind: 'keys', count: 1 }
 
+const linked: Item = { kind: 'linked', id: 'l', label: 'Acme' }
+
 const RULES: Inventory['rules'] = {
   first: ['password', 'email_code', 'sms_code', 'passkey'],
   second: ['totp', 'passkey', 'security_key', 'backup_code'],
@@ -43,6 +45,17 @@ describe('what each loss would do', () => {
     expect(told([mail], { contacts: true })).toEqual(['email - contacts', 'everything - contacts'])
     expect(told([mail], { delayed: false })).toEqual(['email - nothing', 'everything - nothing'])
     expect(told([password, mail, phone])[2]).toBe('phone password+email in')
+  })
+
+  it('counts an account elsewhere as a way in, and a mailbox as nothing beside it', () => {
+    expect(told([linked, mail])).toEqual(['linked email in', 'email linked in', 'everything - wait'])
+    const rules = { ...RULES, second: [...RULES.second, 'email_code'] as const }
+    expect(told([linked, mail, apps], { rules })).toEqual([
+      'linked email & apps in',
+      'email linked & apps in',
+      'apps - wait',
+      'everything - wait',
+    ])
   })
 
   it('counts no first factor alone where a second is asked, and asks on when that one is lost', () => {

@@ -8,6 +8,7 @@ import { env, type SecondMethod, type SignInMethod } from '../base/env'
 import { type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import { sms } from '../notify'
+import { linked as links } from '../security'
 import type * as sessions from '../sessions'
 import * as users from '../users'
 import * as contacts from './contacts'
@@ -15,7 +16,7 @@ import * as contacts from './contacts'
 /** Something a person can prove themselves with, and lose. */
 export type Item =
   | { kind: 'password' }
-  | { kind: 'email' | 'phone'; id: string; label: string }
+  | { kind: 'email' | 'phone' | 'linked'; id: string; label: string }
   | { kind: 'passkeys' | 'keys' | 'apps' | 'codes'; count: number }
 
 export interface Inventory {
@@ -56,6 +57,8 @@ const SECOND: Partial<Record<Item['kind'], SecondMethod>> = {
 }
 
 const isFirst = ({ kind }: Item, { first }: Inventory['rules']): boolean => {
+  // Those that take nobody in are not in the inventory.
+  if (kind === 'linked') return true
   const method = FIRST[kind]
   return method !== undefined && first.includes(method)
 }
@@ -72,7 +75,7 @@ const isSecond = (item: Item, rules: Inventory['rules']): boolean => {
 /**
  * What each single loss, and the loss of everything, would leave. Sign-in asks for a second proof as soon as a
  * strong one is set up, and still does when it is lost; a passkey is both in one, and no mailbox or phone is
- * two proofs. Pure.
+ * two proofs, nor is a mailbox beside an account elsewhere, which may be no more than that. Pure.
  */
 export function losses({ items, contacts: helped, delayed, rules }: Inventory): Loss[] {
   const secondAsked = items.some(
@@ -81,7 +84,12 @@ export function losses({ items, contacts: helped, delayed, rules }: Inventory): 
   const last = delayed ? (helped ? 'contacts' : 'wait') : 'nothing'
   const lose = (item: Loss['item'], rest: readonly Item[]): Loss => {
     const beside = (first: Item) =>
-      rest.filter((other) => other.kind !== first.kind && isSecond(other, rules))
+      rest.filter(
+        (other) =>
+          other.kind !== first.kind &&
+          !(first.kind === 'linked' && other.kind === 'email') &&
+          isSecond(other, rules),
+      )
     const left = rest.filter(
       (one) => isFirst(one, rules) && (one.kind === 'passkeys' || !secondAsked || beside(one).length > 0),
     )
@@ -108,10 +116,11 @@ export interface Outlook {
 
 /** @throws StoresDown */
 export async function outlook(userId: string): Promise<Outlook> {
-  const [emails, phones, enrolled, named, past] = await Promise.all([
+  const [emails, phones, enrolled, elsewhere, named, past] = await Promise.all([
     users.emails.list(userId),
     users.phones.list(userId),
     factors.enrolled(userId),
+    links.list(userId),
     contacts.list(userId),
     history(userId, { limit: 100, types: ['recovery.rehearsed'] }),
   ])
@@ -126,6 +135,9 @@ export async function outlook(userId: string): Promise<Outlook> {
     ...(enrolled.password ? [{ kind: 'password' as const }] : []),
     ...addresses,
     ...numbers,
+    ...elsewhere.accounts
+      .filter(({ on }) => on)
+      .map(({ id, providerName }) => ({ kind: 'linked' as const, id, label: providerName })),
     ...(passkeys ? [{ kind: 'passkeys' as const, count: passkeys }] : []),
     ...(securityKeys ? [{ kind: 'keys' as const, count: securityKeys }] : []),
     ...(totp ? [{ kind: 'apps' as const, count: totp }] : []),

@@ -5,9 +5,12 @@
  */
 import type { Caller } from '../base/caller'
 import type { Tx } from '../base/db'
-import type { Result } from '../base/refusals'
+import type { StrongMethod } from '../base/env'
+import { ok, type Result } from '../base/refusals'
 import * as factors from '../factors'
+import * as federation from '../federation'
 import * as sessions from '../sessions'
+import { nameOf, providerName } from './account-name'
 import { type BroughtFactor, tellSecurity } from './news'
 
 /**
@@ -45,7 +48,34 @@ export async function passkey(
   return added
 }
 
-async function told(tx: Tx, userId: string, factor: BroughtFactor, caller: Caller): Promise<void> {
+/**
+ * Links an account elsewhere: another way in.
+ * @returns its id, and what people call it; refusals of `federation.accounts.link`
+ */
+export async function account(
+  tx: Tx,
+  userId: string,
+  identity: federation.Identity,
+  caller: Caller,
+): Promise<Result<{ id: string; name: string }>> {
+  const linked = await federation.accounts.link(tx, userId, identity, caller)
+  if (!linked.ok) return linked
+  const { id } = linked.value
+  const name = nameOf(identity)
+  await sessions.forgetTrust(tx, userId)
+  const factor = { kind: 'account', id, name } as const
+  // A mail names the provider alone: what looks like an address in it would become a link.
+  const news = { what: 'account_linked', name: providerName(identity.provider), factor } as const
+  await tellSecurity(tx, userId, news, caller)
+  return ok({ id, name })
+}
+
+async function told(
+  tx: Tx,
+  userId: string,
+  factor: BroughtFactor & { kind: StrongMethod },
+  caller: Caller,
+): Promise<void> {
   await sessions.forgetTrust(tx, userId)
   await tellSecurity(
     tx,

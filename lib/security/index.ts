@@ -16,14 +16,16 @@ export * as authenticators from './authenticators'
 export * as backupCodes from './backup-codes'
 /** add, resend, pending, verify, makePrimary, remove, whereOpened. */
 export * as emails from './emails'
-/** totp, passkey: a new factor and what comes with it, in the transaction of whoever saw the proofs. */
+/** totp, passkey, account: a new factor or way in and what comes with it, in the transaction of whoever saw the proofs. */
 export * as enrol from './enrol'
+/** list, begin, finish, remove: of linked accounts elsewhere. */
+export * as linked from './linked'
 /** peek, lockDown. */
 export * as lockdown from './lockdown'
 export { type SecurityNews, tellSecurity } from './news'
 /** options, add, rename, remove: of passkeys and security keys. */
 export * as passkeys from './passkeys'
-/** add, resend, pending, verify, makePrimary, remove, release. */
+/** add, resend, pending, verify, makePrimary, remove, release, setTexts. */
 export * as phones from './phones'
 export { type Removed, resetFactors } from './reset-factors'
 export { whenShutOut } from './shut-out'

@@ -21,7 +21,9 @@ function foreignBy({ data: { address, number, factor }, issuedAt }: factors.Link
 function isFactor(value: unknown): value is BroughtFactor {
   const { kind, id, name } = Object(value)
   return (
-    ['totp', 'passkey', 'security_key'].includes(kind) && typeof id === 'string' && typeof name === 'string'
+    ['totp', 'passkey', 'security_key', 'account'].includes(kind) &&
+    typeof id === 'string' &&
+    typeof name === 'string'
   )
 }
 

@@ -6,9 +6,12 @@
 import type { Caller } from '../base/caller'
 import type { Tx } from '../base/db'
 import * as factors from '../factors'
+import * as federation from '../federation'
 import * as oidc from '../oidc'
 import * as sessions from '../sessions'
 import * as users from '../users'
+import { nameOf } from './account-name'
+import type { BroughtFactor } from './news'
 
 /** How long before the owner was told an intruder may have been there. */
 export const BEFORE_MS = 72 * 3_600_000
@@ -25,18 +28,28 @@ export interface Goes {
   addresses: string[]
   numbers: string[]
   /** A factor without a name is called by its kind. */
-  factors: { kind: 'totp' | factors.PasskeyKind; name: string }[]
+  factors: Omit<BroughtFactor, 'id'>[]
 }
 
-/** Factors enrolled since then, and the one a notice was about: a passkey takes its holder in without any password. */
-export async function foreignFactors(
-  userId: string,
-  { since, factor }: Foreign,
-): Promise<{ kind: 'totp' | factors.PasskeyKind; id: string; name: string }[]> {
-  const [apps, keys] = await Promise.all([factors.totp.list(userId), factors.passkeys.list(userId)])
+/**
+ * Factors enrolled and accounts linked since then, and the one a notice was about: a passkey, or an account elsewhere, takes
+ * its holder in without any password.
+ */
+export async function foreignFactors(userId: string, { since, factor }: Foreign): Promise<BroughtFactor[]> {
+  const [apps, keys, linked] = await Promise.all([
+    factors.totp.list(userId),
+    factors.passkeys.list(userId),
+    federation.accounts.list(userId),
+  ])
   const all = [
     ...apps.map(({ id, name, createdAt }) => ({ kind: 'totp' as const, id, name, createdAt })),
     ...keys.map(({ id, kind, nickname, createdAt }) => ({ kind, id, name: nickname, createdAt })),
+    ...linked.map((account) => ({
+      kind: 'account' as const,
+      id: account.id,
+      name: nameOf(account),
+      createdAt: account.linkedAt,
+    })),
   ]
   return all
     .filter(({ id, createdAt }) => createdAt >= since || id === factor)
@@ -55,7 +68,7 @@ export function whenShutOut(fn: Shutter): void {
 
 /**
  * Everything that both ways of shutting out have in common, in `tx`: the password takes nobody in until a new one is
- * chosen, every session and consent ends, numbers and factors brought since are gone, links that set a password or lock
+ * chosen, every session and consent ends, numbers, factors and linked accounts brought since are gone, links that set a password or lock
  * the account are void. Addresses are the caller's, and so is `users.lockAccount`, taken first.
  */
 export async function shutOut(
@@ -68,8 +81,9 @@ export async function shutOut(
   await users.lockDown(tx, userId, caller)
   await users.phones.expel(tx, userId, foreign, caller)
   for (const { kind, id } of await foreignFactors(userId, foreign)) {
-    const { remove } = kind === 'totp' ? factors.totp : factors.passkeys
-    await remove(tx, userId, id, caller)
+    if (kind === 'account') await federation.accounts.unlink(tx, userId, id, caller)
+    else if (kind === 'totp') await factors.totp.remove(tx, userId, id, caller)
+    else await factors.passkeys.remove(tx, userId, id, caller)
   }
   const codes = await factors.backupCodes.status(userId)
   if (codes && codes.createdAt >= foreign.since) await factors.backupCodes.voidAll(tx, userId)

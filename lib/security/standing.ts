@@ -7,6 +7,7 @@ import type { Tx } from '../base/db'
 import { env, type StrongMethod } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
+import * as federation from '../federation'
 import * as users from '../users'
 import type { Who } from './gate'
 
@@ -81,15 +82,36 @@ export async function mayGo(tx: Tx, who: Who, kind: StrongMethod): Promise<Resul
     return refuse('factor_required')
   if (kind === 'passkey' && left.passkey === 0) {
     if (passkeyOnly()) return refuse('factor_required')
-    if (!(await signsInWithout(tx, who.userId, enrolled))) return refuse('last_way_back')
+    if (!(await signsInBy(tx, who.userId, { ...enrolled, passkeys: 0 }))) return refuse('last_way_back')
   }
   return ok({ last: STRONG.every((one) => left[one] === 0) })
 }
 
-/** Whether a person who has no passkey any more could still begin a sign-in. */
-async function signsInWithout(tx: Tx, userId: string, { password }: factors.Enrolled): Promise<boolean> {
+/**
+ * Whether a person may unlink their account with a provider. Call under `users.lock`, before it is unlinked.
+ * @returns refusal `last_way_back` when nothing would be left to sign in with
+ */
+export async function mayUnlink(tx: Tx, userId: string, provider: string): Promise<Result> {
+  // With one that is not configured nobody signs in: nothing is lost with it.
+  if (!federation.provider(provider)) return ok()
+  const enrolled = await factors.enrolled(userId)
+  return (await signsInBy(tx, userId, enrolled, 1)) ? ok() : refuse('last_way_back')
+}
+
+/**
+ * Whether a person could still begin a sign-in with these.
+ * @param unlinking how many of their linked accounts are to go
+ */
+async function signsInBy(
+  tx: Tx,
+  userId: string,
+  { password, passkeys }: factors.Enrolled,
+  unlinking = 0,
+): Promise<boolean> {
   const ways = env().signInMethods
   if (password && ways.includes('password')) return true
+  if (passkeys > 0 && ways.includes('passkey')) return true
+  if ((await federation.accounts.count(tx, userId)) - unlinking > 0) return true
   const { emails, phones } = await users.waysBack(tx, userId)
   return (emails > 0 && ways.includes('email_code')) || (phones > 0 && ways.includes('sms_code'))
 }

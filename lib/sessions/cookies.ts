@@ -3,13 +3,14 @@
  * `gatehouse.session` names a session row and its generation, sealed; `gatehouse.device` remembers a
  * browser between sign-ins; `gatehouse.trust` spares a known browser the second step; `gatehouse.browser`
  * binds login attempts to the browser that began them; `gatehouse.later` keeps that somebody there wants
- * no offer to set something up for now.
+ * no offer to set something up for now; `gatehouse.provider` names the provider that was last signed in with
+ * there, and nobody.
  * On https all carry `__Host-` (ASVS 3.3).
  */
 import { env } from '../base/env'
 import { open, seal } from '../base/secrets'
 
-type CookieName = 'session' | 'device' | 'trust' | 'browser' | 'later'
+type CookieName = 'session' | 'device' | 'trust' | 'browser' | 'later' | 'provider'
 
 export const cookieName = (name: CookieName): string => `${env().https ? '__Host-' : ''}gatehouse.${name}`
 
@@ -45,17 +46,20 @@ const PURPOSE = 'session-cookie'
 export interface SessionTicket {
   sid: string
   generation: number
+  /** Whose it is, so that both keys of Redis are asked at once; null in cookies of older versions. */
+  userId: string | null
 }
 
 export const sealTicket = (ticket: SessionTicket): string =>
-  seal(PURPOSE, '', JSON.stringify([ticket.sid, ticket.generation]))
+  seal(PURPOSE, '', JSON.stringify([ticket.sid, ticket.generation, ticket.userId]))
 
 /** The ticket inside a cookie, or null when it was not sealed by us. */
 export function openTicket(value: string): SessionTicket | null {
   if (value.length > 300) return null
   try {
-    const [sid, generation] = JSON.parse(open(PURPOSE, '', value)) as [unknown, unknown]
-    return typeof sid === 'string' && typeof generation === 'number' ? { sid, generation } : null
+    const [sid, generation, userId] = JSON.parse(open(PURPOSE, '', value)) as unknown[]
+    if (typeof sid !== 'string' || typeof generation !== 'number') return null
+    return { sid, generation, userId: typeof userId === 'string' ? userId : null }
   } catch {
     return null
   }

@@ -6,7 +6,7 @@
  * else asks; nothing revoked ever lives again.
  */
 import 'server-only'
-import { type EventInput, record, recordAll } from '../audit'
+import { type EventInput, handle, owe, record, recordAll } from '../audit'
 import { describeAgent } from '../base/agent'
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
@@ -26,6 +26,7 @@ import {
   amrOf,
   isFresh as freshAt,
   idleExpired,
+  limitsOf,
   notExpired,
   type Proof,
   type SessionFacts,
@@ -66,7 +67,7 @@ export async function peek(cookies: Record<string, string>): Promise<SessionFact
   const value = cookies[cookieName('session')]
   const ticket = value ? openTicket(value) : null
   if (!ticket) return null
-  let facts = await alive(ticket.sid)
+  let facts = await alive(ticket.sid, ticket.userId)
   // The cookie may be newer than a cached answer: it was renewed a moment ago, perhaps by another process.
   if (facts && ticket.generation > facts.generation) facts = await load(ticket.sid, { fromRow: true })
   return facts && facts.generation === ticket.generation ? facts : null
@@ -75,11 +76,12 @@ export async function peek(cookies: Record<string, string>): Promise<SessionFact
 /**
  * The facts of a live session; null when it ended or never was.
  * In-process answer (5 s at most) → Redis → Postgres.
+ * @param userId whose it is, where that is known: then Redis is asked once
  * @throws StoresDown
  */
-export async function alive(sid: string): Promise<SessionFacts | null> {
+export async function alive(sid: string, userId: string | null = null): Promise<SessionFacts | null> {
   const cached = cache.lookup(sid)
-  const facts = cached ?? (await load(sid))
+  const facts = cached ?? (await load(sid, { userId }))
   if (!facts) return null
   const at = nowMs()
   if (notExpired(facts, at)) return facts
@@ -89,32 +91,39 @@ export async function alive(sid: string): Promise<SessionFacts | null> {
   return row && notExpired(row, at) ? row : null
 }
 
+const REDIS_RESTS_MS = 1000
 let redisRestsUntil = 0
 
 /** Runs a Redis command whose failure only costs speed; after one failure Redis is left alone for a second. */
 async function tryRedis<T>(fn: () => Promise<T>): Promise<T | null> {
-  if (nowMs() < redisRestsUntil) return null
+  const rest = redisRestsUntil - nowMs()
+  // A clock that is set back makes no rest longer.
+  if (rest > 0 && rest <= REDIS_RESTS_MS) return null
   try {
     return await fn()
   } catch (error) {
-    redisRestsUntil = nowMs() + 1000
+    redisRestsUntil = nowMs() + REDIS_RESTS_MS
     log().warn({ err: (error as Error).message }, 'session cache: redis does not answer')
     return null
   }
 }
 
-async function load(sid: string, options: { fromRow?: boolean } = {}): Promise<SessionFacts | null> {
+async function load(
+  sid: string,
+  { userId = null, ...options }: { fromRow?: boolean; userId?: string | null } = {},
+): Promise<SessionFacts | null> {
   if (!/^[0-9a-f-]{36}$/.test(sid)) return null
   for (let tries = 0; tries < 3; tries++) {
     const since = cache.mark()
-    const fromRow = options.fromRow || untold.has(sid)
-    const shared = fromRow ? null : await tryRedis(() => store.cachedFacts(sid))
+    const fromRow = options.fromRow || untold.has(sid) || (userId !== null && untold.has(userId))
+    const shared = fromRow ? null : await tryRedis(() => store.cachedFacts(sid, userId))
     if (shared === 'revoked') return null
-    let facts = shared
+    let facts = shared && untold.has(shared.userId) ? null : shared
     if (!facts) {
       const row = await store.readFacts(sid)
       if (!row) return null
-      const agreed = fromRow ? row : ((await tryRedis(() => store.publishFacts(row))) ?? row)
+      const agreed =
+        fromRow || untold.has(row.userId) ? row : ((await tryRedis(() => store.publishFacts(row))) ?? row)
       if (agreed === 'revoked') return null
       facts = agreed
     }
@@ -129,7 +138,7 @@ async function load(sid: string, options: { fromRow?: boolean } = {}): Promise<S
 export const isFresh = (facts: SessionFacts): boolean => freshAt(facts, nowMs())
 
 /**
- * Sessions whose end or renewal Redis could not be told, and how to tell it. Its copy would outlive our
+ * Sessions (and users, whose sessions all ended) of which Redis could not be told, and how to tell it. Its copy would outlive our
  * five seconds by far: until it knows, we go by the row, and we say it again every second.
  */
 const untold = new Map<string, () => Promise<void>>()
@@ -184,6 +193,7 @@ export interface Opened {
  * @param input.secondSkipped less was proven than the person has set up (a trusted browser)
  * @param input.trust this browser may skip the second step from now on, for TRUSTED_DEVICE_DAYS
  * @param input.versions the user's as they were when the first proof was judged
+ * @param input.provider whose word the first proof was, for the history
  * @returns refusal `account_disabled` when the user may not sign in; `account_changed` when the password,
  *   a factor or the sessions were changed since the first proof
  */
@@ -196,8 +206,9 @@ export async function open(input: {
   secondSkipped?: boolean
   trust?: boolean
   versions?: store.Versions | null
+  provider?: string | null
 }): Promise<Result<Opened>> {
-  const { userId, method, proofs, caller, previous } = input
+  const { userId, method, proofs, caller, previous, provider } = input
   const at = new Date(nowMs())
   const known = deviceCookie(caller.cookies)
   const deviceToken = known ?? randomToken()
@@ -226,12 +237,14 @@ export async function open(input: {
     versions: input.versions ?? null,
   }
   const trustCookie = trustToken ? [setCookie('trust', trustToken, trustSeconds)] : []
+  // A new browser's cookie is one that this very answer brings it.
+  const here = { ...caller, cookies: { ...caller.cookies, [cookieName('device')]: deviceToken } }
   const event = (type: 'session.opened' | 'session.renewed', sid: string) => ({
     type,
     userId,
     sessionId: sid,
-    caller,
-    data: { method, amr: session.amr },
+    caller: type === 'session.opened' ? here : caller,
+    data: { method, amr: session.amr, ...(provider && { provider }) },
   })
 
   if (previous && previous.userId === userId) {
@@ -253,17 +266,48 @@ export async function open(input: {
   const opened = await store.insertSession(session, event('session.opened', session.sid))
   if (!opened) return refuse((await store.mayBeSignedIn(userId)) ? 'account_changed' : 'account_disabled')
   cache.store(opened.facts, cache.mark())
+  await keepWithinLimits(opened.facts)
   if (previous && previous.userId !== userId)
     await revoke({ userId: previous.userId, sid: previous.sid }, { reason: 'replaced', caller })
   await publish(CHANNELS.sessionCreated, { userId, sessionId: session.sid, at: at.toISOString() })
   return ok({ ...opened, setCookies: [...cookiesFor(opened.facts, deviceToken), ...trustCookie] })
 }
 
+/** At most so many go at one sign-in: what a lowered limit leaves over goes at the next ones. */
+const MOST_BEYOND = 10
+
+/**
+ * After a session was opened: what its roles allow is written to its row, and beyond the number of sessions that its
+ * user may have the least recently active ones end. The session is open whatever becomes of this.
+ */
+async function keepWithinLimits(facts: SessionFacts): Promise<void> {
+  const limits = limitsOf(facts.roles)
+  const counts = [env().sessionsPerUser, limits.count ?? 0].filter((count) => count > 0)
+  try {
+    if (limits.idleSeconds || limits.maxSeconds) await store.shorten(facts)
+    if (counts.length === 0) return
+    const beyond = await store.idsBeyond(facts.userId, Math.min(...counts), MOST_BEYOND)
+    const others = beyond.filter((sid) => sid !== facts.sid)
+    if (others.length === 0) return
+    await store.inTx(async (tx) => {
+      await store.lockUser(tx, facts.userId)
+      for (const sid of others)
+        await revokeIn(tx, { userId: facts.userId, sid }, { reason: 'too_many', actor: 'system' })
+    })
+  } catch (error) {
+    log().warn(
+      { err: (error as Error).message },
+      'sessions beyond the limit were not ended; the next sign-in does',
+    )
+  }
+}
+
 /** @param deviceToken null where no device row would know it */
 function cookiesFor(facts: SessionFacts, deviceToken: string | null): string[] {
+  const { sid, generation, userId } = facts
   const lifetime = Math.max(1, Math.floor((facts.expiresAt - nowMs()) / 1000))
   return [
-    setCookie('session', sealTicket({ sid: facts.sid, generation: facts.generation }), lifetime),
+    setCookie('session', sealTicket({ sid, generation, userId }), lifetime),
     ...(deviceToken ? [setCookie('device', deviceToken, DEVICE_COOKIE_SECONDS)] : []),
   ]
 }
@@ -340,6 +384,13 @@ export const wantsLater = (cookies: Record<string, string>): boolean => cookies[
 /** The Set-Cookie line that puts offers off for thirty days in this browser. */
 export const laterCookie = (): string => setCookie('later', '1', LATER_SECONDS)
 
+/** The provider last signed in with in this browser, as its cookie says; anything may stand there. */
+export const lastProvider = (cookies: Record<string, string>): string | null =>
+  cookies[cookieName('provider')] ?? null
+
+/** The Set-Cookie line that keeps which provider was signed in with, and nothing about whom. */
+export const providerCookie = (id: string): string => setCookie('provider', id, DEVICE_COOKIE_SECONDS)
+
 // ── the browser's own cookie ─────────────────────────────────────────────────
 
 /** The secret that binds login attempts to this browser, or null when it has none. */
@@ -400,6 +451,21 @@ export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<Rev
   store.inTx((tx) => revokeIn(tx, where, why))
 
 /**
+ * Ends the sessions that came from somebody's account elsewhere, because its provider says that they are over there.
+ * A session that was proven otherwise since does not rest on it any more and goes on.
+ * @param where.credential the linked account's id
+ * @param where.upstream names the provider's session; without it all that came from the account
+ */
+export async function revokeUpstream(
+  where: { credential: string; upstream?: string } | { credential?: string; upstream: string },
+  why: RevokeReason,
+): Promise<{ sids: string[] }> {
+  const found = await store.sessionsFrom(where)
+  const ended = await Promise.all(found.map(({ userId, sid }) => revoke({ userId, sid }, why)))
+  return { sids: ended.flatMap(({ sids }) => sids) }
+}
+
+/**
  * The ids of live sessions that `revoke(where)` would end, most recently active first.
  * @param limit at most so many (default and most 1,000)
  */
@@ -417,23 +483,105 @@ export interface RevokeReason {
   actor?: string
 }
 
+/** What ended, for rooms that owe something to whoever hangs on sessions. */
+export interface Ended {
+  sessions: { sid: string; userId: string }[]
+  reason: string
+}
+
+type EndingHook = (tx: Tx, ended: Ended) => Promise<void>
+const endingHooks: EndingHook[] = []
+
+/**
+ * Calls `fn` in every transaction that ends sessions, as part of it: what a room writes there (a delivery it owes) is
+ * committed with the end, or neither is. Called for batches of at most 200. To be registered when the room is loaded.
+ */
+export function whenEnding(fn: EndingHook): void {
+  endingHooks.push(fn)
+}
+
+/** How many rows a revoke marks by itself; what is beyond is dead by the epoch, and its rows are marked afterwards. */
+const AT_ONCE = 50
+const BATCH = 200
+/** The kind of delivery that marks what is beyond. */
+const REST = 'sessions_rest'
+
 /** The same as part of `tx` (from `inTx`), for changes that must not happen without it; told after the commit. */
 export async function revokeIn(tx: Tx, where: store.RevokeWhere, why: RevokeReason): Promise<Revoked> {
   const id = uuid()
-  const sids = await store.markRevoked(tx, where, why.reason, id)
+  const { userId } = where
   const { reason, actor, caller } = why
-  const event = { type: 'session.revoked', userId: where.userId, actor, caller } as const
+  const { sids, version, rest } = await store.markRevoked(tx, where, { reason, revokeId: id }, AT_ONCE)
+  const event = { type: 'session.revoked', userId, actor, caller } as const
   const events: EventInput[] = sids
     .slice(0, 50)
     .map((sid) => ({ ...event, sessionId: sid, data: { reason } }))
   if (sids.length > 50) events.push({ ...event, data: { reason, more: sids.length - 50 } })
   await recordAll(tx, events)
-  if (sids.length === 0) return { id, sids, rest: false }
+  if (sids.length === 0) return { id, sids, rest }
+  await hookedIn(tx, sids, userId, reason)
+  if (rest && version !== null) {
+    const payload: Rest = { userId, version, revokeId: id, reason, actor: actor ?? null }
+    await owe(tx, { kind: REST, userId, target: 'sessions', payload })
+  }
   // Before the commit: should this process die in between, a session ends too early, never too late.
-  const buried = await buriedAtOnce(sids)
-  store.onCommit(tx, () => tellEnded(where.userId, sids, reason, buried))
-  return { id, sids, rest: false }
+  const ended: Told = { userId, sids, version, exceptSid: where.exceptSid ?? null, reason }
+  const buried = await buriedAtOnce(ended)
+  store.onCommit(tx, () => tellEnded(ended, buried))
+  return { id, sids, rest }
 }
+
+const runHooks = async (tx: Tx, ended: Ended): Promise<void> => {
+  for (const hook of endingHooks) await hook(tx, ended)
+}
+
+const hookedIn = (tx: Tx, sids: string[], userId: string, reason: string): Promise<void> =>
+  runHooks(tx, { sessions: sids.map((sid) => ({ sid, userId })), reason })
+
+interface Rest {
+  userId: string
+  version: number
+  revokeId: string
+  reason: string
+  actor: string | null
+}
+
+/** Marks the rows that an epoch ended, batch by batch, each with what is owed for it. */
+handle(REST, async (_delivery, payload, signal) => {
+  const { userId, version, revokeId, reason, actor } = payload as Rest
+  for (let sids: string[] = []; !signal.aborted; ) {
+    sids = await store.inTx(async (tx) => {
+      const marked = await store.markBelow(tx, userId, version, { reason, revokeId }, BATCH)
+      if (marked.length === 0) return marked
+      await record(tx, { type: 'session.revoked', userId, actor, data: { reason, more: marked.length } })
+      await hookedIn(tx, marked, userId, reason)
+      return marked
+    })
+    // Nobody believes Redis about them any more; other services read it without asking for the epoch.
+    await tryRedis(() => store.bury(sids))
+    if (sids.length < BATCH) return
+  }
+  throw new Error('stopped before all sessions were marked')
+})
+
+/** What other processes are told of a revoke. */
+interface Told {
+  userId: string
+  sids: string[]
+  /** The epoch, where all sessions (but one) ended. */
+  version: number | null
+  exceptSid: string | null
+  reason: string
+}
+
+const announceEnded = ({ userId, sids, version, exceptSid, reason }: Told): Promise<void> =>
+  publish(CHANNELS.sessionRevoked, {
+    userId,
+    sessionIds: sids,
+    ...(version !== null && { all: true, ...(exceptSid && { exceptSessionId: exceptSid }) }),
+    reason,
+    at: new Date(nowMs()).toISOString(),
+  })
 
 /**
  * Forgets a device: its sessions end, and the browser is a new one from now on.
@@ -448,17 +596,43 @@ export const forgetDevice = (userId: string, deviceId: string, why: RevokeReason
     return ok(ended)
   })
 
-async function tellEnded(userId: string, sids: string[], reason: string, buried: boolean): Promise<void> {
+async function tellEnded(ended: Told, buried: boolean): Promise<void> {
+  const { userId, sids, version } = ended
   for (const sid of sids) cache.drop(sid)
-  const announce = (sessionIds: string[]) =>
-    publish(CHANNELS.sessionRevoked, { userId, sessionIds, reason, at: new Date(nowMs()).toISOString() })
-  if (buried) return announce(sids)
+  if (version !== null) cache.dropUser(userId)
+  if (buried) return announceEnded(ended)
+  if (version !== null) {
+    untold.set(userId, async () => {
+      await bury(ended)
+      await announceEnded(ended)
+    })
+    return
+  }
   for (const sid of sids) {
     untold.set(sid, async () => {
       await store.bury([sid])
-      await announce([sid])
+      await announceEnded({ ...ended, sids: [sid] })
     })
   }
+}
+
+async function bury({ userId, sids, version }: Told): Promise<void> {
+  await Promise.all([version === null ? null : store.raiseEpoch(userId, version), store.bury(sids)])
+}
+
+/**
+ * Ends all that was ever opened as this user, in `tx` (from `inTx`): sessions, and what apps hold of them; no browser is
+ * known any more. For a guest who becomes a person: whoever had the guest's cookie has nothing.
+ */
+export async function beginAnew(tx: Tx, userId: string, why: RevokeReason): Promise<void> {
+  await revokeIn(tx, { userId, all: true }, why)
+  await store.deleteDevices(tx, userId)
+}
+
+/** Of these users, those who have a live session, or were active in one since `since`. */
+export async function inUse(userIds: string[], since: Date): Promise<Set<string>> {
+  await flushActivity()
+  return new Set(await store.usersInUse(userIds, since))
 }
 
 /**
@@ -483,9 +657,9 @@ export async function renewIn(
 }
 
 /** False when Redis did not answer and this process will tell it later; one that will not live to do so fails. */
-async function buriedAtOnce(sids: string[]): Promise<boolean> {
+async function buriedAtOnce(ended: Told): Promise<boolean> {
   try {
-    await store.bury(sids)
+    await bury(ended)
     return true
   } catch (error) {
     if (stops.length === 0) throw error
@@ -557,6 +731,7 @@ export async function start(): Promise<void> {
         reason: string
       }
       for (const sid of sessionIds) cache.drop(sid)
+      if (all) cache.dropUser(userId)
       const told = { userId, sids: sessionIds, all: all === true, exceptSid: exceptSessionId ?? null, reason }
       for (const listener of revokedListeners) listener(told)
     }),
@@ -580,18 +755,70 @@ export async function start(): Promise<void> {
   )
   const flush = setInterval(() => void flushActivity(), ACTIVITY_FLUSH_MS)
   const again = setInterval(() => void tellAgain(), TELL_AGAIN_MS)
-  const sweep = setInterval(() => void sweepEnded(), 3_600_000)
-  for (const timer of [flush, again, sweep]) timer.unref()
-  stops.push(
-    () => clearInterval(flush),
-    () => clearInterval(again),
-    () => clearInterval(sweep),
-  )
+  const over = setInterval(() => void sweepExpired(), EXPIRED_MS)
+  const sweep = setInterval(() => void sweepEnded(), SWEEP_MS)
+  const timers = [flush, again, over, sweep]
+  for (const timer of timers) {
+    timer.unref()
+    stops.push(() => clearInterval(timer))
+  }
+}
+
+const EXPIRED_MS = 60_000
+const SWEEP_MS = 3_600_000
+/** Another process may know of activity that is not written yet; only afterwards is a session over for good. */
+const GRACE_MS = 5 * 60_000
+const KEEP_ENDED_MS = 30 * 86_400_000
+const SWEEP_BATCH = 1000
+
+/**
+ * Marks sessions whose time is over, so that apps are told of it. Nothing waits for this: that they are over is judged
+ * at every use.
+ * @returns how many it marked
+ */
+export async function endExpired(): Promise<number> {
+  let total = 0
+  for (let marked = BATCH; marked === BATCH; total += marked) {
+    marked = await store.inTx(async (tx) => {
+      const rows = await store.markExpired(tx, new Date(nowMs() - GRACE_MS), uuid(), BATCH)
+      if (rows.length === 0) return 0
+      const reason = 'expired'
+      await recordAll(
+        tx,
+        rows.map(({ sid, userId }) => ({
+          type: 'session.revoked',
+          userId,
+          sessionId: sid,
+          actor: 'system',
+          data: { reason },
+        })),
+      )
+      await runHooks(tx, { sessions: rows, reason })
+      return rows.length
+    })
+  }
+  return total
+}
+
+async function sweepExpired(): Promise<void> {
+  try {
+    await endExpired()
+  } catch (error) {
+    log().warn({ err: (error as Error).message }, 'sessions that are over were not marked; it is tried again')
+  }
+}
+
+/** Deletes sessions that are long over, and browsers whose cookie is; also runs by itself every hour. */
+export async function sweep(): Promise<void> {
+  const at = nowMs()
+  const [ended, unseen] = [new Date(at - KEEP_ENDED_MS), new Date(at - DEVICE_COOKIE_SECONDS * 1000)]
+  while ((await store.sweepSessions(ended, SWEEP_BATCH)) === SWEEP_BATCH);
+  while ((await store.sweepDevices(unseen, SWEEP_BATCH)) === SWEEP_BATCH);
 }
 
 async function sweepEnded(): Promise<void> {
   try {
-    while ((await store.sweepSessions(new Date(nowMs() - 30 * 86_400_000), 1000)) === 1000);
+    await sweep()
   } catch (error) {
     log().warn(
       { err: (error as Error).message },
@@ -609,3 +836,6 @@ export async function stop(): Promise<void> {
   untold.clear()
   cache.clear()
 }
+
+/** After a backup was put back: nobody is signed in and no browser is trusted. */
+export { endAll as endAfterRestore } from './store-restored'

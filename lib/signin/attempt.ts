@@ -1,5 +1,6 @@
 /** A running login attempt: what was proven so far and where it returns to. Not a session. */
 import type { Refusal } from '../base/refusals'
+import type { AccountOwner, Identity } from '../federation'
 import type { Proof, Versions } from '../sessions'
 import type { Standing } from './steps'
 
@@ -26,8 +27,22 @@ export interface SignUp {
   firstName: string | null
   lastName: string | null
   locale: string
-  /** Null for an account that begins with a passkey. */
+  /** Null for an account that begins with a passkey, or with a provider's word. */
   passwordHash: string | null
+}
+
+/** Somebody new of whom nothing but a name is missing: their address is proven, by a code or by a provider's word. */
+export interface Newcomer {
+  userId: string
+  email: string
+}
+
+/** What a provider said that is to be linked to an account there is, once its owner proved it is theirs. */
+export interface Linking {
+  /** Whose the provider's verified address is. */
+  userId: string
+  email: string
+  identity: Identity
 }
 
 /** The code that is on its way. */
@@ -74,6 +89,12 @@ export interface Attempt {
   reauth: string | null
   /** Their id. */
   reauthUserId: string | null
+  /** The guest this browser was when it began, who becomes a person in place; null for nobody or somebody. */
+  guest: string | null
+  /** The app that waits takes guests, and asks for nothing that a guest could not give. */
+  mayGuest: boolean
+  /** The id of the guest that this attempt is about to make. */
+  newGuest: string | null
   /** A relying app asks for this level, and takes no less where it is essential. */
   level: 'aal2' | null
   essential: boolean
@@ -99,7 +120,13 @@ export interface Attempt {
   passkeyWanted: boolean
   signUp: SignUp | null
   /** An address proven by a sign-in code that belongs to nobody yet, and the id its owner would get. */
-  newcomer: { userId: string; email: string } | null
+  newcomer: Newcomer | null
+  /** Somebody whom nobody here knows, as a provider told of them: becomes a person of ours, or nothing. */
+  stranger: Identity | null
+  /** Somebody known, as the provider told of them now, and whose linked account it is. */
+  linked: { account: AccountOwner; identity: Identity } | null
+  /** Outlives what is tried for it: the person may begin to prove themselves by one way and go on by another. */
+  linking: Linking | null
   verification: Verification | null
   typed: Typed
   notice: Notice | null
@@ -118,6 +145,8 @@ export function startOver(attempt: Attempt): void {
   attempt.passkeyWanted = false
   attempt.signUp = null
   attempt.newcomer = null
+  attempt.stranger = null
+  attempt.linked = null
   attempt.verification = null
   attempt.notice = null
 }

@@ -14,7 +14,8 @@ import * as users from '../users'
 import { type Attempt, startOver, type Typed, type Verification } from './attempt'
 import { advance } from './complete'
 import { policy, running, spendRequest } from './gate'
-import { type Outcome, turnDown } from './outcome'
+import { makePerson, withAccount } from './newcomer'
+import { type Outcome, refusedAccount, turnDown } from './outcome'
 import { onlyPasskeys } from './steps'
 import * as store from './store'
 
@@ -154,20 +155,30 @@ export async function verify(
   // Whoever reads the mailbox is no guesser: strangers' wrong passwords no longer stand in the owner's way.
   if (purpose === 'email_sign_in') await factors.tries.giveBack({ email: to })
   const settled = await settle(found.value, verification, caller)
-  if (!settled.ok) return turnDown(flow, 'identify', settled.refusal)
+  if (!settled.ok) return refusedAccount(flow, settled.refusal)
   const attempt = await store.update(flow, (a) => {
     // Another tab began anew meanwhile: what came back here proves nothing of what is asked there.
     if (a.verification?.key !== key || a.verification.purpose !== purpose) return
     const at = nowMs()
     const pending = a.signUp
-    if (pending?.passwordHash) a.proofs.push({ method: 'password', amr: ['pwd'], at })
+    const { accountId } = settled.value
+    // The provider's word stays the first proof; the code proved the address that it did not vouch for.
+    if (pending && a.stranger) {
+      a.proofs = withAccount(a.proofs, accountId)
+      a.linked = accountId
+        ? { account: { id: accountId, userId: settled.value.userId ?? '' }, identity: a.stranger }
+        : null
+      a.stranger = null
+      a.proofs.push({ method: 'address', amr: [], at })
+    } else if (pending?.passwordHash) a.proofs.push({ method: 'password', amr: ['pwd'], at })
     // Whoever signs up without a password has proven what a code by mail proves, and goes on to the passkey.
     else if (pending) a.proofs = [{ method: 'email_code', amr: ['email'], at }]
-    a.passkeyWanted = pending !== null && pending.passwordHash === null
+    a.passkeyWanted = pending !== null && pending.passwordHash === null && !a.linked
     a.canPasskey = input.canPasskey ?? a.canPasskey
     if (purpose === 'email_sign_in') a.proofs = [{ method: 'email_code', amr: ['email'], at }]
     else if (purpose === 'phone_sign_in') a.proofs = [{ method: 'sms_code', amr: ['sms'], at }]
-    else a.proofs.push({ method: 'address', amr: [], at })
+    else if (!a.proofs.some(({ method }) => method === 'address'))
+      a.proofs.push({ method: 'address', amr: [], at })
     a.userId = settled.value.userId
     a.status = settled.value.userId ? 'active' : null
     a.versions = settled.value.versions ?? a.versions
@@ -184,14 +195,15 @@ const ownerOf = async (email: string): Promise<string | null> => (await users.fi
 /**
  * What a right code settles in Postgres: makes the new account, or makes the waiting one active.
  * @returns the user, or null while somebody new has yet to say their name; of one who signs in by the code, the
- *   versions from before it was looked whose the address is: they move when somebody is shut out
+ *   versions from before it was looked whose the address is: they move when somebody is shut out; of one who came by a
+ *   provider, their linked account
  */
 async function settle(
   attempt: Attempt,
   { purpose, to, key }: Verification,
   caller: Caller,
-): Promise<Result<{ userId: string | null; versions?: Versions }>> {
-  const { signUp: pending, newcomer } = attempt
+): Promise<Result<{ userId: string | null; versions?: Versions; accountId?: string | null }>> {
+  const { signUp: pending, newcomer, stranger } = attempt
   if (purpose === 'email_sign_in' && newcomer) return ok({ userId: null })
   if (purpose !== 'email_verification') {
     const user = await users.get(key)
@@ -204,16 +216,10 @@ async function settle(
     }
     if (user?.status !== 'pending' || purpose === 'phone_sign_in') return refuse('account_disabled')
   }
-  return inTx(async (tx) => {
-    if (!pending) {
-      const verified = await users.emails.verify(tx, key, to, caller)
-      return verified.ok ? ok({ userId: key }) : verified
-    }
-    const { passwordHash, userId: id, ...person } = pending
-    // Refused when someone proved the same address a moment earlier: it has an owner now.
-    const registered = await users.register(tx, { id, verified: true, ...person, caller })
-    if (!registered.ok) return registered
-    if (passwordHash) await factors.password.set(tx, id, passwordHash, caller)
-    return ok({ userId: id })
-  })
+  if (!pending) {
+    const verified = await inTx((tx) => users.emails.verify(tx, key, to, caller))
+    return verified.ok ? ok({ userId: key }) : verified
+  }
+  const { passwordHash, userId: id, ...person } = pending
+  return makePerson(attempt, { id, ...person }, { passwordHash, stranger }, caller)
 }

@@ -10,6 +10,7 @@ import * as factors from '../factors'
 import * as notify from '../notify'
 import { testCaller } from '../testing'
 import { Authenticator } from '../testing/authenticator'
+import type { PeerPerson } from '../testing/peers'
 import * as users from '../users'
 import * as signin from './index'
 
@@ -56,6 +57,14 @@ export interface Having {
   phone?: boolean
   roles?: string[]
   verified?: boolean
+  /** An account at a provider of this test's, linked to them. */
+  linked?: Linked
+}
+
+interface Linked {
+  person: PeerPerson
+  link: (userId: string, person: PeerPerson) => Promise<unknown>
+  arrive: (browser: Browser, person: PeerPerson) => Promise<Result<signin.Outcome>>
 }
 
 let numbers = 0
@@ -95,7 +104,9 @@ export async function person(having: Having = {}) {
   const key = having.key ? await add('security_key', new Authenticator('key')) : null
   const codes = having.codes ? await inTx((tx) => factors.backupCodes.generate(tx, id, caller)) : []
   const phone = having.phone ? await number(id) : null
-  return { id, email, secret, authenticator, touched, key, codes, phone }
+  const { linked } = having
+  if (linked) await linked.link(id, linked.person)
+  return { id, email, secret, authenticator, touched, key, codes, phone, linked }
 }
 
 export type Someone = Awaited<ReturnType<typeof person>>
@@ -177,6 +188,10 @@ export const FIRST = {
     if (!authenticator) throw new Error('no passkey')
     const response = await answerOf(browser, authenticator, touched ? { uv: false } : {})
     return signin.passkey(browser.flow, { response }, browser.caller)
+  },
+  oauth: async (browser: Browser, { linked }: Someone) => {
+    if (!linked) throw new Error('no linked account')
+    return linked.arrive(browser, linked.person)
   },
 } as const
 

@@ -4,7 +4,6 @@
  */
 import type { Caller } from '../base/caller'
 import { cleanText } from '../base/caller'
-import { inTx } from '../base/db'
 import { env } from '../base/env'
 import { uuid } from '../base/ids'
 import { ok, type Refusal, type Result, refuse } from '../base/refusals'
@@ -14,7 +13,8 @@ import { startOver, type Typed } from './attempt'
 import { sendCode } from './codes'
 import { advance } from './complete'
 import { running, spendRequest, stepOf } from './gate'
-import { type Outcome, turnDown } from './outcome'
+import { makePerson, withAccount } from './newcomer'
+import { beginAnew, type Outcome, refusedAccount, turnDown } from './outcome'
 import * as store from './store'
 
 const MAX_NAME = 80
@@ -90,36 +90,69 @@ async function hashOf(plain: string, email: string, names: string[]): Promise<Re
   return factors.password.hash(plain)
 }
 
-/** What a new person whose address is proven adds before the account is made. */
+/**
+ * What a new person adds before the account is made: a name, and an address where the provider they came by vouches for
+ * none. That one is proven by a code first.
+ * @returns an outcome at `details` with the refusal, at `verify_email`, or what comes next; refusal `flow_expired`
+ */
 export async function details(
   flow: string,
-  input: { firstName?: string; lastName?: string },
+  input: { email?: string; firstName?: string; lastName?: string },
   caller: Caller,
 ): Promise<Result<Outcome>> {
   const found = await running(flow, caller)
   if (!found.ok) return found
-  const { newcomer } = found.value
-  if (stepOf(found.value) !== 'details' || !newcomer) return refuse('flow_expired')
+  const { newcomer, stranger } = found.value
+  if (stepOf(found.value) !== 'details') return refuse('flow_expired')
+  const typed: Typed = {
+    email: newcomer?.email ?? input.email?.slice(0, 254) ?? '',
+    firstName: cleanText(input.firstName ?? '', MAX_NAME),
+    lastName: cleanText(input.lastName ?? '', MAX_NAME),
+  }
   const limited = await spendRequest(caller)
-  if (!limited.ok) return turnDown(flow, 'details', limited.refusal)
-  const registered = await inTx((tx) =>
-    users.register(tx, {
-      id: newcomer.userId,
-      email: newcomer.email,
-      verified: true,
-      firstName: cleanText(input.firstName ?? '', MAX_NAME) || null,
-      lastName: cleanText(input.lastName ?? '', MAX_NAME) || null,
-      locale: caller.locale,
-      caller,
-    }),
+  if (!limited.ok) return turnDown(flow, 'details', limited.refusal, typed)
+  const names = { firstName: typed.firstName || null, lastName: typed.lastName || null }
+  const person = { ...names, locale: stranger?.locale ?? caller.locale }
+  if (!newcomer) return stranger ? proveFirst(flow, typed, person, caller) : refuse('flow_expired')
+  const made = await makePerson(
+    found.value,
+    { id: newcomer.userId, email: newcomer.email, ...person },
+    { stranger },
+    caller,
   )
-  if (!registered.ok) return turnDown(flow, 'identify', registered.refusal)
+  // Somebody proved the address, or linked the account, a moment earlier: what was decided here no longer holds.
+  if (!made.ok) return refusedAccount(flow, made.refusal, beginAnew)
+  const { userId, accountId } = made.value
   const attempt = await store.update(flow, (a) => {
     if (a.newcomer?.userId !== newcomer.userId) return
-    a.userId = newcomer.userId
+    a.userId = userId
     a.status = 'active'
+    a.proofs = withAccount(a.proofs, accountId)
+    a.linked = stranger && accountId ? { account: { id: accountId, userId }, identity: stranger } : null
     a.newcomer = null
+    a.stranger = null
     a.notice = null
   })
   return attempt ? advance(flow, caller) : refuse('flow_expired')
+}
+
+/** An address that no provider vouches for is proven as at every sign-up, and is nobody's until then (LNK2, LNK3). */
+async function proveFirst(
+  flow: string,
+  typed: Typed,
+  person: { firstName: string | null; lastName: string | null; locale: string },
+  caller: Caller,
+): Promise<Result<Outcome>> {
+  const email = users.normalizeEmail(typed.email ?? '')
+  if (!email.ok) return turnDown(flow, 'details', { ...email.refusal, field: 'email' }, typed)
+  const owner = await users.find({ email: email.value })
+  const attempt = await store.update(flow, (a) => {
+    a.typed = typed
+    a.signUp = { userId: uuid(), email: email.value, ...person, passwordHash: null }
+    a.notice = null
+  })
+  if (!attempt?.signUp) return refuse('flow_expired')
+  const { userId: key } = attempt.signUp
+  const decoy = owner?.emailVerified === true
+  return sendCode(flow, { purpose: 'email_verification', key, to: email.value, decoy }, caller)
 }

@@ -23,6 +23,7 @@ const AMR: Record<string, string[]> = {
   security_key: ['hwk', 'user'],
   totp: ['otp'],
   backup_code: ['otp'],
+  oauth: ['fed'],
 }
 const proof = (method: string, credential?: string): Proof => ({
   method,
@@ -34,7 +35,15 @@ const verifiedPasskey: Proof = { ...proof('passkey', 'a'), amr: ['swk', 'user', 
 
 const STRONG: SecondMethod[] = ['totp', 'passkey', 'security_key', 'backup_code']
 const policy = (second: Partial<SecondFactorSettings> = {}, signInMethods?: SignInMethod[]): Policy => ({
-  secondFactor: { policy: 'optional', roles: [], from: null, methods: STRONG, trustedDays: 30, ...second },
+  secondFactor: {
+    policy: 'optional',
+    roles: [],
+    from: null,
+    methods: STRONG,
+    trustedDays: 30,
+    unusual: 'notice',
+    ...second,
+  },
   signInMethods: signInMethods ?? ['password', 'email_code', 'sms_code', 'passkey'],
   at: 1000,
 })
@@ -43,6 +52,7 @@ const somebody = (enrolled: Partial<Standing['enrolled']> = {}, more: Partial<St
   roles: ['user'],
   passwordByMail: false,
   reach: { email: 'ada@example.com', phone: '+4915112345678' },
+  guest: false,
   trusted: false,
   ...more,
 })
@@ -66,7 +76,15 @@ const facts = (more: Partial<Facts> = {}, wants: Partial<Facts['wants']> = {}): 
 const offers = (f: Facts, p = policy()): Offer[] => secondAsked(f, p)?.offers ?? []
 
 describe('nextStep, as a truth table', () => {
-  const sets = [[], ['password'], ['address'], ['email_code'], ['password', 'address']] as const
+  const sets = [
+    [],
+    ['password'],
+    ['address'],
+    ['email_code'],
+    ['oauth'],
+    ['password', 'address'],
+    ['oauth', 'address'],
+  ] as const
   const statuses = [null, 'pending', 'active'] as const
   const rows = [false, true].flatMap((signingUp) =>
     [false, true].flatMap((codeSent) =>
@@ -79,7 +97,7 @@ describe('nextStep, as a truth table', () => {
   it('a session needs a first proof of a known person and a proven address: every other row asks for more', () => {
     for (const row of rows) {
       const proven = (method: string) => (row.methods as readonly string[]).includes(method)
-      const person = proven('password') || proven('email_code')
+      const person = proven('password') || proven('email_code') || proven('oauth')
       const address = row.status === 'active' || proven('address') || proven('email_code')
       const complete = !row.signingUp && person && row.status !== null && address
       expect(step(row) === 'done', JSON.stringify(row)).toBe(complete)
@@ -100,9 +118,10 @@ describe('nextStep, as a truth table', () => {
   })
 
   it('somebody new says their name before an account is made', () => {
-    expect(nextStep(facts({ proofs: [proof('email_code')], status: null, person: null }), policy())).toBe(
-      'details',
-    )
+    for (const method of ['email_code', 'oauth'])
+      expect(nextStep(facts({ proofs: [proof(method)], status: null, person: null }), policy())).toBe(
+        'details',
+      )
   })
 
   it('proofs_without_a_person_lead_back_to_the_start', () => {
@@ -116,6 +135,7 @@ describe('the second step', () => {
     proof('password'),
     proof('email_code'),
     proof('sms_code'),
+    proof('oauth', 'account'),
     proof('passkey', 'a'),
     verifiedPasskey,
   ]
@@ -136,6 +156,22 @@ describe('the second step', () => {
     const person = somebody({ backupCodes: 10 })
     expect(twoStepOn(person, policy())).toBe(false)
     expect(nextStep(facts({ person }), policy())).toBe('done')
+  })
+
+  it('a_mailbox_is_no_second_factor_beside_an_account_elsewhere', () => {
+    const all = policy({ methods: [...STRONG, 'email_code', 'sms_code'] })
+    const person = somebody({ totp: 1, backupCodes: 3 })
+    const proofs = [proof('oauth', 'account')]
+    expect(offers(facts({ proofs, person }), all)).toEqual(['totp', 'sms_code', 'backup_code'])
+    expect(twoProven([...proofs, proof('email_code')], all)).toBe(false)
+    expect(twoProven([proof('email_code'), ...proofs], all)).toBe(false)
+    expect(twoProven([...proofs, proof('totp', 't')], all)).toBe(true)
+  })
+
+  it('somebody who came by a provider is offered no passkey, and none who must have a factor is spared one', () => {
+    const f = facts({ proofs: [proof('oauth', 'account')] }, { passkey: 'offer' })
+    expect(enrollmentAsked(f, policy())).toBeNull()
+    expect(nextStep(f, policy({ policy: 'required' }))).toBe('enroll')
   })
 
   it('no_factor_is_both_first_and_second', () => {
@@ -190,6 +226,53 @@ describe('the second step', () => {
     expect(nextStep(facts({ proofs: [proof('email_code')], person }), onlyKeys)).toBe('second')
     const holder = somebody({ passkeys: 1 }, { trusted: true })
     expect(nextStep(facts({ proofs: [proof('email_code')], person: holder }), onlyKeys)).toBe('second')
+  })
+
+  it('an_unusual_sign_in_is_asked_for_it_in_a_trusted_browser_too', () => {
+    const wary = policy({ unusual: 'second_factor' })
+    const person = somebody({ totp: 1 }, { trusted: true, unusual: ['new_country'] })
+    expect(secondAsked(facts({ person }), wary)).toMatchObject({ offers: ['totp'], why: 'unusual' })
+    // Where it is asked for anyway, that is why.
+    expect(secondAsked(facts({ person: { ...person, trusted: false } }), wary)?.why).toBe('enrolled')
+    expect(nextStep(facts({ person, proofs: [proof('password'), proof('totp', 't')] }), wary)).toBe('done')
+    expect(nextStep(facts({ person }), policy())).toBe('done')
+    expect(nextStep(facts({ person: { ...person, unusual: [] } }), wary)).toBe('done')
+  })
+
+  it('an_unusual_sign_in_asks_whoever_has_no_second_factor_for_another_thing_they_have', () => {
+    const wary = (methods: SecondMethod[] = STRONG, ways?: SignInMethod[]) =>
+      policy({ unusual: 'second_factor', methods }, ways)
+    const person = somebody({}, { unusual: ['impossible_travel', 'many_failures'] })
+    const rows: [Parameters<typeof proof>[0], Partial<Standing>, Policy, Offer[]][] = [
+      ['password', {}, wary(), ['email_code']],
+      ['password', { passwordByMail: true }, wary(), ['email_code']],
+      ['password', {}, wary([...STRONG, 'sms_code']), ['sms_code', 'email_code']],
+      ['password', { reach: { email: null, phone: null } }, wary(), []],
+      ['email_code', {}, wary(), ['password']],
+      ['email_code', {}, wary(STRONG, ['email_code', 'passkey']), []],
+      ['sms_code', {}, wary(), ['password', 'email_code']],
+      [
+        'email_code',
+        { enrolled: { ...person.enrolled, password: false, backupCodes: 1 } },
+        wary(),
+        ['backup_code'],
+      ],
+    ]
+    for (const [first, more, p, expected] of rows) {
+      const f = facts({ proofs: [proof(first)], person: { ...person, ...more } })
+      expect(offers(f, p), first).toEqual(expected)
+      expect(nextStep(f, p), first).toBe(expected.length > 0 ? 'second' : 'done')
+      for (const second of expected) {
+        const both = facts({ ...f, proofs: [proof(first), proof(second)] })
+        expect(nextStep(both, p), `${first}, ${second}`).toBe('done')
+      }
+    }
+    // One thing shown twice is one, an address that was proven is none; proving again is not signing in.
+    const twice = (method: string) => facts({ proofs: [proof('password'), proof(method)], person })
+    expect(nextStep(twice('password'), wary())).toBe('second')
+    expect(nextStep(twice('address'), wary())).toBe('second')
+    expect(nextStep(facts({ person }, { reauth: true }), wary())).toBe('done')
+    expect(nextStep(facts({ person, proofs: [] }), wary())).toBe('identify')
   })
 
   it('a trusted browser is spared it, and nothing else', () => {

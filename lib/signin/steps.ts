@@ -12,13 +12,14 @@ import {
 } from '../base/env-factors'
 import type { Enrolled } from '../factors'
 import { acrOf, type Proof } from '../sessions'
+import type { UnusualReason } from './unusual'
 
 export type Step =
   /** Who is it, and a first proof: the sign-in or the sign-up page. */
   | 'identify'
   /** A code sent to the address must come back. */
   | 'verify_email'
-  /** A new person whose address is proven: what should we call them? */
+  /** A new person: what is missing of a name, and of an address where no provider vouches for one. */
   | 'details'
   /** Known by a first proof; one of another kind is asked for. */
   | 'second'
@@ -39,6 +40,10 @@ export interface Standing {
   reach: { email: string | null; phone: string | null }
   /** This browser may skip the second step for this person, and nothing in the attempt forbids it. */
   trusted: boolean
+  /** Nobody yet: an anonymous user. */
+  guest: boolean
+  /** What is unlike the sign-ins before it; absent in attempts from before there were such reasons. */
+  unusual?: readonly UnusualReason[]
 }
 
 /** What else is asked of this attempt, beside who it is. */
@@ -87,17 +92,27 @@ export function nextStep(facts: Facts, policy: Policy): Step {
   if (facts.signingUp) return 'verify_email'
   if (!facts.proofs.some((proof) => PRIMARY.includes(proof.method)))
     return facts.codeSent ? 'verify_email' : 'identify'
-  if (!facts.status) return proven('email_code') ? 'details' : 'identify'
+  if (!facts.status) return proven('email_code') || proven('oauth') ? 'details' : 'identify'
   if (facts.status === 'pending' && !proven('address') && !proven('email_code')) return 'verify_email'
   // Proofs of somebody who was not looked at yet prove too little to go on.
   if (!facts.person) return 'identify'
+  if (facts.person.guest || proven('guest')) return guestStep(facts)
   if (secondAsked(facts, policy)) return 'second'
   if (facts.wants.codesToSave) return 'backup_codes'
   return enrollmentAsked(facts, policy) ? 'enroll' : 'done'
 }
 
 /** Proofs that say who someone is. `address` is none of them: it only says that a mailbox is read. */
-const PRIMARY = ['password', 'email_code', 'sms_code', 'passkey']
+const PRIMARY = ['password', 'email_code', 'sms_code', 'passkey', 'oauth', 'guest']
+
+/**
+ * A guest has no factor, so none is asked for; but whoever asks for a level, or for a proof of who it is, asks for more
+ * than a guest. And it is one only while nobody made an account of it.
+ */
+const guestStep = ({ person, proofs, wants }: Facts): 'identify' | 'done' =>
+  person?.guest && proofs.every(({ method }) => method === 'guest') && !wants.level && !wants.reauth
+    ? 'done'
+    : 'identify'
 
 // ── the second step ──────────────────────────────────────────────────────────
 
@@ -130,7 +145,7 @@ const AMR: Record<Offer, string[]> = {
 export interface SecondAsked {
   /** Best first; never empty. */
   offers: Offer[]
-  why: 'enrolled' | 'policy' | 'app'
+  why: 'enrolled' | 'policy' | 'app' | 'unusual'
   /** Only a passkey that verifies its user helps: the first proof was a key that did not. */
   verifiedOnly: boolean
 }
@@ -141,13 +156,38 @@ export function secondAsked(facts: Facts, policy: Policy): SecondAsked | null {
   if (!person) return null
   const verifiedOnly = proofs[0]?.method === 'passkey'
   const best = (offers: readonly Offer[]) => BEST_FIRST.filter((offer) => offers.includes(offer))
-  if (twoStepOn(person, policy) && !twoProven(proofs, policy) && !spared(person, facts, policy)) {
-    const why = wants.level ? 'app' : requiredOf(person, policy) ? 'policy' : 'enrolled'
-    return { offers: best(secondsOf(person, proofs, policy)), why, verifiedOnly }
+  const alarmed = alarming(person, facts, policy)
+  const sparing = spared(person, facts, policy)
+  if (twoStepOn(person, policy) && !twoProven(proofs, policy) && (alarmed || !sparing)) {
+    const usual = wants.level ? 'app' : requiredOf(person, policy) ? 'policy' : 'enrolled'
+    return {
+      offers: best(secondsOf(person, proofs, policy)),
+      why: sparing ? 'unusual' : usual,
+      verifiedOnly,
+    }
   }
-  if (wants.level !== 'aal2' || acrOf(proofs) === 'aal2') return null
-  const rising = raising(person, proofs, policy)
-  return rising.length > 0 ? { offers: best(rising), why: 'app', verifiedOnly } : null
+  const rising = wants.level === 'aal2' && acrOf(proofs) !== 'aal2' ? raising(person, proofs, policy) : []
+  if (rising.length > 0) return { offers: best(rising), why: 'app', verifiedOnly }
+  const more = alarmed ? besides(person, proofs, policy) : []
+  return more.length > 0 ? { offers: best(more), why: 'unusual', verifiedOnly } : null
+}
+
+/** The operator asks for more when a sign-in is unusual. Whoever proves again who they are is asked for all anyway. */
+const alarming = ({ unusual = [] }: Standing, { wants }: Facts, { secondFactor }: Policy): boolean =>
+  secondFactor.unusual === 'second_factor' && unusual.length > 0 && !wants.reauth
+
+/**
+ * What somebody without a second factor is asked for when a sign-in is unusual: any other thing they have, and a code to
+ * their mailbox also where it counts for nothing else. Nothing when two things were shown, or there is no other.
+ */
+function besides(person: Standing, proofs: readonly Proof[], policy: Policy): Offer[] {
+  const given = proofs.filter(({ method }) => method !== 'address')
+  const shown = new Set(given.map(thingOf)).size >= 2 || given.some(({ amr }) => amr.includes('mfa'))
+  if (shown || twoStepOn(person, policy)) return []
+  const all: Offer[] = SECOND_METHODS.filter((method) => has(person, method, policy))
+  if (person.reach.email !== null) all.push('email_code')
+  if (passwordOf(person, policy)) all.push('password')
+  return all.filter((offer) => offer !== given[0]?.method)
 }
 
 /**
@@ -174,8 +214,11 @@ export function twoProven(proofs: readonly Proof[], policy: Policy): boolean {
   return new Set(given.map(thingOf)).size >= 2 && given.some(second)
 }
 
-const thingOf = ({ method, credential }: Proof): string =>
-  method === 'passkey' || method === 'security_key' ? `key:${credential}` : method
+/** An account elsewhere is often the mailbox itself, or opened by it: beside a code sent there it is no second thing. */
+const thingOf = ({ method, credential }: Proof): string => {
+  if (method === 'oauth') return 'email_code'
+  return method === 'passkey' || method === 'security_key' ? `key:${credential}` : method
+}
 
 function countOf({ enrolled }: Standing, method: StrongMethod): number {
   if (method === 'totp') return enrolled.totp
@@ -211,9 +254,12 @@ function secondsOf(person: Standing, proofs: readonly Proof[], policy: Policy): 
   )
 }
 
-/** Two proofs of one mailbox are one factor, also where the first went by way of a new password (REC4). */
+/**
+ * Two proofs of one mailbox are one factor, also where the first went by way of a new password (REC4), or of a provider
+ * whose account may be no more than that mailbox.
+ */
 const mailboxShown = (person: Standing, first: string | undefined): boolean =>
-  first === 'password' && person.passwordByMail
+  first === 'oauth' || (first === 'password' && person.passwordByMail)
 
 const passwordOf = (person: Standing, policy: Policy): boolean =>
   person.enrolled.password && policy.signInMethods.includes('password')

@@ -3,10 +3,12 @@ import type { Caller } from '../base/caller'
 import { env, type SignInMethod } from '../base/env'
 import { ok, type Result } from '../base/refusals'
 import * as factors from '../factors'
+import * as federation from '../federation'
 import * as sessions from '../sessions'
 import * as users from '../users'
 import type { Attempt, Typed, Verification } from './attempt'
 import { factsOf, own, policy, stepOf } from './gate'
+import { mayBeGuest } from './guest'
 import {
   type EnrollmentAsked,
   enrollmentAsked,
@@ -15,6 +17,7 @@ import {
   type Step,
   secondAsked,
 } from './steps'
+import type { UnusualReason } from './unusual'
 
 /** What the pages of the login may know of an attempt. Moments are milliseconds since the epoch. */
 export interface View {
@@ -31,16 +34,41 @@ export interface View {
   notice: Attempt['notice']
   /** The code on its way: to whom, when another may be asked for, when it ends. */
   verification: Pick<Verification, 'purpose' | 'to' | 'resendAt' | 'expiresAt' | 'resent'> | null
-  /** The proven address of somebody new. */
-  newcomer: string | null
+  /** Somebody new: their proven address, or what a provider said of them. */
+  newcomer: NewcomerView | null
+  /** What will be linked once the owner of this address has signed in. */
+  linking: { email: string; provider: string } | null
+  /** A guest is here, and becomes a person by what is asked now. */
+  guest: boolean
+  /** One may go on without any account. */
+  mayGuest: boolean
   /** What may be a first proof here. */
   ways: SignInMethod[]
+  /** Other providers that may be gone to; the one last used in this browser comes with `last`. */
+  providers: ProviderChoice[]
   /** Begin with a passkey: whoever proves again who they are has one. */
   firstPasskey: boolean
   second: SecondView | null
   enroll: EnrollmentAsked | null
   /** To be written down now; they are shown nowhere else. */
   backupCodes: string[] | null
+}
+
+export interface NewcomerView {
+  /** The provider's name; null for who came by a code. */
+  provider: string | null
+  email: string | null
+  /** The address is proven, and stands fast. */
+  proven: boolean
+  firstName: string | null
+  lastName: string | null
+}
+
+export interface ProviderChoice {
+  id: string
+  name: string
+  brand: string | null
+  last: boolean
 }
 
 export interface SecondView {
@@ -50,7 +78,9 @@ export interface SecondView {
   sent: { method: 'email_code' | 'sms_code'; to: string; resendAt: number; expiresAt: number } | null
   /** For how many days this browser may be trusted; null: not now. */
   trustDays: number | null
-  why: 'enrolled' | 'policy' | 'app'
+  why: 'enrolled' | 'policy' | 'app' | 'unusual'
+  /** What is unusual, where that is why. */
+  reasons: readonly UnusualReason[]
 }
 
 const NOTHING = {
@@ -61,7 +91,11 @@ const NOTHING = {
   notice: null,
   verification: null,
   newcomer: null,
+  guest: false,
+  mayGuest: false,
+  linking: null,
   ways: [],
+  providers: [],
   firstPasskey: false,
   second: null,
   enroll: null,
@@ -77,7 +111,8 @@ export async function expect(flow: string, caller: Caller): Promise<Result<View>
   if (!found.ok) return found
   const attempt = found.value
   const { request, returnTo } = attempt
-  if ('finished' in attempt) return ok({ ...NOTHING, ways: [], flow, step: 'done', request, returnTo })
+  if ('finished' in attempt)
+    return ok({ ...NOTHING, ways: [], providers: [], flow, step: 'done', request, returnTo })
   const { reauth, typed, notice, verification } = attempt
   const step = stepOf(attempt)
   const facts = await sessions.check(caller.cookies)
@@ -91,7 +126,13 @@ export async function expect(flow: string, caller: Caller): Promise<Result<View>
     signingUp: attempt.signUp !== null,
     typed,
     notice,
-    newcomer: attempt.newcomer?.email ?? null,
+    newcomer: step === 'details' ? newcomerView(attempt) : null,
+    linking: attempt.linking && {
+      email: attempt.linking.email,
+      provider: federation.provider(attempt.linking.identity.provider)?.name ?? '',
+    },
+    guest: attempt.guest !== null,
+    mayGuest: mayBeGuest(attempt),
     verification: verification && {
       purpose: verification.purpose,
       to: verification.to,
@@ -99,7 +140,7 @@ export async function expect(flow: string, caller: Caller): Promise<Result<View>
       expiresAt: verification.expiresAt,
       resent: verification.resent,
     },
-    ...(await waysOf(attempt, step)),
+    ...(await waysOf(attempt, step, caller)),
     second: step === 'second' ? secondView(attempt) : null,
     enroll: step === 'enroll' ? enrollmentAsked(factsOf(attempt), policy()) : null,
     backupCodes: step === 'backup_codes' ? attempt.backupCodes : null,
@@ -110,15 +151,48 @@ export async function expect(flow: string, caller: Caller): Promise<Result<View>
  * What may be a first proof: where passkeys are the only way, a code by mail leads those to one who have
  * none yet. Whoever proves again who they are is offered what they have, and of that a passkey first.
  */
-async function waysOf({ reauthUserId }: Attempt, step: Step): Promise<Pick<View, 'ways' | 'firstPasskey'>> {
+async function waysOf(
+  attempt: Attempt,
+  step: Step,
+  caller: Caller,
+): Promise<Pick<View, 'ways' | 'firstPasskey' | 'providers'>> {
+  const { reauthUserId } = attempt
+  const providers = await providersFor(attempt, caller)
   const methods = onlyPasskeys(policy()) ? (['passkey', 'email_code'] as const) : env().signInMethods
   const ways = methods.filter((way) => way !== 'passkey' || factors.passkeys.available())
-  if (step !== 'identify' || !reauthUserId) return { ways, firstPasskey: false }
+  if (step !== 'identify' || !reauthUserId) return { ways, providers, firstPasskey: false }
   const { password, passkeys } = await factors.enrolled(reauthUserId)
   const has = { password, passkey: passkeys > 0, email_code: true, sms_code: true }
   const own = ways.filter((way) => has[way])
-  if (own.length === 0) return { ways, firstPasskey: false }
-  return { ways: own, firstPasskey: own.includes('passkey') }
+  if (own.length === 0 && providers.length === 0) return { ways, providers, firstPasskey: false }
+  return { ways: own, providers, firstPasskey: own.includes('passkey') }
+}
+
+/** Google tells nobody when somebody proved themselves, so its word is never a fresh one. */
+const saysWhen = ({ kind, brand }: federation.ProviderView): boolean => kind === 'oidc' && brand !== 'google'
+
+/**
+ * The providers that may be gone to: none where passkeys are the only way in, or while an account is proven that another
+ * provider's word is to be linked to; of whoever proves again who they are, those they have linked and that can say when.
+ */
+async function providersFor({ reauthUserId, linking }: Attempt, caller: Caller): Promise<ProviderChoice[]> {
+  if (onlyPasskeys(policy()) || linking) return []
+  const last = sessions.lastProvider(caller.cookies)
+  const mine = reauthUserId ? await federation.accounts.list(reauthUserId) : null
+  return federation
+    .providers()
+    .filter((one) => !mine || (saysWhen(one) && mine.some(({ provider }) => provider === one.id)))
+    .map(({ id, name, brand }) => ({ id, name, brand, last: id === last }))
+}
+
+function newcomerView({ newcomer, stranger }: Attempt): NewcomerView {
+  return {
+    provider: stranger && (federation.provider(stranger.provider)?.name ?? ''),
+    email: newcomer?.email ?? stranger?.email ?? null,
+    proven: newcomer !== null,
+    firstName: stranger?.firstName ?? null,
+    lastName: stranger?.lastName ?? null,
+  }
 }
 
 function secondView(attempt: Attempt): SecondView | null {
@@ -140,8 +214,12 @@ function secondView(attempt: Attempt): SecondView | null {
     offers:
       attempt.canPasskey === false ? offers.sort((a, b) => +isKey(a.method) - +isKey(b.method)) : offers,
     sent: secondSent && { ...secondSent, to: masked(secondSent.to) },
-    trustDays: trustedDays > 0 && reauth === null && !onlyPasskeys(policy()) ? trustedDays : null,
+    trustDays:
+      trustedDays > 0 && reauth === null && !onlyPasskeys(policy()) && asked.why !== 'unusual'
+        ? trustedDays
+        : null,
     why: asked.why,
+    reasons: asked.why === 'unusual' ? (person?.unusual ?? []) : [],
   }
 }
 

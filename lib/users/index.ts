@@ -22,12 +22,14 @@ export { MAX_UPLOAD_BYTES as MAX_AVATAR_BYTES } from './avatar'
 export { claims } from './claims'
 export type { Page } from './directory'
 export { type EmailView, type Foreign, foreignAddresses, MAX_ADDRESSES } from './emails'
+export { addGuest, idleGuests, removeGuests, upgradeGuest } from './guests'
 export { lockDown, unlock } from './lockdown'
 export { avatarPath, type UserSummary } from './person'
 export { countryOf, normalizePhone, readable as readablePhone } from './phone-number'
 export { foreignNumbers, MAX_PHONES, type PhoneClaim, type PhoneView } from './phones'
 export type { ProfilePatch, ProfileView } from './profile'
 export { type Registration, register } from './register'
+export { setRoles } from './roles'
 export { type Decision, disable, enable } from './standing'
 export { MAX_NAME, plainLine } from './text'
 export { keepsWayBack, type WaysBack, waysBack } from './ways-back'
@@ -56,7 +58,7 @@ export const emails = {
   reach: emailsOf.reach,
 }
 
-/** list, claim, ownerOf, add, verify, makePrimary, remove, expel, release. */
+/** list, claim, ownerOf, add, verify, makePrimary, remove, expel, release, wantsTexts, setTexts. */
 export const phones = {
   list: phonesOf.list,
   claim: phonesOf.claim,
@@ -67,6 +69,8 @@ export const phones = {
   remove: phonesOf.remove,
   expel: phonesOf.expel,
   release: phonesOf.release,
+  wantsTexts: phonesOf.wantsTexts,
+  setTexts: phonesOf.setTexts,
 }
 
 /** @returns null when there is no such user; deleted ones are shown as such */

@@ -267,15 +267,34 @@ export async function writeDisabled(
   return row ? { sessionVersion: row.session_version } : null
 }
 
-/** Back to active, or to pending when no address was ever proven. False when the user was not disabled. */
+/** Back to active, or to pending when no address was ever proven (guests need none). False when the user was not disabled. */
 export async function writeEnabled(tx: Tx, id: string): Promise<boolean> {
   const count = await tx.$executeRaw`
     UPDATE users SET disabled_at = NULL, disabled_reason = NULL, updated_at = ${now()},
-      status = (CASE WHEN EXISTS (
+      status = (CASE WHEN is_anonymous OR EXISTS (
         SELECT 1 FROM emails WHERE user_id = ${id}::uuid AND verified_at IS NOT NULL)
         THEN 'active' ELSE 'pending' END)::user_status
     WHERE id = ${id}::uuid AND status = 'disabled'`
   return count > 0
+}
+
+/** Gives `wanted` and takes what else of `among` the user has, but for the default role. What changed. */
+export async function writeRoles(
+  tx: Tx,
+  userId: string,
+  wanted: string[],
+  among: string[],
+): Promise<{ given: string[]; taken: string[] }> {
+  await tx.$executeRaw`INSERT INTO roles (name) SELECT unnest(${wanted}::text[]) ON CONFLICT (name) DO NOTHING`
+  const given = await tx.$queryRaw<{ name: string }[]>`
+    INSERT INTO user_roles (user_id, role_name, created_at)
+    SELECT ${userId}::uuid, unnest(${wanted}::text[]), ${now()} ON CONFLICT DO NOTHING RETURNING role_name AS name`
+  const taken = await tx.$queryRaw<{ name: string }[]>`
+    DELETE FROM user_roles r USING users u
+    WHERE r.user_id = ${userId}::uuid AND u.id = r.user_id AND r.role_name <> u.default_role
+      AND r.role_name = ANY(${among}::text[]) AND NOT r.role_name = ANY(${wanted}::text[])
+    RETURNING r.role_name AS name`
+  return { given: given.map(({ name }) => name), taken: taken.map(({ name }) => name) }
 }
 
 /** Blocks or frees password sign-in. False when it was so already. */

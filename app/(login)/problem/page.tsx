@@ -12,7 +12,10 @@ export async function generateMetadata(): Promise<Metadata> {
 /** What a URL may ask this page to say: refusals whose words name nobody and ask for nothing. */
 const SHOWN: readonly string[] = [
   'csrf',
+  'flow_expired',
+  'flow_foreign_browser',
   'invalid_input',
+  'not_found',
   'rate_limited',
   'stores_down',
 ] satisfies RefusalCode[]

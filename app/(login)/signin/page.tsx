@@ -6,6 +6,7 @@ import { FACTOR_ICONS } from '@/components/factors/icons'
 import { troubleWords } from '@/components/factors/trouble-words'
 import { AuthCard } from '@/components/login/auth-shell'
 import { PasskeyForm } from '@/components/login/passkey-form'
+import { ProviderButtons } from '@/components/login/provider-buttons'
 import { SignInForm } from '@/components/login/sign-in-form'
 import type { RefusalView } from '@/components/login/words'
 import { Icon } from '@/components/ui/icon'
@@ -41,13 +42,23 @@ export default async function SignInPage({ searchParams }: { searchParams: Query
       flow={flow}
       action={may('password') ? '/signin/password' : null}
       codeAction={may('email_code') ? '/signin/code' : null}
-      phoneHref={may('sms_code') && notify.sms.enabled() && !view.reauth ? at('/signin/phone', flow) : null}
+      phoneHref={
+        may('sms_code') && notify.sms.enabled() && !view.reauth && !view.linking
+          ? at('/signin/phone', flow)
+          : null
+      }
       email={view.typed.email}
       notice={notice}
       forgotHref={at('/forgot', flow)}
       signUpHref={signUp ? at('/signup', flow) : null}
       reauthUser={view.reauth ? { email: view.reauth, otherHref: startAgain(view.request) } : null}
       client={await waitingClient(view.request, caller)}
+      guestAction={view.mayGuest ? '/signin/guest' : null}
+      guest={view.guest}
+      linking={view.linking && { ...view.linking, plainAction: '/signin/unlinked' }}
+      providersSlot={
+        view.providers.length > 0 ? <ProviderButtons flow={flow} providers={view.providers} /> : null
+      }
       passkeyFirst={view.firstPasskey || !may('password')}
       passkeySlot={may('passkey') ? await passkey(view, notice) : null}
     />

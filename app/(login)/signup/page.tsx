@@ -2,6 +2,7 @@ import type { Metadata } from 'next'
 import { redirect } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { at, currentCaller, one, type Query, toView } from '@/app/_lib/login'
+import { ProviderButtons } from '@/components/login/provider-buttons'
 import { type SignUpField, SignUpForm } from '@/components/login/sign-up-form'
 import { requests, signin } from '@/lib'
 import { FlowProblem, waitingClient } from '../_parts'
@@ -21,7 +22,7 @@ export default async function SignUpPage({ searchParams }: { searchParams: Query
   if (!found.ok) return <FlowProblem refusal={found.refusal} />
   const view = found.value
   const begins = view.step === 'identify' || view.step === 'verify_email'
-  if (!begins || view.reauth || view.signedInSince) redirect(at('/signin', flow))
+  if (!begins || view.reauth || view.linking || view.signedInSince) redirect(at('/signin', flow))
   const { signUp, passwordMinLength } = requests.settings()
   const ways = (['password', 'passkey'] as const).filter((way) => view.ways.includes(way))
   const way = ways.find((one) => one === query.way) ?? ways[0] ?? 'passkey'
@@ -39,9 +40,13 @@ export default async function SignUpPage({ searchParams }: { searchParams: Query
       values={view.typed}
       errors={field && notice ? { [field]: notice } : {}}
       notice={field ? null : notice}
+      providersSlot={
+        view.providers.length > 0 ? <ProviderButtons flow={flow} providers={view.providers} /> : null
+      }
       passwordMinLength={passwordMinLength}
       signInHref={at('/signin', flow)}
       client={await waitingClient(view.request, caller)}
+      guest={view.guest}
     />
   )
 }

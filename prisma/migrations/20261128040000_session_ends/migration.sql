@@ -2,6 +2,15 @@
 ALTER TABLE "sessions" ADD COLUMN     "ends_at" TIMESTAMPTZ(3),
 ADD COLUMN     "revoke_id" UUID;
 
+-- Whoever writes one of the three writes the fourth.
+CREATE FUNCTION "sessions_ends_at"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW."ends_at" := LEAST(NEW."expires_at", NEW."last_active_at" + make_interval(secs => NEW."idle_seconds"));
+  RETURN NEW;
+END $$;
+CREATE TRIGGER "sessions_ends_at" BEFORE INSERT OR UPDATE OF "expires_at", "last_active_at", "idle_seconds" ON "sessions"
+  FOR EACH ROW EXECUTE FUNCTION "sessions_ends_at"();
+
 UPDATE "sessions" SET "ends_at" = LEAST("expires_at", "last_active_at" + make_interval(secs => "idle_seconds"))
 WHERE "revoked_at" IS NULL;
 
