@@ -49,7 +49,10 @@ export function SessionWatch({ sid, words, icon, children }: Props) {
 
   useEffect(() => watch(sid, setEnded), [sid])
   useEffect(() => {
-    if (ended) title.current?.focus()
+    if (!ended) return
+    // What React made the page of stands in it once more.
+    for (const script of document.querySelectorAll('script:not([src])')) script.remove()
+    title.current?.focus()
   }, [ended])
 
   if (!ended) return children
