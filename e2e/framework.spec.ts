@@ -74,7 +74,8 @@ test('a_database_that_hangs_is_503_to_nextauth_too_and_leaves_the_cookie', async
     const status = async () => {
       const answer = await someone.get('/api/auth/session')
       expect(answer.body).not.toBe('{}')
-      expect(answer.headers['set-cookie'] ?? []).toEqual([])
+      // What is known yet renews the cookie; "could not be told" must not touch it.
+      if (answer.status !== 200) expect(answer.headers['set-cookie'] ?? []).toEqual([])
       return answer.status
     }
     // Until it has heard, the portal goes by its own copy.

@@ -5,6 +5,7 @@ import { parseEnv } from 'node:util'
 import { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { ENV_DEFAULTS, ENV_NAMES, readEnv } from './base/env'
+import { PROVIDER_SETTINGS } from './base/env-federation'
 import { CHANNELS, KEYS } from './base/keys'
 import { clientCommands } from './cli/client'
 import { doctorCommand } from './cli/doctor'
@@ -59,6 +60,14 @@ describe('configuration', () => {
     const value = ENV_DEFAULTS[code(name) as keyof typeof ENV_DEFAULTS]
     const asTyped = typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value ?? '')
     expect(shown === '–' ? '' : code(shown)).toBe(asTyped)
+  })
+
+  test('docs/operations.md has exactly the settings that a provider can have', () => {
+    const [, ...lines] = section(read('docs/operations.md'), '## Sign-in with other providers').split(
+      '| setting |',
+    )
+    const named = rows(`| setting |${lines.join('')}`).map(([name]) => code(name))
+    expect(named.sort()).toEqual([...PROVIDER_SETTINGS].sort())
   })
 
   test('.env.example has every variable once, with a value that may stand there', () => {

@@ -6,6 +6,7 @@ import type { FormState } from '@/app/_lib/guard'
 import type { TroubleWords } from '../factors/trouble-words'
 import { buttonClass } from '../ui/button'
 import { Spinner } from '../ui/spinner'
+import { useAwake } from '../ui/use-awake'
 
 /** What the browser is asked for, or why it is not. */
 export interface CeremonyState extends FormState {
@@ -32,6 +33,7 @@ export function AddPasskey({ kind, begin, add, label, workingLabel, trouble, ico
   const [refused, setRefused] = useState<FormState | null>(null)
   const underWay = useRef(false)
   const working = asking || handing
+  const awake = useAwake()
   const said = working ? null : (refused ?? answer)
 
   async function run(): Promise<void> {
@@ -73,6 +75,7 @@ export function AddPasskey({ kind, begin, add, label, workingLabel, trouble, ico
         <button
           type="button"
           className={buttonClass({ look: 'secondary', size: 'sm' }, 'needs-script')}
+          disabled={!awake}
           aria-disabled={working || undefined}
           onClick={async () => {
             if (underWay.current || handing) return

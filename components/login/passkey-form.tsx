@@ -6,6 +6,7 @@ import type { TroubleWords } from '../factors/trouble-words'
 import { type ButtonStyle, buttonClass } from '../ui/button'
 import { Notice } from '../ui/notice'
 import { Spinner } from '../ui/spinner'
+import { useAwake } from '../ui/use-awake'
 
 interface Props extends ButtonStyle {
   flow: string
@@ -37,7 +38,9 @@ const SHOWN = 'gatehouse.passkey'
 /** A passkey or a security key, as a form that posts what the browser answers. Not shown without script. */
 export function PasskeyForm(props: Props) {
   const { flow, optionsAction, fields, words, quietly, unknown, icon } = props
+  const awake = useAwake()
   const form = useRef<HTMLFormElement>(null)
+  const button = useRef<HTMLButtonElement>(null)
   const response = useRef<HTMLInputElement>(null)
   const turn = useRef(0)
   const offeredAt = useRef(Number.NEGATIVE_INFINITY)
@@ -89,6 +92,12 @@ export function PasskeyForm(props: Props) {
   useEffect(() => {
     if (unknown) forgetShown()
   }, [unknown])
+
+  const { autoFocus } = props
+  useEffect(() => {
+    // The browser passes over a button that sleeps.
+    if (awake && autoFocus && document.activeElement === document.body) button.current?.focus()
+  }, [awake, autoFocus])
 
   useEffect(() => {
     if (!quietly) return
@@ -143,11 +152,11 @@ export function PasskeyForm(props: Props) {
       ) : null}
       {props.children}
       <button
+        ref={button}
         type="submit"
         className={buttonClass({ look: props.look, size: props.size, wide: true })}
+        disabled={!awake}
         aria-disabled={working || undefined}
-        // biome-ignore lint/a11y/noAutofocus: the one thing to do on its page
-        autoFocus={props.autoFocus}
       >
         {working ? <Spinner label={props.workingLabel} /> : icon}
         {props.label}

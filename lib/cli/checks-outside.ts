@@ -1,4 +1,4 @@
-/** What doctor finds out from the mail server, the SMS driver and the public address. */
+/** What doctor finds out from the mail server, the SMS driver, other providers and the public address. */
 import { env } from '../base/env'
 import type { Check } from './checks'
 
@@ -16,6 +16,20 @@ export async function checkSms(): Promise<Check> {
   const { sms } = await import('../notify')
   const { ok, message, hint } = await sms.check()
   return { name: 'sms', state: ok ? 'ok' : 'fail', message, ...(hint && { hint }) }
+}
+
+/** One line for each provider that people may sign in with, and for each variable that keeps one out. */
+export async function checkProviders(): Promise<Check[]> {
+  const federation = await import('../federation')
+  return (await federation.check()).map(({ state, message }) => ({
+    name: 'provider',
+    state,
+    message,
+    hint:
+      state === 'fail'
+        ? 'The portal starts without this provider; docs/operations.md says what each one needs.'
+        : 'People are told to use another way meanwhile: check the address, and that it can be reached from here.',
+  }))
 }
 
 const TIMEOUT_MS = 5000

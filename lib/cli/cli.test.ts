@@ -425,6 +425,22 @@ describe('doctor', () => {
     expect(out).toContain('→ Check host, port')
   })
 
+  test('names the variable that keeps a provider out, and goes on', async () => {
+    const { code, out } = await gatehouse(['doctor'], {
+      env: {
+        PROVIDERS: 'github,discord',
+        PROVIDER_DISCORD_CLIENT_ID: 'x',
+        PROVIDER_DISCORD_CLIENT_SECRET: 'y',
+      },
+    })
+    expect(code).toBe(1)
+    expect(out).toContain(
+      '✗ provider   PROVIDER_GITHUB_CLIENT_ID is not set, but github is in PROVIDERS and needs it.',
+    )
+    expect(out).toContain('✓ provider   Discord is configured')
+    expect(out).toContain('✓ redis')
+  })
+
   test('any other command says in one sentence that a store is away', async () => {
     const { code, err } = await gatehouse(['user', 'list'], {
       env: { DATABASE_URL: 'postgresql://x:y@127.0.0.1:1/z' },

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { ConfigError, env } from '../base/env'
 import { type Check, checkClock, checkDatabase, checkDeliveries, checkRedis, checkSafety } from './checks'
-import { checkIssuer, checkMail, checkSms } from './checks-outside'
+import { checkIssuer, checkMail, checkProviders, checkSms } from './checks-outside'
 import { json, say } from './output'
 import { withStores } from './session-of-work'
 
@@ -39,6 +39,7 @@ async function examine(): Promise<Check[]> {
     checks.push({ name: 'stores', state: 'fail', message: (error as Error).message, hint })
   }
   checks.push(await checkMail())
+  checks.push(...(await checkProviders()))
   checks.push(await checkIssuer(portal))
   // Said last: a running portal's own origin is known only now.
   checks.unshift({ name: 'config', state: 'ok', message: `public origin ${env().url}` })

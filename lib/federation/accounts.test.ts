@@ -354,6 +354,22 @@ describe('back-channel logout', () => {
     }
   })
 
+  test('of a provider of next-auth’s catalogue, by its own discovery', async () => {
+    const { acme } = peers()
+    configure({
+      PROVIDERS: 'keycloak',
+      PROVIDER_KEYCLOAK_CLIENT_ID: acme.clientId,
+      PROVIDER_KEYCLOAK_CLIENT_SECRET: acme.clientSecret,
+      PROVIDER_KEYCLOAK_ISSUER: acme.url,
+    })
+    expect(must(await federation.backchannelLogout('keycloak', await acme.logoutToken()))).toMatchObject({
+      provider: 'keycloak',
+      sessionId: acme.sidOf(acme.person.sub),
+    })
+    const back = { userId: await somebody(), postLogoutRedirectUri: 'http://localhost:3000/' }
+    expect(await federation.endSessionUrl('keycloak', back)).toContain(`${acme.url}/end-session?`)
+  })
+
   test('keys that cannot be had are the provider’s trouble', async () => {
     configure(peers().env)
     peers().acme.bend = { down: ['discovery'] }

@@ -10,6 +10,8 @@ import 'server-only'
 
 /** count, find, link, list, touch, unlink: linked accounts. None of them asks for freshness; callers do. */
 export * as accounts from './accounts'
+/** For doctor: what is wrong in the variables, and who does not answer. */
+export { check, type ProviderCheck } from './check'
 /** begin, keepPosted, finish: the round trip. */
 export { begin, finish, keepPosted } from './handshake'
 /** backchannelLogout, endSessionUrl: the end of sessions, theirs and ours. */

@@ -9,14 +9,14 @@ import { find, keptOf } from './accounts'
 import { keysOf, type Metadata, metadataOf, ProviderDown } from './metadata'
 import { good } from './registry'
 import { openFor } from './sealing'
-import { discovery } from './shapes'
+import { anyDiscovery } from './shapes'
 import * as once from './store'
 import * as store from './store-accounts'
 import type { ProviderLogout } from './types'
 
 /** The metadata of a provider that has any; null for those of OAuth alone. @throws ProviderDown */
 async function known(settings: ProviderSettings): Promise<Metadata | null> {
-  const place = discovery(settings)
+  const place = anyDiscovery(settings)
   return place && metadataOf(place.wellKnown, place.issuer)
 }
 
@@ -64,7 +64,7 @@ export async function backchannelLogout(
   logoutToken: string,
 ): Promise<Result<ProviderLogout>> {
   const provider = good(providerId)
-  if (!provider || !discovery(provider.settings)) return refuse('not_found')
+  if (!provider || !anyDiscovery(provider.settings)) return refuse('not_found')
   const { view, settings } = provider
   const values = { provider: view.name }
   let payload: JWTPayload

@@ -45,6 +45,16 @@ export function discovery(settings: ProviderSettings): { wellKnown: string; issu
   }
 }
 
+const WELL_KNOWN = '/.well-known/openid-configuration'
+
+/** The same, for those too that next-auth looks up by itself. */
+export function anyDiscovery(settings: ProviderSettings): { wellKnown: string; issuer: string } | null {
+  const place = discovery(settings)
+  const listed = place ? null : catalogue(settings)?.wellKnown
+  if (!listed?.endsWith(WELL_KNOWN)) return place
+  return { wellKnown: listed, issuer: listed.slice(0, -WELL_KNOWN.length) }
+}
+
 /** Answers are posted from the provider's own page (OAuth 2.0 Form Post Response Mode). */
 export const isPosted = (settings: ProviderSettings): boolean => {
   if (settings.type === 'apple') return true

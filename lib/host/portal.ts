@@ -141,9 +141,11 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     demoUrl = app.url
   }
   ready?.()
-  process.stdout.write(
-    summary({ env: env(), stores, facts, demoUrl, seconds: (performance.now() - began) / 1000 }),
-  )
+  const problems = rooms.federation.problems()
+  for (const problem of problems) log().error({ problem }, 'a provider is left out')
+  const providers = { names: rooms.federation.providers().map(({ name }) => name), problems }
+  const seconds = (performance.now() - began) / 1000
+  process.stdout.write(summary({ env: env(), stores, facts, demoUrl, seconds, providers }))
 }
 
 /** Next talks to the terminal while it starts; that belongs in the log. */

@@ -9,6 +9,8 @@ interface Facts {
   facts: DemoFacts | null
   demoUrl: string | undefined
   seconds: number
+  /** Names of those that people may sign in with, and why others are left out. */
+  providers: { names: string[]; problems: string[] }
 }
 
 type Paint = (text: string) => string
@@ -20,7 +22,7 @@ function paints(on: boolean): { bold: Paint; dim: Paint; brand: Paint } {
   return { bold: paint(1, 22), dim: paint(2, 22), brand: paint(36, 39) }
 }
 
-export function summary({ env, stores, facts, demoUrl, seconds }: Facts): string {
+export function summary({ env, stores, facts, demoUrl, seconds, providers }: Facts): string {
   const { bold, dim, brand } = paints(Boolean(process.stdout.isTTY) && !process.env.NO_COLOR)
   const rows: [string, string][] = []
   const row = (label: string, text: string) => rows.push([label, text])
@@ -30,10 +32,12 @@ export function summary({ env, stores, facts, demoUrl, seconds }: Facts): string
   row('OpenID issuer', env.issuer)
   row('Database', stores.embedded.postgres ? 'embedded PostgreSQL' : new URL(env.databaseUrl ?? '').host)
   row('Redis', stores.embedded.redis ? 'embedded' : new URL(env.redisUrl ?? '').host)
+  if (providers.names.length) row('Providers', providers.names.join(', '))
   row('Data folder', env.dataDir)
   if (stores.migrated.length) row('Migrated', stores.migrated.join(', '))
   const width = Math.max(...rows.map(([label]) => label.length))
   const lines = rows.map(([label, text]) => `  ${dim(label.padEnd(width))}  ${text}`)
+  for (const problem of providers.problems) lines.push('', `  ${brand('Left out')}  ${problem}`)
   if (facts) {
     const wide = Math.max(...facts.users.map(({ email }) => email.length))
     lines.push('', `  ${dim('Sign in as')}`)
