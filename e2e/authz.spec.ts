@@ -4,12 +4,13 @@
  */
 import { expect, test } from '@playwright/test'
 import { builtRoutes, type Call, callByForm, callByScript, type Fields, serverActions } from './actions'
+import { gatehouse } from './command'
 import { type Database, openDatabase } from './database'
 import { newPerson } from './people'
 import { png } from './pictures'
 import { launchPortal, type Portal } from './portal'
 import { type Answer, Visitor } from './visitor'
-import { type Cast, foreignOrigins, STRANGERS, setScene } from './world'
+import { becomeGuest, type Cast, foreignOrigins, STRANGERS, type Stranger, setScene } from './world'
 
 // One portal and one database for all, so that "nothing changed" can be said of the whole of it.
 test.describe.configure({ mode: 'default' })
@@ -17,6 +18,8 @@ test.describe.configure({ mode: 'default' })
 let portal: Portal
 let cast: Cast
 let database: Database
+/** Somebody without an account, whom the demo app takes. */
+let guest: Visitor
 /** The row of the victim's address. */
 let emailId = ''
 
@@ -26,11 +29,27 @@ const findEmailId = async (): Promise<string> =>
 
 test.beforeAll(async () => {
   test.setTimeout(180_000)
-  portal = await launchPortal()
+  portal = await launchPortal({ GUESTS: 'on' })
   cast = await setScene(portal)
   database = await openDatabase(portal)
   emailId = await findEmailId()
+  const [demo] = JSON.parse(await gatehouse(['client', 'list', '--json'], { data: portal.data }))
+  await gatehouse(['client', 'update', demo.client_id, '--guests'], { data: portal.data })
+  guest = await becomeGuest(portal)
   await database.settled()
+})
+
+/** Everybody else: whoever has no business here, and a guest, who is signed in and has none either. */
+const OTHERS = [...STRANGERS, 'guest'] as const
+const as = (other: Stranger | 'guest'): Visitor => (other === 'guest' ? guest.copy() : cast.as(other))
+
+test('the guest is one', async () => {
+  const answer = await guest.get('/api/session?guests=allow')
+  expect(answer.status).toBe(200)
+  expect(JSON.parse(answer.body)).toMatchObject({ roles: ['anonymous'], acr: '0', amr: [], method: 'guest' })
+  // To whoever did not ask for guests they are nobody.
+  expect((await guest.session()).status).toBe(401)
+  expect((await guest.get('/api/auth/session')).body).toBe('{}')
 })
 
 test.afterAll(async () => {
@@ -45,6 +64,8 @@ interface ActionRow {
   plain?: boolean
   /** Changes a cookie of whoever calls it and nothing else: nobody needs to be signed in. */
   cookieOnly?: string
+  /** Ends every session of whoever calls it, so that the strangers of the scene are needed anew. */
+  endsOwn?: boolean
 }
 
 const ACTIONS: Record<string, ActionRow> = {
@@ -96,6 +117,10 @@ const ACTIONS: Record<string, ActionRow> = {
   '(account)/account/phones/actions.ts#removePhone': {
     page: '/account/phones',
     fields: () => [['id', emailId]],
+  },
+  '(account)/account/phones/actions.ts#chooseTexts': {
+    page: '/account/phones',
+    fields: () => [['texts', 'on']],
   },
   // Too short to be taken, so that the scene stays as it is for whoever comes next.
   '(account)/account/security/actions.ts#changePassword': {
@@ -197,7 +222,27 @@ const ACTIONS: Record<string, ActionRow> = {
   },
   '(account)/account/devices/actions.ts#signOutOne': {
     page: '/account/devices',
-    fields: ({ otherSid }) => [['sid', otherSid]],
+    fields: ({ otherSid }) => [['id', otherSid]],
+  },
+  '(account)/account/devices/actions.ts#signOutDevice': {
+    page: '/account/devices',
+    fields: ({ otherDevice }) => [['id', otherDevice]],
+  },
+  '(account)/account/devices/actions.ts#renameDevice': {
+    page: '/account/devices',
+    fields: ({ otherDevice }) => [
+      ['id', otherDevice],
+      ['name', 'Mallory’s'],
+    ],
+  },
+  '(account)/account/devices/actions.ts#forgetDevice': {
+    page: '/account/devices',
+    fields: ({ otherDevice }) => [['id', otherDevice]],
+  },
+  '(account)/account/devices/actions.ts#signOutEverywhere': {
+    page: '/account/devices',
+    fields: () => [],
+    endsOwn: true,
   },
   '(account)/account/devices/actions.ts#signOutOthers': { page: '/account/devices', fields: () => [] },
   '(account)/account/profile/actions.ts#saveProfile': {
@@ -266,6 +311,13 @@ async function changesNothing(what: string, attack: () => Promise<Answer>): Prom
   return answer
 }
 
+/** For whoever comes next. */
+async function setSceneAgain(): Promise<void> {
+  cast = await setScene(portal)
+  emailId = await findEmailId()
+  await database.settled()
+}
+
 test('every server action has a row', () => {
   expect([...serverActions().keys()].sort()).toEqual(Object.keys(ACTIONS).sort())
 })
@@ -275,7 +327,7 @@ for (const [name, row] of Object.entries(ACTIONS)) {
   const short = name.replace(/^.*\/(\w+)\/actions\.ts#/, '$1.')
 
   test(`${short}_by_anyone_else_changes_nothing_of_anyones`, async () => {
-    for (const stranger of STRANGERS) {
+    for (const stranger of OTHERS) {
       for (const [way, call] of [
         ['script', callByScript],
         ['form', callByForm],
@@ -283,20 +335,21 @@ for (const [name, row] of Object.entries(ACTIONS)) {
         const what = `${short} by ${stranger}, by ${way}`
         if (stranger === 'another user' || row.cookieOnly) {
           // What is their own they may change; whatever names the victim stays.
-          const victims = [cast.userId, cast.person.email, cast.sid, cast.otherSid]
+          const victims = [cast.userId, cast.person.email, cast.sid, cast.otherSid, cast.otherDevice]
           const before = await database.snapshot(victims)
-          const answer = await call(cast.as(stranger), callOf(name, row, smuggled(cast)))
+          const answer = await call(as(stranger), callOf(name, row, smuggled(cast)))
           // What they owe for a change of their own is sent after the answer.
           await database.settled()
           expect(await database.snapshot(victims), what).toEqual(before)
           expect(answer.status, what).toBeLessThan(500)
           expect(answer.body, what).not.toContain(cast.person.email)
         } else {
-          await changesNothing(what, () => call(cast.as(stranger), callOf(name, row, smuggled(cast))))
+          await changesNothing(what, () => call(as(stranger), callOf(name, row, smuggled(cast))))
         }
       }
     }
     expect((await cast.victim.session()).status).toBe(200)
+    if (row.endsOwn) await setSceneAgain()
   })
 
   test(`${short}_from_a_foreign_origin_is_refused`, async () => {
@@ -313,7 +366,15 @@ for (const [name, row] of Object.entries(ACTIONS)) {
 
 test('each action does what it says for the person themselves', async () => {
   const victims = [cast.userId]
-  const order = ['saveProfile', 'savePicture', 'removePicture', 'signOutOne', 'chooseTheme', 'signOutOthers']
+  const order = [
+    'saveProfile',
+    'savePicture',
+    'removePicture',
+    'renameDevice',
+    'signOutOne',
+    'chooseTheme',
+    'signOutOthers',
+  ]
   for (const short of order) {
     const [name, row] = Object.entries(ACTIONS).find(([key]) => key.endsWith(`#${short}`)) ?? []
     if (!name || !row) throw new Error(short)
@@ -326,10 +387,7 @@ test('each action does what it says for the person themselves', async () => {
     else expect(after, short).not.toEqual(before)
   }
   expect((await cast.victim.session()).status).toBe(200)
-  // The scene is set again for whoever comes next.
-  cast = await setScene(portal)
-  emailId = await findEmailId()
-  await database.settled()
+  await setSceneAgain()
 })
 
 interface HandlerRow {
@@ -339,12 +397,15 @@ interface HandlerRow {
 }
 
 const HANDLERS: Record<string, HandlerRow> = {
+  // Whoever asks gets their own; a stranger is sent to sign in.
+  '/account/activity/export': { method: 'GET', path: () => '/account/activity/export?format=json' },
   '/consent/submit': { method: 'POST', fields: ({ consent }) => ({ request: consent, decision: 'allow' }) },
   '/signin/continue': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
   '/signin/code': {
     method: 'POST',
     fields: ({ signInFlow, person }) => ({ flow: signInFlow, email: person.email }),
   },
+  '/signin/guest': { method: 'POST', fields: ({ signInFlow }) => ({ flow: signInFlow }) },
   '/signin/phone/submit': {
     method: 'POST',
     fields: ({ signInFlow }) => ({ flow: signInFlow, phone: '0151 12345678', country: 'DE' }),
@@ -445,15 +506,18 @@ for (const [route, row] of Object.entries(HANDLERS)) {
       : who.post(pathOf(route, row), { ...extra(), ...row.fields?.(cast) }, headers)
 
   test(`${route} by strangers who know the victim's ids does nothing of theirs`, async () => {
-    for (const stranger of STRANGERS) {
+    for (const stranger of OTHERS) {
       const what = `${route} by ${stranger}`
-      const who = cast.as(stranger)
-      if (['/signout/submit', '/locale'].includes(route) && stranger === 'another user') {
+      const who = as(stranger)
+      const signedIn = stranger === 'another user' || stranger === 'guest'
+      if (['/signout/submit', '/locale'].includes(route) && signedIn) {
         // About one's own session and language: theirs may end or change, the victim's do not.
         const before = await database.snapshot([cast.userId])
         await send(who)
         expect(await database.snapshot([cast.userId]), what).toEqual(before)
-        expect((await who.session()).status, what).toBe(route === '/locale' ? 200 : 401)
+        const after = (await who.get('/api/session?guests=allow')).status
+        expect(after, what).toBe(route === '/locale' ? 200 : 401)
+        if (stranger === 'guest' && after === 401) guest = await becomeGuest(portal)
       } else await changesNothing(what, () => send(who))
     }
     expect((await cast.victim.session()).status).toBe(200)
@@ -475,12 +539,17 @@ for (const [route, row] of Object.entries(HANDLERS)) {
 }
 
 test('others_ids_lead_nowhere_on_any_page', async () => {
-  const { consent, signInFlow, signUpFlow, code, sid, otherSid } = cast
-  for (const stranger of STRANGERS) {
+  const { consent, signInFlow, signUpFlow, code, sid, otherSid, otherDevice } = cast
+  for (const stranger of OTHERS) {
     for (const path of [
       `/account/devices?confirm=${sid}`,
       `/account/devices?confirm=${otherSid}`,
-      `/account/devices?before=${Date.now()}.${otherSid}`,
+      `/account/devices?confirm=${otherDevice}`,
+      `/account/devices?before=${Date.now()}.${otherDevice}`,
+      `/account/devices/${otherDevice}`,
+      `/account/devices/${otherDevice}?confirm=${otherSid}`,
+      `/account/devices/${otherDevice}?confirm=forget`,
+      `/account/devices?ended=${otherSid}`,
       `/consent?request=${consent}`,
       `/signin?flow=${signInFlow}`,
       `/signin/second?flow=${signInFlow}`,
@@ -490,15 +559,32 @@ test('others_ids_lead_nowhere_on_any_page', async () => {
       `/verify?flow=${signUpFlow}`,
       `/signout?request=${sid}`,
     ]) {
-      const answer = await changesNothing(`${path} by ${stranger}`, () => cast.as(stranger).get(path))
+      const answer = await changesNothing(`${path} by ${stranger}`, () => as(stranger).get(path))
       expect(answer.body, path).not.toContain(`value="${sid}"`)
       expect(answer.body, path).not.toContain(`value="${otherSid}"`)
+      expect(answer.body, path).not.toContain(`value="${otherDevice}"`)
       expect(answer.body, path).not.toContain('action="/consent/submit"')
     }
     // The link of the mail, with its code: it says the code, which its reader has, and confirms nothing.
-    const link = await cast.as(stranger).get(`/verify/link?flow=${signUpFlow}&code=${code}`)
+    const link = await as(stranger).get(`/verify/link?flow=${signUpFlow}&code=${code}`)
     expect(link.body).not.toContain('action="/verify/submit"')
   }
+})
+
+test('a_guest_sees_the_overview_and_no_other_page_of_the_console', async () => {
+  const overview = await guest.get('/account')
+  expect(overview.status).toBe(200)
+  expect(overview.body).toContain('page=signup')
+  const pages = builtRoutes().pages.filter((page) => page.startsWith('/account/') && !page.includes('['))
+  expect(pages.length).toBeGreaterThan(8)
+  for (const page of pages) {
+    const answer = await guest.get(page)
+    // Answered by a redirect, or by a page that begins with one where the frame was sent already.
+    const led = answer.location || (/url=([^"]+)/.exec(answer.body)?.[1] ?? '')
+    expect(led, page).toBe('/account')
+  }
+  const passOn = await guest.get('/signin/start?to=/reports')
+  expect(passOn.location).toMatch(/^\/signup\?flow=/)
 })
 
 test('what_a_form_does_not_ask_for_is_not_taken_from_it', async () => {
@@ -540,7 +626,7 @@ test('what_a_form_does_not_ask_for_is_not_taken_from_it', async () => {
 })
 
 test('get_and_head_requests_change_nothing', async () => {
-  const { victim, undecided, consent, signInFlow, signUpFlow, code, sid, otherSid } = cast
+  const { victim, undecided, consent, signInFlow, signUpFlow, code, sid, otherSid, otherDevice } = cast
   const routes = builtRoutes()
   const { pathname: authPath } = new URL(
     (await fetch(`${portal.demoUrl}/login`, { redirect: 'manual' })).headers.get('location') ?? '',
@@ -576,8 +662,11 @@ test('get_and_head_requests_change_nothing', async () => {
     `${authPath}${authQuery}`,
     `${authPath}${authQuery}&prompt=none`,
     `/oidc/logout?client_id=x&post_logout_redirect_uri=${encodeURIComponent(portal.demoUrl)}`,
-    `/account/devices?confirm=${otherSid}`,
+    `/account/devices?confirm=${otherDevice}`,
+    `/account/devices/${otherDevice}?confirm=${otherSid}`,
+    `/account/devices/${otherDevice}?confirm=forget`,
     '/account/devices?confirm=others',
+    '/account/devices?confirm=all',
     `/consent?request=${consent}`,
     `/consent/submit?request=${consent}&decision=allow`,
     `/signout?request=${sid}`,

@@ -16,6 +16,8 @@ export interface World {
   /** Their session in `victim`, and another one of theirs. */
   sid: string
   otherSid: string
+  /** The device of that other one. */
+  otherDevice: string
   /** A sign-in they have begun, a sign-up of theirs that waits for its code, and that code. */
   signInFlow: string
   signUpFlow: string
@@ -24,6 +26,22 @@ export interface World {
   undecided: Visitor
   /** Their question whether an app may know them, not answered yet. */
   consent: string
+}
+
+/** Goes on as a guest at the demo app, which must take guests. */
+export async function becomeGuest(portal: Portal): Promise<Visitor> {
+  const visitor = new Visitor(portal)
+  const start = await fetch(`${portal.demoUrl}/login`, { redirect: 'manual' })
+  let next = (start.headers.get('location') ?? '').slice(portal.url.length)
+  for (let hops = 0; hops < 4; hops++) {
+    const flow = /^\/signin\?flow=([\w-]+)/.exec(next)?.[1]
+    if (flow) {
+      await visitor.post('/signin/guest', { flow })
+      return visitor
+    }
+    next = (await visitor.get(next)).location
+  }
+  throw new Error(`no sign-in was asked for: ${next}`)
 }
 
 /** Everybody else who may try, each time as a fresh copy. */
@@ -68,6 +86,8 @@ export async function setScene(portal: Portal): Promise<Cast> {
 
   const { userId = '', sid = '' } = await victim.session()
   const { sid: otherSid = '' } = await second.session()
+  const list = (await victim.get('/account/devices')).body
+  const otherDevice = /confirm=([0-9a-f-]{36})/.exec(list)?.[1] ?? ''
   const strangers: Record<Stranger, Visitor> = {
     anonymous: new Visitor(portal),
     'half signed in': half,
@@ -81,6 +101,7 @@ export async function setScene(portal: Portal): Promise<Cast> {
     userId,
     sid,
     otherSid,
+    otherDevice,
     signInFlow,
     signUpFlow,
     code,

@@ -32,15 +32,19 @@ export const whoIs = cache(async (): Promise<{ caller: Caller; session: SessionF
 export const summaryOf = cache((userId: string): Promise<UserSummary | null> => users.get(userId))
 
 /**
- * For pages: the signed-in person, else the browser goes to sign-in and comes back.
+ * For pages: the signed-in person, else the browser goes to sign-in and comes back. A guest sees the overview alone.
  * @param to path of the page, on this origin
  */
 export async function signedIn(to: string): Promise<SignedIn & { user: UserSummary }> {
   const { caller, session } = await whoIs()
   const user = session && (await summaryOf(session.userId))
   if (!user) redirect(signInHref(to))
+  // A guest has nothing here but the way to an account.
+  if ((session.guest || user.isAnonymous) && to !== OVERVIEW) redirect(OVERVIEW)
   return { caller, session, user }
 }
+
+const OVERVIEW = '/account'
 
 export const signInHref = (to: string): string => `/signin/start?to=${encodeURIComponent(to)}`
 
@@ -58,7 +62,7 @@ export interface FormState {
 }
 
 /**
- * The frame of every server action: Origin (CSRF1), session, shape of the input, then the change.
+ * The frame of every server action: Origin (CSRF1), session (no guest's), shape of the input, then the change.
  * @param options.fresh asks for a proof of the last ten minutes
  * @param options.draft names the form by the id of what it stands in: after a proof that it asked for, what was
  *   typed is still there (`draftsOf`)
@@ -76,6 +80,8 @@ export async function action<Schema extends z.ZodType>(
   const { caller, session } = await whoIs()
   // Back to the page, whose own guard goes on to sign-in: the browser itself must walk there, for its cookies.
   if (!session) redirect(options.page)
+  // Whoever has nothing to prove who they are has nothing to change either.
+  if (session.guest) return refused({ code: 'account_required', status: 403 })
   const fields = fieldsOf(form)
   const values = typedAgain(fields, options.schema)
   const parsed = options.schema.safeParse(fields)
@@ -151,6 +157,9 @@ async function askAgain(page: string): Promise<FormState> {
   const t = await getTranslations('account.reauth')
   return { ok: false, message: t('text'), reauth: { href: reauthHref(page), label: t('link') } }
 }
+
+/** Where a guest makes an account of what there is. */
+export const keepAccountHref = (): string => `${reauthHref(OVERVIEW)}&page=signup`
 
 /** Where a signed-in person proves again who they are; comes back to `to`. */
 export const reauthHref = (to: string): string => `/signin/start?reauth=1&to=${encodeURIComponent(to)}`

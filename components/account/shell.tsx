@@ -8,12 +8,14 @@ interface Props {
   product: string
   logoUrl?: string | null
   user: { name: string; email: string | null; avatarUrl: string | null }
+  /** Null for who has none. */
+  profileHref: string | null
   items: readonly NavItem[]
   children: ReactNode
 }
 
 /** The frame of the console: brand and user above, navigation at the side, the page. */
-export async function AccountShell({ product, logoUrl, user, items, children }: Props) {
+export async function AccountShell({ product, logoUrl, user, profileHref, items, children }: Props) {
   const [t, ui] = await Promise.all([getTranslations('account.nav'), getTranslations('ui')])
   return (
     <>
@@ -28,7 +30,7 @@ export async function AccountShell({ product, logoUrl, user, items, children }: 
           <a href="/account" className="flex min-w-0 rounded-md" aria-label={ui('home', { product })}>
             <Logo product={product} logoUrl={logoUrl} />
           </a>
-          <UserMenu {...user} />
+          <UserMenu {...user} profileHref={profileHref} />
         </div>
       </header>
       <div className="mx-auto grid max-w-[72rem] gap-4 px-4 pt-3 pb-16 sm:px-6 md:grid-cols-[13.5rem_minmax(0,1fr)] md:gap-10 md:pt-10">

@@ -7,10 +7,11 @@ interface Props {
   name: string
   email: string | null
   avatarUrl: string | null
+  profileHref: string | null
 }
 
 /** Who is signed in, and the way out. The browser's own popover: Escape and a click outside close it. */
-export async function UserMenu({ name, email, avatarUrl }: Props) {
+export async function UserMenu({ name, email, avatarUrl, profileHref }: Props) {
   const t = await getTranslations('account.nav')
   return (
     <>
@@ -39,10 +40,12 @@ export async function UserMenu({ name, email, avatarUrl }: Props) {
           </div>
         </div>
         <div className="border-t border-line pt-2">
-          <a href="/account/profile" className="menu-item">
-            <Icon of={userRound} />
-            {t('profile')}
-          </a>
+          {profileHref ? (
+            <a href={profileHref} className="menu-item">
+              <Icon of={userRound} />
+              {t('profile')}
+            </a>
+          ) : null}
           <form method="post" action="/signout/submit">
             <button type="submit" className="menu-item">
               <Icon of={logOut} />

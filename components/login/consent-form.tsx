@@ -39,18 +39,36 @@ interface Props {
   newScopes: readonly string[]
   /** Scopes this app has already. */
   grantedScopes?: readonly string[]
+  /** Names of the other providers whose tokens may be asked for, by their ids. */
+  providers?: Readonly<Record<string, string>>
   /** Host of the redirect URI: where both buttons lead. */
   returnHost?: string | null
 }
 
 /** Names the app, the account and what is asked for, in words; Allow and Decline weigh the same. */
 export async function ConsentForm(props: Props) {
-  const { request, action, client, account, newScopes, grantedScopes = [], returnHost } = props
+  const {
+    request,
+    action,
+    client,
+    account,
+    newScopes,
+    grantedScopes = [],
+    providers = {},
+    returnHost,
+  } = props
   const [t, ui] = await Promise.all([getTranslations('login'), getTranslations('ui')])
-  const words = (scope: string) =>
-    isKnown(scope)
+  const words = (scope: string) => {
+    const [, provider] = /^provider_tokens:(.+)$/.exec(scope) ?? []
+    if (provider) {
+      const values = { provider: providers[provider] ?? provider, app: client.name }
+      const said = 'scopes.provider_tokens' as const
+      return { shape: keyRound, title: t(`${said}.title`, values), text: t(`${said}.text`, values) }
+    }
+    return isKnown(scope)
       ? { shape: SCOPES[scope], title: t(`scopes.${scope}.title`), text: t(`scopes.${scope}.text`) }
       : { shape: keyRound, title: t('scopes.other.title', { scope }), text: t('scopes.other.text') }
+  }
   const lead = grantedScopes.length ? 'consent.subtitle_more' : 'consent.subtitle'
   return (
     <AuthCard

@@ -3,6 +3,7 @@ import type { ReactNode } from 'react'
 import { LinkButton } from '../ui/button'
 import { described, Field } from '../ui/field'
 import { Input } from '../ui/input'
+import { Notice } from '../ui/notice'
 import { PasswordInput } from '../ui/password-input'
 import { SubmitButton } from '../ui/submit-button'
 import { AccountChooserLine } from './account-chooser-line'
@@ -38,6 +39,10 @@ interface Props {
   passkeyFirst?: boolean
   /** Below the form: other ways in. */
   providersSlot?: ReactNode
+  /** Where a form posts that goes on without an account; null where guests are not taken. */
+  guestAction?: string | null
+  /** Who signs in is a guest until then: what they did as one stays behind. */
+  guest?: boolean
 }
 
 /** E-mail and password in one form, so that password managers fill both. Works without script. */
@@ -56,6 +61,8 @@ export async function SignInForm({
   passkeySlot,
   passkeyFirst = false,
   providersSlot,
+  guestAction,
+  guest = false,
 }: Props) {
   const [t, ui, parts] = await Promise.all([getTranslations('login'), getTranslations('ui'), passwordParts()])
   const fixed = reauthUser?.email ?? linking?.email
@@ -94,6 +101,7 @@ export async function SignInForm({
       }
     >
       {notice ? <RefusalNotice refusal={notice} /> : null}
+      {guest ? <Notice kind="info">{t('guest.sign_in_note')}</Notice> : null}
       {reauthUser ? (
         <AccountChooserLine email={reauthUser.email} switchHref={reauthUser.otherHref} />
       ) : linking ? (
@@ -188,6 +196,15 @@ export async function SignInForm({
           {action || codeAction || passkeySlot ? <p className={OR}>{t('sign_in.or')}</p> : null}
           {providersSlot}
         </>
+      ) : null}
+      {guestAction ? (
+        <form method="post" action={guestAction} className="grid gap-1 border-t border-line pt-4 text-center">
+          <input type="hidden" name="flow" value={flow} />
+          <SubmitButton look="quiet" wide workingLabel={ui('working')}>
+            {t('guest.submit')}
+          </SubmitButton>
+          <p className="text-sm text-ink-3">{t('guest.hint')}</p>
+        </form>
       ) : null}
     </AuthCard>
   )

@@ -33,6 +33,8 @@ interface Props {
   /** Above the button: what is agreed to. */
   termsSlot?: ReactNode
   providersSlot?: ReactNode
+  /** A guest makes an account of what there is. */
+  guest?: boolean
 }
 
 /** A new account: name, address, and a password (its strength is told in words while typing) or a passkey later. */
@@ -59,8 +61,8 @@ export async function SignUpForm(props: Props) {
   return (
     <AuthCard
       top={client ? <ClientLogo client={client} /> : null}
-      title={t('sign_up.title')}
-      lead={client ? t('to_app', { app: client.name }) : null}
+      title={t(props.guest ? 'guest.title' : 'sign_up.title')}
+      lead={props.guest ? t('guest.text') : client ? t('to_app', { app: client.name }) : null}
       bottom={
         <>
           {t('sign_up.have_one')}{' '}

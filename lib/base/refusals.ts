@@ -59,6 +59,7 @@ export const REFUSALS = {
   not_found: { status: 404, secret: false },
   already_exists: { status: 409, secret: false },
   csrf: { status: 403, secret: false },
+  account_required: { status: 403, secret: false },
   session_required: { status: 401, secret: false },
   sign_up_closed: { status: 403, secret: false },
   provider_denied: { status: 403, secret: false },

@@ -1,6 +1,7 @@
 /**
  * GET /api/session: who is signed in with these cookies, for apps and reverse proxies on the same site
- * (nginx auth_request, Traefik forwardAuth). Answered without Next, and without the database when warm.
+ * (nginx auth_request, Traefik forwardAuth). Answered without Next, and without the database when warm. A guest is
+ * nobody to whoever did not ask for guests too (`?guests=allow`).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCookies } from '../base/caller'
@@ -25,6 +26,9 @@ export function sessionJson(facts: SessionFacts): string {
   })
 }
 
+/** Said in the address that the proxy or app asks at, never by the person. */
+const takesGuests = (url = ''): boolean => new URLSearchParams(url.split('?')[1]).get('guests') === 'allow'
+
 const NOBODY = '{"error":"session_required"}'
 const DOWN = '{"error":"stores_down"}'
 
@@ -40,7 +44,7 @@ export async function answerSessionCheck(
   const extra: Record<string, string> = {}
   try {
     const facts = await check(parseCookies(req.headers.cookie))
-    if (facts) {
+    if (facts && (!facts.guest || takesGuests(req.url))) {
       status = 200
       body = sessionJson(facts)
       // For proxies that pass headers on to what they guard.

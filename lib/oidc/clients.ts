@@ -7,6 +7,7 @@ import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
 import { onCommit } from '../base/db'
+import { env } from '../base/env'
 import { randomToken } from '../base/ids'
 import { CHANNELS } from '../base/keys'
 import { bucket } from '../base/limits'
@@ -14,7 +15,7 @@ import { log } from '../base/log'
 import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
-import { type NewClient, newClientSchema, toMetadata } from './client-metadata'
+import { type NewClient, newClientSchema, PROVIDER_TOKENS_NEED_A_SECRET, toMetadata } from './client-metadata'
 import type { Level } from './levels'
 import { inTx } from './store'
 import * as store from './store-registry'
@@ -59,6 +60,10 @@ export function drop(clientId?: string): void {
 
 /** The row behind each client the library works with: what is not OpenID metadata stands there. */
 export const rowOf = new WeakMap<object, store.ClientRow>()
+
+/** Whether this app takes guests: its registration and the operator must both say so. */
+export const takesGuests = (row: Pick<store.ClientRow, 'settings'>): boolean =>
+  env().guests.on && row.settings.guests === true
 
 const announce = async (clientId: string): Promise<void> => {
   drop(clientId)
@@ -120,6 +125,7 @@ export interface ClientView {
   redirectUris: string[]
   postLogoutRedirectUris: string[]
   backchannelLogoutUri: string | null
+  frontchannelLogoutUri: string | null
   authMethod: string
   grants: string[]
   firstParty: boolean
@@ -129,6 +135,13 @@ export interface ClientView {
   claimsInIdToken: boolean
   /** The least level of assurance of a sign-in to it. */
   acr: Level
+  /** Registered to take guests; whether it does is also the operator's to say (GUESTS). */
+  guests: boolean
+  /** Providers whose tokens it may ask people for. */
+  providerTokens: string[]
+  /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
+  sessionIdleMinutes: number | null
+  sessionMaxMinutes: number | null
   logoUri: string | null
   clientUri: string | null
   policyUri: string | null
@@ -138,6 +151,10 @@ export interface ClientView {
   /** Never the secrets themselves: how each ends, and its last four characters. */
   secrets: { id: string; hint: string; createdAt: Date; expiresAt: Date | null; lastUsedAt: Date | null }[]
 }
+
+/** How an app learns that a session ended, as it is registered; null: by its next refresh, which fails. */
+export const toldBy = (metadata: store.ClientMetadata): 'back_channel' | 'front_channel' | null =>
+  metadata.backchannel_logout_uri ? 'back_channel' : metadata.frontchannel_logout_uri ? 'front_channel' : null
 
 const date = (text: string | null): Date | null => (text ? new Date(text) : null)
 
@@ -149,6 +166,7 @@ export function view(row: store.ClientRow): ClientView {
     redirectUris: m.redirect_uris,
     postLogoutRedirectUris: m.post_logout_redirect_uris,
     backchannelLogoutUri: m.backchannel_logout_uri ?? null,
+    frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
     authMethod: m.token_endpoint_auth_method,
     grants: m.grant_types,
     firstParty: row.firstParty,
@@ -157,6 +175,10 @@ export function view(row: store.ClientRow): ClientView {
     idTokenAlg: m.id_token_signed_response_alg,
     claimsInIdToken: row.settings.claimsInIdToken === true,
     acr: row.settings.acr ?? 'aal1',
+    guests: row.settings.guests === true,
+    providerTokens: row.settings.providerTokens ?? [],
+    sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
+    sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
@@ -249,19 +271,55 @@ export const disable = (clientId: string, by: By = {}): Promise<Result> =>
 export const enable = (clientId: string, by: By = {}): Promise<Result> =>
   change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, null), { disabled: false })
 
+/** What an operator may change of an app. */
+export interface ClientChanges {
+  /** aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do. */
+  acr?: Level | undefined
+  /** Whether people without an account may use it; taken back, their tokens are dead. */
+  guests?: boolean | undefined
+  /**
+   * The providers whose tokens it may ask people for; one that is taken back is refused from the next request on, and
+   * given back is good again for whoever allowed it before.
+   */
+  providerTokens?: string[] | undefined
+  /** Null takes the limit away. */
+  sessionIdleMinutes?: number | null | undefined
+  sessionMaxMinutes?: number | null | undefined
+}
+
 /**
  * Changes what an app demands of sign-ins, from the next request on.
- * @param changes.acr aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do
- * @returns refusal `not_found`
+ * @returns refusal `not_found`, `invalid_input` for an app that could not keep tokens
  */
-export const update = (clientId: string, changes: { acr: Level }, by: By = {}): Promise<Result> =>
-  change(
-    clientId,
-    'client.updated',
-    by,
-    (tx) => store.changeSettings(tx, clientId, { acr: changes.acr === 'aal2' ? changes.acr : null }),
-    { acr: changes.acr },
-  )
+export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
+  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
+  if (providerTokens?.length) {
+    const row = await store.findClient(clientId)
+    if (row?.metadata.token_endpoint_auth_method === 'none') {
+      const message = `providerTokens: ${PROVIDER_TOKENS_NEED_A_SECRET}`
+      return refuse('invalid_input', { field: 'providerTokens', values: { message } })
+    }
+  }
+  const limits = {
+    ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes }),
+    ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes }),
+  }
+  const settings = {
+    ...limits,
+    ...(acr && { acr: acr === 'aal2' ? acr : null }),
+    ...(guests !== undefined && { guests: guests || null }),
+    ...(providerTokens && {
+      providerTokens: providerTokens.length > 0 ? [...new Set(providerTokens)] : null,
+    }),
+  }
+  const said = {
+    ...limits,
+    ...(acr && { acr }),
+    ...(guests !== undefined && { guests }),
+    ...(providerTokens && { providerTokens }),
+  }
+  return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, settings), said)
+}
 
 /**
  * Adds a secret beside those there are, which end after `overlapSeconds` (default: a day).

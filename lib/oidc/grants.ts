@@ -10,6 +10,7 @@ import { grantId, stateOf } from './context'
 import type { AdapterPayload, KoaContextWithOIDC } from './library'
 import { lacking } from './policy'
 import * as revocations from './revocations'
+import { isProviderTokensScope } from './scopes'
 import * as store from './store'
 
 const newId = (): string => randomToken(16)
@@ -35,7 +36,9 @@ export async function existing(ctx: KoaContextWithOIDC): Promise<AdapterPayload 
   const covered =
     grant && scopes.every((s) => grant.scopes.includes(s)) && claims.every((c) => grant.claims.includes(c))
   const settled = lacking(ctx).length === 0
-  if (client.firstParty && !covered && settled && !ctx.oidc.prompts.has('consent')) {
+  // Nor is anybody's token of another provider the house's to give.
+  const askable = scopes.some((s) => isProviderTokensScope(s) && !grant?.scopes.includes(s))
+  if (client.firstParty && !covered && !askable && settled && !ctx.oidc.prompts.has('consent')) {
     return asPayload(
       await save({ userId: facts.userId, clientId: client.id, scopes, claims, caller, silent: true }),
       facts.userId,

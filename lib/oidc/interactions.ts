@@ -16,7 +16,7 @@ import * as clients from './clients'
 import { stateOf } from './context'
 import * as grants from './grants'
 import type { AdapterPayload, Interaction, KoaContextWithOIDC } from './library'
-import { type LoginDemands, type Unmet, unmet } from './policy'
+import { guestWouldDo, type LoginDemands, type Unmet, unmet, withRegistered } from './policy'
 import { SCOPE_OF_CLAIM } from './scopes'
 import * as store from './store'
 
@@ -86,6 +86,8 @@ export interface InteractionView {
     prompt: string[]
   }
   demands: LoginDemands
+  /** Somebody without an account could go on as a guest. */
+  mayGuest: boolean
   /** Scopes asked for now and not granted yet. */
   missingScopes: string[]
   /** Every scope this request asks for. */
@@ -137,6 +139,7 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
   const prompt = payload.prompt
   if (!client || !prompt || (prompt.name !== 'login' && prompt.name !== 'consent')) return null
   const { name, logoUri, clientUri, policyUri, tosUri } = clients.view(client)
+  const demands = withRegistered(prompt.details.demands as LoginDemands, client)
   const redirectUri = String(params.redirect_uri ?? '')
   const accountId = payload.session?.accountId
   const missingScopes = names(prompt.details.missingOIDCScope)
@@ -162,7 +165,8 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
       uiLocales: words(params.ui_locales),
       prompt: words(params.prompt),
     },
-    demands: prompt.details.demands as LoginDemands,
+    demands,
+    mayGuest: prompt.name === 'login' && guestWouldDo(demands),
     missingScopes,
     allScopes: words(params.scope),
     missingClaims,

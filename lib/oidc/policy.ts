@@ -26,15 +26,25 @@ export interface LoginDemands {
   level?: Level
   /** The level that acr_values, or acr without `essential`, would like best: asked for once, then the truth will do. */
   wished?: Level
+  /** The app takes guests. */
+  guests?: boolean
 }
 
-export type Unmet = 'no_session' | 'login_prompt' | 'max_age' | 'other_subject' | 'acr' | 'acr_wished'
+export type Unmet =
+  | 'no_session'
+  | 'guest'
+  | 'login_prompt'
+  | 'max_age'
+  | 'other_subject'
+  | 'acr'
+  | 'acr_wished'
 
 /** What the session lacks; [] when it satisfies the demands. */
 export function unmet(demands: LoginDemands, facts: SessionFacts | null, at: number): Unmet[] {
   if (!facts) return ['no_session']
   const fresh = facts.authAt >= demands.since
   const lacks: Unmet[] = []
+  if (facts.guest && !demands.guests) lacks.push('guest')
   if (demands.forced && !fresh) lacks.push('login_prompt')
   if (demands.maxAgeSeconds !== undefined && !fresh && at - facts.authAt > demands.maxAgeSeconds * 1000) {
     lacks.push('max_age')
@@ -74,10 +84,36 @@ const RESUMED = 'resume'
  * What the operator demands for the app is read anew each time.
  */
 export function demandsOf(ctx: KoaContextWithOIDC): LoginDemands {
-  const { level: _, ...demands } = keptDemands(ctx) ?? readDemands(ctx)
-  const level = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)?.settings.acr
-  return level ? { ...demands, level } : demands
+  const demands = keptDemands(ctx) ?? readDemands(ctx)
+  const row = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)
+  return row ? withRegistered(demands, row) : demands
 }
+
+/** The demands of a request with those of the operator as they are now. */
+export function withRegistered(
+  { level: _level, guests: _guests, ...demands }: LoginDemands,
+  client: Parameters<typeof clients.takesGuests>[0],
+): LoginDemands {
+  const { acr, sessionMaxMinutes = Infinity } = client.settings
+  const maxAgeSeconds = Math.min(demands.maxAgeSeconds ?? Infinity, sessionMaxMinutes * 60)
+  return {
+    ...demands,
+    ...(acr && { level: acr }),
+    ...(clients.takesGuests(client) && { guests: true }),
+    ...(maxAgeSeconds < Infinity && { maxAgeSeconds }),
+  }
+}
+
+/**
+ * Whether somebody without any account could give what is asked: a guest has no level, is nobody who was named, and
+ * is let in by apps that take guests alone.
+ */
+export const guestWouldDo = (demands: LoginDemands): boolean =>
+  demands.guests === true &&
+  demands.acr === undefined &&
+  demands.level === undefined &&
+  demands.wished === undefined &&
+  demands.subject === undefined
 
 function keptDemands(ctx: KoaContextWithOIDC): LoginDemands | undefined {
   const resumed = ctx.oidc.route === RESUMED
@@ -142,7 +178,8 @@ function reasons(ctx: KoaContextWithOIDC): Unmet[] {
   const demands = demandsOf(ctx)
   if (demands.acr && !demands.acr.some(isLevel)) throw unreachable()
   const lacks = lacking(ctx)
-  if (ctx.oidc.route === RESUMED && facts && facts.authAt >= demands.since) {
+  // A guest is asked for an account whatever else is missing.
+  if (ctx.oidc.route === RESUMED && facts && !facts.guest && facts.authAt >= demands.since) {
     if (lacks.includes('other_subject'))
       throw new errors.LoginRequired('another user signed in than the one asked for')
     if (lacks.includes('acr')) throw unreachable()
@@ -165,6 +202,7 @@ export function interactionPolicy(): ReturnType<typeof policy.base> {
     { name: 'login', requestable: true },
     details,
     loginCheck('no_session', 'End-User authentication is required'),
+    loginCheck('guest', 'the End-User is a guest, and guests may not use this client'),
     loginCheck('login_prompt', 'login prompt was not resolved'),
     loginCheck('max_age', 'End-User authentication could not be obtained'),
     loginCheck('other_subject', 'the requested subject could not be obtained'),

@@ -6,6 +6,7 @@ import { SPOKEN } from '../base/caller'
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { StoresDown } from '../base/refusals'
+import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, TOKEN_BITS } from './adapter'
 import { claimsOf } from './claims'
 import * as clients from './clients'
@@ -17,7 +18,7 @@ import { LEVELS } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
-import { CLAIMS, SCOPE_OF_CLAIM } from './scopes'
+import { CLAIMS, providerTokensScope, SCOPE_OF_CLAIM } from './scopes'
 import { sessionModel } from './session'
 import type { ClientRow } from './store-registry'
 
@@ -50,7 +51,7 @@ function configuration(keys: KeySet): Configuration {
     adapter: (name) => adapterFor(name),
     jwks: { keys: keys.signing },
     routes: ROUTES,
-    scopes: ['openid', 'offline_access'],
+    scopes: ['openid', 'offline_access', ...tokenScopes()],
     claims: CLAIMS,
     acrValues: [...LEVELS],
     responseTypes: ['code'],
@@ -94,18 +95,22 @@ function configuration(keys: KeySet): Configuration {
       claimsParameter: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       rpInitiatedLogout: { enabled: true },
+      // Its tokens alone: what is to be told, and when, is in backchannel.ts.
+      backchannelLogout: { enabled: true },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
       revocation: { enabled: true, allowedPolicy: mayRevoke },
     },
     discovery: {
+      frontchannel_logout_supported: true,
+      frontchannel_logout_session_supported: true,
       ui_locales_supported: [...SPOKEN],
       prompt_values_supported: ['none', 'login', 'consent', 'create'],
       introspection_endpoint_auth_methods_supported: secretMethods,
       revocation_endpoint_auth_methods_supported: [...secretMethods, 'none'],
     },
     interactions: { policy: interactionPolicy(), url: interactionDestination },
-    findAccount: (ctx, sub) => account(ctx, sub),
+    findAccount: (ctx, sub, token) => account(ctx, sub, sessionOf(token) ?? ctx.oidc.session?.uid),
     loadExistingGrant: async (ctx) => {
       const payload = await grants.existing(ctx)
       return payload ? new ctx.oidc.provider.Grant(payload) : undefined
@@ -119,6 +124,27 @@ function configuration(keys: KeySet): Configuration {
     clientBasedCORS: mayCallFromBrowser,
     renderError: (ctx, out, error) => tellProblem(ctx, out, error),
   }
+}
+
+/** One for each provider whose tokens are kept; none while the operator gives none away. */
+function tokenScopes(): string[] {
+  const { providerTokens, federation } = env()
+  if (!providerTokens) return []
+  return federation.providers.filter(({ keepTokens }) => keepTokens).map(({ id }) => providerTokensScope(id))
+}
+
+/** All that an app may ask for, as the library takes it: tokens of other providers only where it is registered for them. */
+function scopesFor({ settings }: ClientRow): string {
+  const registered = (settings.providerTokens ?? []).map(providerTokensScope)
+  const mine = tokenScopes().filter((scope) => registered.includes(scope))
+  return [
+    'openid',
+    'offline_access',
+    ...Object.keys(CLAIMS).filter((name) => CLAIMS[name as keyof typeof CLAIMS]),
+    ...mine,
+  ]
+    .filter((scope, at, all) => all.indexOf(scope) === at)
+    .join(' ')
 }
 
 /** Introspection (RFC 7662) is for apps that prove who they are, about tokens of their own. */
@@ -158,7 +184,9 @@ function mayCallFromBrowser(
  * The user as the library sees one. That the user may be here was asked by the gate (a session of a
  * disabled user is not alive); claims are read only where something will show them.
  */
-function account(ctx: KoaContextWithOIDC, userId: string) {
+function account(ctx: KoaContextWithOIDC, userId: string, sid: string | undefined) {
+  // Read by the gate a moment ago, so it costs nothing.
+  const guest = async () => (sid && (await sessions.alive(sid))?.guest ? { is_anonymous: true } : {})
   return {
     accountId: userId,
     claims: async (use: string, scope: string, requested: object) => {
@@ -169,15 +197,24 @@ function account(ctx: KoaContextWithOIDC, userId: string) {
       if (byScope) for (const name of scope.split(' ')) scopes.add(name)
       scopes.delete('openid')
       scopes.delete('offline_access')
-      if (scopes.size === 0) return { sub: userId }
+      const whoever = await guest()
+      if (scopes.size === 0) return { ...whoever, sub: userId }
       const found = await claimsOf(userId, scopes)
       // Core section 5.4: by default an ID token has only what was asked for by name.
       return byScope
-        ? { ...found, sub: userId }
-        : { ...Object.fromEntries(single.filter((c) => c in found).map((c) => [c, found[c]])), sub: userId }
+        ? { ...found, ...whoever, sub: userId }
+        : {
+            ...Object.fromEntries(single.filter((c) => c in found).map((c) => [c, found[c]])),
+            ...whoever,
+            sub: userId,
+          }
     },
   }
 }
+
+/** Our session behind a code or token; undefined at the authorization endpoint, which has none yet. */
+const sessionOf = (token: unknown): string | undefined =>
+  (token as { sessionUid?: string } | undefined)?.sessionUid
 
 /** Leaves the problem to `handle`, which knows how to show one. */
 export function tellProblem(
@@ -254,6 +291,7 @@ function useOurClients(provider: Provider): void {
       ...metadata,
       client_id: row.id,
       client_name: name,
+      ...(tokenScopes().length > 0 && { scope: scopesFor(row) }),
       ...(secretive && { client_secret: 'kept-as-a-hash' }),
     })
     instances.set(row, client)

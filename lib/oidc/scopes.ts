@@ -1,6 +1,6 @@
 /** What each scope holds (OpenID Connect Core sections 5.1 and 5.4), for the library and for our consent page. */
 export const CLAIMS = {
-  openid: ['sub', 'acr', 'amr', 'auth_time'],
+  openid: ['sub', 'acr', 'amr', 'auth_time', 'is_anonymous'],
   profile: ['name', 'given_name', 'family_name', 'picture', 'locale', 'zoneinfo', 'updated_at'],
   email: ['email', 'email_verified'],
   phone: ['phone_number', 'phone_number_verified'],
@@ -11,6 +11,14 @@ export const CLAIMS = {
   sid: null,
   iss: null,
 }
+
+const PROVIDER_TOKENS = 'provider_tokens:'
+
+/** The scope by which a person lets an app have their tokens of one other provider. */
+export const providerTokensScope = (provider: string): string => PROVIDER_TOKENS + provider
+
+/** Tokens of somewhere else: never granted without the person's word, whoever asks. */
+export const isProviderTokensScope = (scope: string): boolean => scope.startsWith(PROVIDER_TOKENS)
 
 /** Scopes under which each single claim is known, for the claims parameter (Core section 5.5). */
 export const SCOPE_OF_CLAIM: ReadonlyMap<string, string> = new Map(

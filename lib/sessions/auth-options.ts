@@ -38,7 +38,7 @@ export function authOptions(): NextAuthOptions {
       // NextAuth hands back what `decode` gave it: the cookie stays a ticket that names a row, whatever it is asked.
       encode: async ({ token }) =>
         token && typeof token.sid === 'string' && typeof token.generation === 'number'
-          ? sealTicket({ sid: token.sid, generation: token.generation })
+          ? sealTicket({ sid: token.sid, generation: token.generation, userId: null })
           : '',
       decode: async ({ token }) => {
         const ticket = token ? openTicket(token) : null
@@ -50,6 +50,8 @@ export function authOptions(): NextAuthOptions {
       session: ({ session, token }) => {
         const facts = token.facts as Awaited<ReturnType<typeof check>>
         if (!facts) return session
+        // To the apps beside us a guest is nobody: an empty session is how NextAuth says so.
+        if (facts.guest) return {} as typeof session
         return {
           expires: new Date(facts.expiresAt).toISOString(),
           user: { id: facts.userId, roles: facts.roles },

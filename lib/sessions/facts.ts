@@ -1,4 +1,5 @@
-/** What is known of a live session, and when it stops being one. Pure. */
+/** What is known of a live session, and when it stops being one. */
+import { env, type SessionLimits } from '../base/env'
 
 /** The truth about one signed-in browser, as every room may read it. Times in milliseconds since the epoch. */
 export interface SessionFacts {
@@ -27,6 +28,8 @@ export interface SessionFacts {
   roles: string[]
   defaultRole: string
   deviceId: string | null
+  /** Nobody we know: an anonymous user, who has proven nothing and cannot prove anything. */
+  guest: boolean
 }
 
 /** One thing that was proven in a login attempt. */
@@ -48,12 +51,38 @@ export interface Proof {
   upstream?: string
 }
 
+/** The strictest of what holds for these roles; what no role limits is left out. */
+export function limitsOf(roles: readonly string[]): SessionLimits {
+  const all = roles.flatMap((role) => env().sessionRoleLimits.get(role) ?? [])
+  const strictest = (values: (number | undefined)[]) => Math.min(...values.map((value) => value ?? Infinity))
+  const limits: SessionLimits = {}
+  for (const name of ['idleSeconds', 'maxSeconds', 'count'] as const) {
+    const least = strictest(all.map((one) => one[name]))
+    if (least < Infinity) limits[name] = least
+  }
+  return limits
+}
+
+/** The facts with a life that is no longer than the user's roles allow. */
+export function withinRoles(facts: SessionFacts): SessionFacts {
+  if (env().sessionRoleLimits.size === 0) return facts
+  const { idleSeconds = Infinity, maxSeconds = Infinity } = limitsOf(facts.roles)
+  return {
+    ...facts,
+    idleSeconds: Math.min(facts.idleSeconds, idleSeconds),
+    expiresAt: Math.min(facts.expiresAt, facts.authAt + maxSeconds * 1000),
+  }
+}
+
 /** Sensitive changes ask for a proof no older than this (ASVS 7.5.1). */
 export const FRESH_MS = 10 * 60_000
 
-/** True while all that the person has set up was proven in this browser, recently enough for a sensitive change. */
+/**
+ * True while all that the person has set up was proven in this browser, recently enough for a sensitive change. A guest
+ * has nothing that could be proven.
+ */
 export const isFresh = (facts: SessionFacts, nowMs: number): boolean =>
-  !facts.secondSkipped && nowMs - facts.authAt < FRESH_MS
+  !facts.secondSkipped && !facts.guest && nowMs - facts.authAt < FRESH_MS
 
 /** True until the absolute or the idle end (ASVS 7.3.1, 7.3.2). Judged at use, never by a clean-up. */
 export const notExpired = (facts: SessionFacts, nowMs: number): boolean =>
@@ -64,9 +93,11 @@ export const idleExpired = (facts: SessionFacts, nowMs: number): boolean =>
 
 /**
  * The authenticator assurance level of a set of proofs (NIST SP 800-63B-4): `aal2` for two distinct
- * kinds of factor, or one user-verified passkey; else `aal1`.
+ * kinds of factor, or one user-verified passkey; else `aal1`. A guest has proven nothing: `0`, the value that OpenID
+ * Connect Core section 2 keeps for that.
  */
-export function acrOf(proofs: readonly Proof[]): 'aal1' | 'aal2' {
+export function acrOf(proofs: readonly Proof[]): '0' | 'aal1' | 'aal2' {
+  if (proofs.length > 0 && proofs.every((proof) => proof.method === 'guest')) return '0'
   return amrOf(proofs).includes('mfa') ? 'aal2' : 'aal1'
 }
 

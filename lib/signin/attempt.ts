@@ -89,6 +89,12 @@ export interface Attempt {
   reauth: string | null
   /** Their id. */
   reauthUserId: string | null
+  /** The guest this browser was when it began, who becomes a person in place; null for nobody or somebody. */
+  guest: string | null
+  /** The app that waits takes guests, and asks for nothing that a guest could not give. */
+  mayGuest: boolean
+  /** The id of the guest that this attempt is about to make. */
+  newGuest: string | null
   /** A relying app asks for this level, and takes no less where it is essential. */
   level: 'aal2' | null
   essential: boolean

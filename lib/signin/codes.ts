@@ -15,7 +15,7 @@ import { type Attempt, startOver, type Typed, type Verification } from './attemp
 import { advance } from './complete'
 import { policy, running, spendRequest } from './gate'
 import { makePerson, withAccount } from './newcomer'
-import { type Outcome, turnDown } from './outcome'
+import { type Outcome, refusedAccount, turnDown } from './outcome'
 import { onlyPasskeys } from './steps'
 import * as store from './store'
 
@@ -155,7 +155,7 @@ export async function verify(
   // Whoever reads the mailbox is no guesser: strangers' wrong passwords no longer stand in the owner's way.
   if (purpose === 'email_sign_in') await factors.tries.giveBack({ email: to })
   const settled = await settle(found.value, verification, caller)
-  if (!settled.ok) return turnDown(flow, 'identify', settled.refusal)
+  if (!settled.ok) return refusedAccount(flow, settled.refusal)
   const attempt = await store.update(flow, (a) => {
     // Another tab began anew meanwhile: what came back here proves nothing of what is asked there.
     if (a.verification?.key !== key || a.verification.purpose !== purpose) return
@@ -166,7 +166,7 @@ export async function verify(
     if (pending && a.stranger) {
       a.proofs = withAccount(a.proofs, accountId)
       a.linked = accountId
-        ? { account: { id: accountId, userId: pending.userId }, identity: a.stranger }
+        ? { account: { id: accountId, userId: settled.value.userId ?? '' }, identity: a.stranger }
         : null
       a.stranger = null
       a.proofs.push({ method: 'address', amr: [], at })
@@ -221,5 +221,5 @@ async function settle(
     return verified.ok ? ok({ userId: key }) : verified
   }
   const { passwordHash, userId: id, ...person } = pending
-  return makePerson({ id, ...person }, { passwordHash, stranger }, caller)
+  return makePerson(attempt, { id, ...person }, { passwordHash, stranger }, caller)
 }

@@ -22,6 +22,7 @@ export type { Notice, Typed } from './attempt'
 export { emailCode, phoneCode, resend, verify } from './codes'
 export { type Completed, complete } from './complete'
 export { enroll, enrollTotp, postponeEnroll, savedCodes } from './enroll'
+export { asGuest, startSweepingGuests, sweepGuests } from './guest'
 export type { Outcome } from './outcome'
 export { type Ceremony, passkey, passkeyOptions } from './passkey'
 export { password } from './password'
@@ -30,6 +31,7 @@ export { couldReachAal2 } from './reach'
 export { second, sendSecond, type TypedMethod } from './second'
 export { details, signUp } from './sign-up'
 export { nextStep, type Offer, type Step } from './steps'
+export type { UnusualReason } from './unusual'
 export { expect, type View } from './view'
 
 /**
@@ -41,6 +43,7 @@ export { expect, type View } from './view'
  * @param input.level a relying app asks for it; asked for where the person can reach it
  * @param input.essential the app takes no less: somebody who cannot reach it sets up what is missing
  * @param input.offer false: nobody is offered a passkey at the end
+ * @param input.mayGuest the relying app takes guests for what it asks
  * @returns the flow's id for the URL, and cookies to set; refusal `rate_limited`
  * @throws StoresDown
  */
@@ -52,6 +55,7 @@ export async function begin(input: {
   level?: 'aal2' | null
   essential?: boolean
   offer?: boolean
+  mayGuest?: boolean
   caller: Caller
 }): Promise<Result<{ flow: string; setCookies: string[] }>> {
   const limited = await spendRequest(input.caller)
@@ -61,7 +65,8 @@ export async function begin(input: {
   const flow = randomToken(16)
   const createdAt = nowMs()
   const facts = await sessions.check(input.caller.cookies)
-  const owner = facts && input.reauth ? await users.get(facts.userId) : null
+  // A guest has nothing to prove again: what they begin is the account they do not have yet.
+  const owner = facts && !facts.guest && input.reauth ? await users.get(facts.userId) : null
   await store.create(flow, {
     browserHash: sha256(existing ?? fresh?.token ?? ''),
     createdAt,
@@ -71,6 +76,9 @@ export async function begin(input: {
     session: facts?.sid ?? null,
     reauth: owner?.email ?? null,
     reauthUserId: owner?.id ?? null,
+    guest: facts?.guest ? facts.userId : null,
+    mayGuest: input.mayGuest ?? false,
+    newGuest: null,
     level: input.level ?? null,
     essential: input.essential ?? false,
     canPasskey: null,

@@ -32,6 +32,22 @@ export async function beginAnew(flow: string, refusal: Refusal): Promise<Result<
   return attempt ? ok({ step: 'identify', refusal }) : refuse('flow_expired')
 }
 
+/**
+ * An account that could not be made after all. A guest who is none any more, or no longer here, is no reason to be
+ * refused for ever: the next try makes an account of its own.
+ */
+export async function refusedAccount(
+  flow: string,
+  refusal: Refusal,
+  otherwise = (flow: string, refusal: Refusal) => turnDown(flow, 'identify', refusal),
+): Promise<Result<Outcome>> {
+  if (refusal.code !== 'account_changed') return otherwise(flow, refusal)
+  await store.update(flow, (a: Attempt) => {
+    a.guest = null
+  })
+  return beginAnew(flow, refusal)
+}
+
 function toNotice(refusal: Refusal): Notice {
   const { code, field, values, retryAfterSeconds } = refusal
   return {

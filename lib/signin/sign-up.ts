@@ -14,7 +14,7 @@ import { sendCode } from './codes'
 import { advance } from './complete'
 import { running, spendRequest, stepOf } from './gate'
 import { makePerson, withAccount } from './newcomer'
-import { beginAnew, type Outcome, turnDown } from './outcome'
+import { beginAnew, type Outcome, refusedAccount, turnDown } from './outcome'
 import * as store from './store'
 
 const MAX_NAME = 80
@@ -115,15 +115,16 @@ export async function details(
   const person = { ...names, locale: stranger?.locale ?? caller.locale }
   if (!newcomer) return stranger ? proveFirst(flow, typed, person, caller) : refuse('flow_expired')
   const made = await makePerson(
+    found.value,
     { id: newcomer.userId, email: newcomer.email, ...person },
     { stranger },
     caller,
   )
   // Somebody proved the address, or linked the account, a moment earlier: what was decided here no longer holds.
-  if (!made.ok) return beginAnew(flow, made.refusal)
+  if (!made.ok) return refusedAccount(flow, made.refusal, beginAnew)
   const { userId, accountId } = made.value
   const attempt = await store.update(flow, (a) => {
-    if (a.newcomer?.userId !== userId) return
+    if (a.newcomer?.userId !== newcomer.userId) return
     a.userId = userId
     a.status = 'active'
     a.proofs = withAccount(a.proofs, accountId)

@@ -8,6 +8,7 @@ import * as sessions from '../sessions'
 import * as users from '../users'
 import type { Attempt, Typed, Verification } from './attempt'
 import { factsOf, own, policy, stepOf } from './gate'
+import { mayBeGuest } from './guest'
 import {
   type EnrollmentAsked,
   enrollmentAsked,
@@ -16,6 +17,7 @@ import {
   type Step,
   secondAsked,
 } from './steps'
+import type { UnusualReason } from './unusual'
 
 /** What the pages of the login may know of an attempt. Moments are milliseconds since the epoch. */
 export interface View {
@@ -36,6 +38,10 @@ export interface View {
   newcomer: NewcomerView | null
   /** What will be linked once the owner of this address has signed in. */
   linking: { email: string; provider: string } | null
+  /** A guest is here, and becomes a person by what is asked now. */
+  guest: boolean
+  /** One may go on without any account. */
+  mayGuest: boolean
   /** What may be a first proof here. */
   ways: SignInMethod[]
   /** Other providers that may be gone to; the one last used in this browser comes with `last`. */
@@ -72,7 +78,9 @@ export interface SecondView {
   sent: { method: 'email_code' | 'sms_code'; to: string; resendAt: number; expiresAt: number } | null
   /** For how many days this browser may be trusted; null: not now. */
   trustDays: number | null
-  why: 'enrolled' | 'policy' | 'app'
+  why: 'enrolled' | 'policy' | 'app' | 'unusual'
+  /** What is unusual, where that is why. */
+  reasons: readonly UnusualReason[]
 }
 
 const NOTHING = {
@@ -83,6 +91,8 @@ const NOTHING = {
   notice: null,
   verification: null,
   newcomer: null,
+  guest: false,
+  mayGuest: false,
   linking: null,
   ways: [],
   providers: [],
@@ -121,6 +131,8 @@ export async function expect(flow: string, caller: Caller): Promise<Result<View>
       email: attempt.linking.email,
       provider: federation.provider(attempt.linking.identity.provider)?.name ?? '',
     },
+    guest: attempt.guest !== null,
+    mayGuest: mayBeGuest(attempt),
     verification: verification && {
       purpose: verification.purpose,
       to: verification.to,
@@ -202,8 +214,12 @@ function secondView(attempt: Attempt): SecondView | null {
     offers:
       attempt.canPasskey === false ? offers.sort((a, b) => +isKey(a.method) - +isKey(b.method)) : offers,
     sent: secondSent && { ...secondSent, to: masked(secondSent.to) },
-    trustDays: trustedDays > 0 && reauth === null && !onlyPasskeys(policy()) ? trustedDays : null,
+    trustDays:
+      trustedDays > 0 && reauth === null && !onlyPasskeys(policy()) && asked.why !== 'unusual'
+        ? trustedDays
+        : null,
     why: asked.why,
+    reasons: asked.why === 'unusual' ? (person?.unusual ?? []) : [],
   }
 }
 

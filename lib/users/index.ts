@@ -22,6 +22,7 @@ export { MAX_UPLOAD_BYTES as MAX_AVATAR_BYTES } from './avatar'
 export { claims } from './claims'
 export type { Page } from './directory'
 export { type EmailView, type Foreign, foreignAddresses, MAX_ADDRESSES } from './emails'
+export { addGuest, idleGuests, removeGuests, upgradeGuest } from './guests'
 export { lockDown, unlock } from './lockdown'
 export { avatarPath, type UserSummary } from './person'
 export { countryOf, normalizePhone, readable as readablePhone } from './phone-number'
@@ -57,7 +58,7 @@ export const emails = {
   reach: emailsOf.reach,
 }
 
-/** list, claim, ownerOf, add, verify, makePrimary, remove, expel, release. */
+/** list, claim, ownerOf, add, verify, makePrimary, remove, expel, release, wantsTexts, setTexts. */
 export const phones = {
   list: phonesOf.list,
   claim: phonesOf.claim,
@@ -68,6 +69,8 @@ export const phones = {
   remove: phonesOf.remove,
   expel: phonesOf.expel,
   release: phonesOf.release,
+  wantsTexts: phonesOf.wantsTexts,
+  setTexts: phonesOf.setTexts,
 }
 
 /** @returns null when there is no such user; deleted ones are shown as such */

@@ -27,7 +27,7 @@ export interface Registration {
   actor?: string
 }
 
-const orNull = (name: string | null | undefined): string | null => {
+export const orNull = (name: string | null | undefined): string | null => {
   const parsed = nameSchema.safeParse(name ?? null)
   return parsed.success ? parsed.data : null
 }

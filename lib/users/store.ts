@@ -267,11 +267,11 @@ export async function writeDisabled(
   return row ? { sessionVersion: row.session_version } : null
 }
 
-/** Back to active, or to pending when no address was ever proven. False when the user was not disabled. */
+/** Back to active, or to pending when no address was ever proven (guests need none). False when the user was not disabled. */
 export async function writeEnabled(tx: Tx, id: string): Promise<boolean> {
   const count = await tx.$executeRaw`
     UPDATE users SET disabled_at = NULL, disabled_reason = NULL, updated_at = ${now()},
-      status = (CASE WHEN EXISTS (
+      status = (CASE WHEN is_anonymous OR EXISTS (
         SELECT 1 FROM emails WHERE user_id = ${id}::uuid AND verified_at IS NOT NULL)
         THEN 'active' ELSE 'pending' END)::user_status
     WHERE id = ${id}::uuid AND status = 'disabled'`

@@ -3,7 +3,7 @@ import { redirect } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { currentCaller, one, type Query } from '@/app/_lib/login'
 import { ConsentForm } from '@/components/login/consent-form'
-import { oidc, sessions, users } from '@/lib'
+import { federation, oidc, sessions, users } from '@/lib'
 import { FlowProblem } from '../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
@@ -31,9 +31,14 @@ export default async function ConsentPage({ searchParams }: { searchParams: Quer
         policyUrl: client.policyUri,
         termsUrl: client.tosUri,
       }}
-      account={{ email: user.email ?? user.id, name: user.name, avatarUrl: user.avatarPath }}
+      account={{
+        email: user.email ?? (user.isAnonymous ? (await getTranslations('login'))('guest.name') : user.id),
+        name: user.name,
+        avatarUrl: user.avatarPath,
+      }}
       newScopes={waiting.newScopes}
       grantedScopes={waiting.allScopes.filter((scope) => !waiting.newScopes.includes(scope))}
+      providers={Object.fromEntries(federation.providers().map(({ id, name }) => [id, name]))}
       returnHost={client.redirectOrigin}
     />
   )

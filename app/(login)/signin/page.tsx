@@ -53,6 +53,8 @@ export default async function SignInPage({ searchParams }: { searchParams: Query
       signUpHref={signUp ? at('/signup', flow) : null}
       reauthUser={view.reauth ? { email: view.reauth, otherHref: startAgain(view.request) } : null}
       client={await waitingClient(view.request, caller)}
+      guestAction={view.mayGuest ? '/signin/guest' : null}
+      guest={view.guest}
       linking={view.linking && { ...view.linking, plainAction: '/signin/unlinked' }}
       providersSlot={
         view.providers.length > 0 ? <ProviderButtons flow={flow} providers={view.providers} /> : null

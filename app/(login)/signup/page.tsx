@@ -46,6 +46,7 @@ export default async function SignUpPage({ searchParams }: { searchParams: Query
       passwordMinLength={passwordMinLength}
       signInHref={at('/signin', flow)}
       client={await waitingClient(view.request, caller)}
+      guest={view.guest}
     />
   )
 }

@@ -7,8 +7,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { callerFrom } from '../../base/caller'
 import { nowMs } from '../../base/clock'
+import { inTx } from '../../base/db'
 import { reloadEnv } from '../../base/env'
+import { uuid } from '../../base/ids'
 import * as sessions from '../../sessions'
+import * as users from '../../users'
 import * as oidc from '../index'
 
 export interface Portal {
@@ -71,6 +74,15 @@ async function pages(req: IncomingMessage, res: ServerResponse, url: URL): Promi
         trust: body.get('trust') === '1',
         secondSkipped: !body.get('second') && (await sessions.trustedDevice(userId, caller.cookies)) !== null,
       })
+      if (!opened.ok) return show(res, opened.refusal, opened.refusal.status)
+      const next = uid ? await oidc.finishLogin(uid, caller, opened.value.facts) : '/'
+      return seeOther(res, next, opened.value.setCookies)
+    }
+    case 'POST /signin/guest': {
+      const id = uuid()
+      await inTx((tx) => users.addGuest(tx, { id, locale: 'en', caller }))
+      const proofs = [{ method: 'guest', amr: [], at: nowMs() }]
+      const opened = await sessions.open({ userId: id, method: 'guest', proofs, caller, previous: facts })
       if (!opened.ok) return show(res, opened.refusal, opened.refusal.status)
       const next = uid ? await oidc.finishLogin(uid, caller, opened.value.facts) : '/'
       return seeOther(res, next, opened.value.setCookies)
@@ -213,6 +225,12 @@ export class Browser {
       ...(options.second && { second: '1' }),
       ...(options.trust && { trust: '1' }),
     })
+  }
+
+  /** Goes on as a new guest. */
+  asGuest(at?: Stopped): Promise<Stopped> {
+    const request = at?.url.searchParams.get('request')
+    return this.post('/signin/guest', request ? { request } : {})
   }
 
   /** The page found nothing to ask: back to the request as the person is. */

@@ -17,10 +17,15 @@ export async function GET(request: Request): Promise<Response> {
   if (!uid) {
     const returnTo = signin.safePath(query.get('to') ?? undefined)
     const reauth = query.get('reauth') === '1'
-    if (facts && !(reauth && !sessions.isFresh(facts))) return seeOther(returnTo)
+    // To a guest nothing of ours is open but the overview, whatever sent them here.
+    const enough = facts?.guest
+      ? returnTo === '/account' && !reauth
+      : facts && !(reauth && !sessions.isFresh(facts))
+    if (enough) return seeOther(returnTo)
     const begun = await signin.begin({ returnTo, reauth, caller })
     if (!begun.ok) return comeBackLater('/problem?code=rate_limited', begun.refusal)
-    const page = query.get('page') === 'signup' ? '/signup' : '/signin'
+    const keeps = facts?.guest && !reauth && requests.settings().signUp
+    const page = query.get('page') === 'signup' || keeps ? '/signup' : '/signin'
     return seeOther(at(page, begun.value.flow), begun.value.setCookies)
   }
 
@@ -39,17 +44,23 @@ export async function GET(request: Request): Promise<Response> {
     essential: wanted?.essential ?? false,
     loginHint: switching ? undefined : (waiting.params.loginHint ?? undefined),
     reauth: !switching,
+    mayGuest: waiting.mayGuest,
     caller,
   })
   if (!begun.ok) return comeBackLater('/problem?code=rate_limited', begun.refusal)
-  const page = waiting.params.prompt.includes('create') && !facts ? '/signup' : '/signin'
+  // A guest who is asked for more makes an account of what there is; who has one already signs in from there.
+  const signUp = facts ? facts.guest && requests.settings().signUp : waiting.params.prompt.includes('create')
+  const page = signUp ? '/signup' : '/signin'
   const { uiLocales } = waiting.params
   return seeOther(at(page, begun.value.flow), [...begun.value.setCookies, appLocaleCookie(uiLocales)])
 }
 
-/** Whether there is a question for who is signed in: a level an app only wishes for is none for who cannot reach it. */
+/**
+ * Whether there is a question for who is signed in: a level an app only wishes for is none for who cannot reach it, but
+ * to a guest it is the question whether to stay one.
+ */
 async function somethingToAsk(waiting: InteractionView, facts: SessionFacts): Promise<boolean> {
   const lacks = oidc.lacks(waiting, facts)
   const wishOnly = lacks.length === 1 && lacks[0] === 'acr_wished'
-  return wishOnly ? signin.couldReachAal2(facts.userId) : lacks.length > 0
+  return wishOnly && !facts.guest ? signin.couldReachAal2(facts.userId) : lacks.length > 0
 }
