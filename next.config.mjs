@@ -1,5 +1,9 @@
+import { sourceHash } from './scripts/prepare.mjs'
+
 /** @type {import('next').NextConfig} */
 const config = {
+  // The same sources are the same build, on whichever machine: its processes can stand in for each other.
+  generateBuildId: () => sourceHash(import.meta.dirname, 'pages').slice(0, 20),
   poweredByHeader: false,
   reactStrictMode: true,
   productionBrowserSourceMaps: false,

@@ -1,6 +1,6 @@
 'use client'
 
-import { Crash } from '../components/crash'
+import { Crash, isOutdated } from '../components/crash'
 
 export default function PageError({
   error,
@@ -9,5 +9,5 @@ export default function PageError({
   error: Error & { digest?: string }
   retry: () => void
 }) {
-  return <Crash digest={error.digest} retry={retry} />
+  return <Crash digest={error.digest} outdated={isOutdated(error)} retry={retry} />
 }

@@ -5,7 +5,7 @@
  */
 import { authorization, Browser, basic, exchange, expect, patiently } from './browser.mjs'
 import { requestText } from './http.mjs'
-import { manySessions, personId, settle } from './seed.mjs'
+import { forgetSessions, manySessions, personId, settle } from './seed.mjs'
 
 /** A browser in which person number `index` is signed in (at the bare library: somebody). */
 async function signedIn(target, index) {
@@ -220,23 +220,99 @@ export const operations = {
   discovery: document('discovery', 'discovery', 'authorization_endpoint'),
   jwks: document('JWKS', 'jwks', 'keys'),
 
-  devices: steady(
-    'devices page, 100 sessions',
+  devices: devices(100),
+  'revoke-all': revokeAll(1000, 16),
+
+  // Only in the large house (bench/scale.mjs).
+  'devices-100': { ...devices(100), hidden: true },
+  'devices-10000': { ...devices(10_000), connections: 2, hidden: true },
+  'revoke-10': { ...revokeAll(10, 16), hidden: true },
+  'revoke-10000': { ...revokeAll(10_000, 4), hidden: true },
+
+  'session-10000': {
+    ...steady(
+      'session check of somebody with 10,000 sessions',
+      async (target, index) => {
+        const { browser } = await ownerOf(target, index % 2, 10_000)
+        const { userId } = await browser.session()
+        const cookie = browser.cookies.header('gatehouse.session')
+        return {
+          browser,
+          request: get(browser, '/api/session', { cookie }),
+          expected: `"userId":"${userId}"`,
+        }
+      },
+      (answer, expected) => answer.body.includes(expected),
+    ),
+    hidden: true,
+  },
+
+  'session-cold': {
+    title: 'session check, read from the table',
+    hidden: true,
+    total: 256,
+    async prepare(target, index, { share }) {
+      const cookies = []
+      const sids = []
+      const browser = await signedIn(target, index)
+      for (let i = 0; i < share; i++) {
+        const one = await signedIn(target, index + i)
+        sids.push((await one.session()).sid)
+        cookies.push(one.cookies.header('gatehouse.session'))
+        one.close()
+      }
+      // Until the process has forgotten what it believed, and Redis is made to.
+      await new Promise((resolve) => setTimeout(resolve, BELIEVED_MS))
+      await forgetSessions(target, sids)
+      return { browser, cookies }
+    },
+    async once({ browser, cookies }) {
+      const cookie = cookies.pop()
+      if (!cookie) return false
+      const answer = await browser.connection.get('/api/session', { cookie })
+      expect(answer, 200, answer.body.includes('"userId"'), 'cold session check')
+      return true
+    },
+  },
+
+  activity: {
+    ...steady(
+      'activity page',
+      async (target, index) => {
+        const browser = new Browser(target)
+        await patiently(() => browser.signIn(target.residents[index % target.residents.length]))
+        return { browser, request: get(browser, '/account/activity', browser.headers()) }
+      },
+      ({ body }) => body.includes('</html>'),
+    ),
+    hidden: true,
+  },
+}
+
+/** Longer than a process believes what it knows of a session. */
+const BELIEVED_MS = 5500
+
+/** The page of somebody who has so many sessions. */
+function devices(count) {
+  return steady(
+    `devices page, ${count.toLocaleString('en')} sessions`,
     async (target, index) => {
-      const { browser, email } = await ownerOf(target, index, 100)
+      const { browser, email } = await ownerOf(target, index, count)
       const headers = browser.headers()
       return { browser, request: get(browser, '/account/devices', headers), expected: email }
     },
-    ({ body }) => body.split('confirm=').length > 20 && body.includes('</html>'),
-  ),
+    ({ body }) => body.split('confirm=').length > 10 && body.includes('</html>'),
+  )
+}
 
-  'revoke-all': {
-    title: 'sign out 1,000 others',
+function revokeAll(count, total) {
+  return {
+    title: `sign out ${count.toLocaleString('en')} others`,
     connections: 1,
-    total: 16,
+    total,
     async prepare(target, index, { share }) {
       const items = []
-      for (let i = 0; i < share; i++) items.push(await revocable(target, index * share + i))
+      for (let i = 0; i < share; i++) items.push(await revocable(target, index * share + i, count))
       return { browser: new Browser(target), items, done: [] }
     },
     async once({ browser, items, done }) {
@@ -244,7 +320,12 @@ export const operations = {
       if (!item) return false
       done.push(item)
       const answer = await browser.connection.post('/account/devices', item.headers, item.body, item.type)
-      expect(answer, 303, answer.headers.location === '/account/devices', 'sign out all others')
+      expect(
+        answer,
+        303,
+        answer.headers.location?.startsWith('/account/devices?ended='),
+        'sign out all others',
+      )
       return true
     },
     async after({ browser: { target }, items, done }) {
@@ -259,7 +340,7 @@ export const operations = {
       // What this leaves for autovacuum to do is not to fall into the next operation's figures.
       await settle(target)
     },
-  },
+  }
 }
 
 /** Somebody signed in who has `count` live sessions. */
@@ -271,11 +352,11 @@ async function ownerOf(target, index, count) {
   return { browser, email }
 }
 
-/** Somebody with 1,000 other sessions, one of them in a browser of its own, and the form that ends them all. */
-async function revocable(target, index) {
+/** Somebody with so many other sessions, one of them in a browser of its own, and the form that ends them all. */
+async function revocable(target, index, count) {
   const other = new Browser(target)
   await other.signIn(target.owners[index % target.owners.length])
-  const { browser } = await ownerOf(target, index, 1001)
+  const { browser } = await ownerOf(target, index, count + 1)
   const path = '/account/devices?confirm=others'
   const page = await browser.visit(path)
   const form = /<form[^>]*enctype="multipart\/form-data"[^>]*>(.*?)<\/form>/is.exec(page.body)?.[1]

@@ -60,6 +60,7 @@ export async function portalTarget(portal) {
   const target = {
     origin: portal.origin,
     databaseUrl: portal.databaseUrl,
+    redisUrl: portal.redisUrl,
     password: PASSWORD,
     clientId: app.client_id,
     clientSecret: app.client_secret,

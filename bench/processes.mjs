@@ -90,6 +90,8 @@ export function message(child) {
 const LIMITS = {
   LIMIT_REQUESTS_PER_MINUTE: '100000000',
   LIMIT_REQUESTS_BURST: '10000000',
+  // People of the bench have thousands.
+  SESSIONS_PER_USER: '0',
   LIMIT_PASSWORD_TRIES: '99',
   PASSWORD_QUEUE_SECONDS: '20',
 }
@@ -98,9 +100,10 @@ const LIMITS = {
  * Starts the portal as `npm start` does (which builds what is missing), with its defaults but for raised
  * limits, and waits until it is ready.
  * @param options.builtInRedis: hides redis-server, so that the Redis inside the portal's process serves
- * @returns origin, pid, stores' addresses, milliseconds to the first 200, and how to end it
+ * @param options.settings environment on top of that; `onOutput` hears what it logs
+ * @returns origin, port, pid, stores' addresses, milliseconds to the first 200, and how to end it
  */
-export async function startPortal({ folder, builtInRedis = false, nodeArgs = [] }) {
+export async function startPortal({ folder, builtInRedis = false, nodeArgs = [], settings = {}, onOutput }) {
   const port = await freePort()
   const origin = `http://localhost:${port}`
   const env = {
@@ -112,6 +115,7 @@ export async function startPortal({ folder, builtInRedis = false, nodeArgs = [] 
     GATEHOUSE_DATA: path.join(folder, 'data'),
     GATEHOUSE_DEMO: 'off',
     LOG_LEVEL: process.env.LOG_LEVEL ?? 'info',
+    ...settings,
   }
   if (builtInRedis) {
     delete env.REDIS_URL
@@ -129,6 +133,7 @@ export async function startPortal({ folder, builtInRedis = false, nodeArgs = [] 
   let output = ''
   const note = (chunk) => {
     output = (output + chunk).slice(-20_000)
+    onOutput?.(String(chunk))
   }
   child.stdout.on('data', note)
   child.stderr.on('data', note)
@@ -142,6 +147,7 @@ export async function startPortal({ folder, builtInRedis = false, nodeArgs = [] 
   const facts = JSON.parse(readFileSync(path.join(env.GATEHOUSE_DATA, 'run.json'), 'utf8'))
   return {
     origin,
+    port,
     env,
     ms,
     pid: child.pid,

@@ -64,6 +64,8 @@ interface ActionRow {
   plain?: boolean
   /** Changes a cookie of whoever calls it and nothing else: nobody needs to be signed in. */
   cookieOnly?: string
+  /** Ends every session of whoever calls it, so that the strangers of the scene are needed anew. */
+  endsOwn?: boolean
 }
 
 const ACTIONS: Record<string, ActionRow> = {
@@ -115,6 +117,10 @@ const ACTIONS: Record<string, ActionRow> = {
   '(account)/account/phones/actions.ts#removePhone': {
     page: '/account/phones',
     fields: () => [['id', emailId]],
+  },
+  '(account)/account/phones/actions.ts#chooseTexts': {
+    page: '/account/phones',
+    fields: () => [['texts', 'on']],
   },
   // Too short to be taken, so that the scene stays as it is for whoever comes next.
   '(account)/account/security/actions.ts#changePassword': {
@@ -216,7 +222,27 @@ const ACTIONS: Record<string, ActionRow> = {
   },
   '(account)/account/devices/actions.ts#signOutOne': {
     page: '/account/devices',
-    fields: ({ otherSid }) => [['sid', otherSid]],
+    fields: ({ otherSid }) => [['id', otherSid]],
+  },
+  '(account)/account/devices/actions.ts#signOutDevice': {
+    page: '/account/devices',
+    fields: ({ otherDevice }) => [['id', otherDevice]],
+  },
+  '(account)/account/devices/actions.ts#renameDevice': {
+    page: '/account/devices',
+    fields: ({ otherDevice }) => [
+      ['id', otherDevice],
+      ['name', 'Mallory’s'],
+    ],
+  },
+  '(account)/account/devices/actions.ts#forgetDevice': {
+    page: '/account/devices',
+    fields: ({ otherDevice }) => [['id', otherDevice]],
+  },
+  '(account)/account/devices/actions.ts#signOutEverywhere': {
+    page: '/account/devices',
+    fields: () => [],
+    endsOwn: true,
   },
   '(account)/account/devices/actions.ts#signOutOthers': { page: '/account/devices', fields: () => [] },
   '(account)/account/profile/actions.ts#saveProfile': {
@@ -285,6 +311,13 @@ async function changesNothing(what: string, attack: () => Promise<Answer>): Prom
   return answer
 }
 
+/** For whoever comes next. */
+async function setSceneAgain(): Promise<void> {
+  cast = await setScene(portal)
+  emailId = await findEmailId()
+  await database.settled()
+}
+
 test('every server action has a row', () => {
   expect([...serverActions().keys()].sort()).toEqual(Object.keys(ACTIONS).sort())
 })
@@ -302,7 +335,7 @@ for (const [name, row] of Object.entries(ACTIONS)) {
         const what = `${short} by ${stranger}, by ${way}`
         if (stranger === 'another user' || row.cookieOnly) {
           // What is their own they may change; whatever names the victim stays.
-          const victims = [cast.userId, cast.person.email, cast.sid, cast.otherSid]
+          const victims = [cast.userId, cast.person.email, cast.sid, cast.otherSid, cast.otherDevice]
           const before = await database.snapshot(victims)
           const answer = await call(as(stranger), callOf(name, row, smuggled(cast)))
           // What they owe for a change of their own is sent after the answer.
@@ -316,6 +349,7 @@ for (const [name, row] of Object.entries(ACTIONS)) {
       }
     }
     expect((await cast.victim.session()).status).toBe(200)
+    if (row.endsOwn) await setSceneAgain()
   })
 
   test(`${short}_from_a_foreign_origin_is_refused`, async () => {
@@ -332,7 +366,15 @@ for (const [name, row] of Object.entries(ACTIONS)) {
 
 test('each action does what it says for the person themselves', async () => {
   const victims = [cast.userId]
-  const order = ['saveProfile', 'savePicture', 'removePicture', 'signOutOne', 'chooseTheme', 'signOutOthers']
+  const order = [
+    'saveProfile',
+    'savePicture',
+    'removePicture',
+    'renameDevice',
+    'signOutOne',
+    'chooseTheme',
+    'signOutOthers',
+  ]
   for (const short of order) {
     const [name, row] = Object.entries(ACTIONS).find(([key]) => key.endsWith(`#${short}`)) ?? []
     if (!name || !row) throw new Error(short)
@@ -345,10 +387,7 @@ test('each action does what it says for the person themselves', async () => {
     else expect(after, short).not.toEqual(before)
   }
   expect((await cast.victim.session()).status).toBe(200)
-  // The scene is set again for whoever comes next.
-  cast = await setScene(portal)
-  emailId = await findEmailId()
-  await database.settled()
+  await setSceneAgain()
 })
 
 interface HandlerRow {
@@ -358,6 +397,8 @@ interface HandlerRow {
 }
 
 const HANDLERS: Record<string, HandlerRow> = {
+  // Whoever asks gets their own; a stranger is sent to sign in.
+  '/account/activity/export': { method: 'GET', path: () => '/account/activity/export?format=json' },
   '/consent/submit': { method: 'POST', fields: ({ consent }) => ({ request: consent, decision: 'allow' }) },
   '/signin/continue': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
   '/signin/code': {
@@ -498,12 +539,17 @@ for (const [route, row] of Object.entries(HANDLERS)) {
 }
 
 test('others_ids_lead_nowhere_on_any_page', async () => {
-  const { consent, signInFlow, signUpFlow, code, sid, otherSid } = cast
+  const { consent, signInFlow, signUpFlow, code, sid, otherSid, otherDevice } = cast
   for (const stranger of OTHERS) {
     for (const path of [
       `/account/devices?confirm=${sid}`,
       `/account/devices?confirm=${otherSid}`,
-      `/account/devices?before=${Date.now()}.${otherSid}`,
+      `/account/devices?confirm=${otherDevice}`,
+      `/account/devices?before=${Date.now()}.${otherDevice}`,
+      `/account/devices/${otherDevice}`,
+      `/account/devices/${otherDevice}?confirm=${otherSid}`,
+      `/account/devices/${otherDevice}?confirm=forget`,
+      `/account/devices?ended=${otherSid}`,
       `/consent?request=${consent}`,
       `/signin?flow=${signInFlow}`,
       `/signin/second?flow=${signInFlow}`,
@@ -516,6 +562,7 @@ test('others_ids_lead_nowhere_on_any_page', async () => {
       const answer = await changesNothing(`${path} by ${stranger}`, () => as(stranger).get(path))
       expect(answer.body, path).not.toContain(`value="${sid}"`)
       expect(answer.body, path).not.toContain(`value="${otherSid}"`)
+      expect(answer.body, path).not.toContain(`value="${otherDevice}"`)
       expect(answer.body, path).not.toContain('action="/consent/submit"')
     }
     // The link of the mail, with its code: it says the code, which its reader has, and confirms nothing.
@@ -579,7 +626,7 @@ test('what_a_form_does_not_ask_for_is_not_taken_from_it', async () => {
 })
 
 test('get_and_head_requests_change_nothing', async () => {
-  const { victim, undecided, consent, signInFlow, signUpFlow, code, sid, otherSid } = cast
+  const { victim, undecided, consent, signInFlow, signUpFlow, code, sid, otherSid, otherDevice } = cast
   const routes = builtRoutes()
   const { pathname: authPath } = new URL(
     (await fetch(`${portal.demoUrl}/login`, { redirect: 'manual' })).headers.get('location') ?? '',
@@ -615,8 +662,11 @@ test('get_and_head_requests_change_nothing', async () => {
     `${authPath}${authQuery}`,
     `${authPath}${authQuery}&prompt=none`,
     `/oidc/logout?client_id=x&post_logout_redirect_uri=${encodeURIComponent(portal.demoUrl)}`,
-    `/account/devices?confirm=${otherSid}`,
+    `/account/devices?confirm=${otherDevice}`,
+    `/account/devices/${otherDevice}?confirm=${otherSid}`,
+    `/account/devices/${otherDevice}?confirm=forget`,
     '/account/devices?confirm=others',
+    '/account/devices?confirm=all',
     `/consent?request=${consent}`,
     `/consent/submit?request=${consent}&decision=allow`,
     `/signout?request=${sid}`,

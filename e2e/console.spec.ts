@@ -1,7 +1,7 @@
-import { expect, fillSignIn, PORTAL, test } from './fixtures'
+import { expect, fillSignIn, test } from './fixtures'
 import { png } from './pictures'
 
-test('the overview tells the last sign-ins, the failed ones too', async ({
+test('the overview tells what happened last, also what failed', async ({
   page,
   person,
   signUp,
@@ -17,7 +17,7 @@ test('the overview tells the last sign-ins, the failed ones too', async ({
   await page.reload()
   const recent = page.locator('#recent')
   await expect(recent.getByText('Sign-in failed')).toHaveCount(1)
-  await expect(recent.getByText('Signed in', { exact: true })).toHaveCount(2)
+  await expect(recent.getByText(/^Signed in with/)).toHaveCount(2)
 })
 
 test('the profile is changed, kept, and shown', async ({ page, person, signUp }) => {
@@ -56,59 +56,6 @@ test('a picture is cut, re-encoded and served; what is no picture is refused', a
   expect(answer.headers()['content-security-policy']).toContain("default-src 'none'")
 })
 
-test('another session is listed, ended, and its next click lands on sign-in', async ({
-  page,
-  person,
-  signUp,
-  otherBrowser,
-}) => {
-  await signUp(page, person)
-  const context = await otherBrowser({
-    userAgent:
-      'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1',
-  })
-  const phone = await context.newPage()
-  await phone.goto('/signin/start?to=/account/profile')
-  await fillSignIn(phone, person)
-  await phone.waitForURL('**/account/profile')
-
-  await page.goto('/account/devices')
-  const row = page.getByRole('listitem').filter({ hasText: 'Safari' }).first()
-  await expect(row).toContainText('iOS')
-  await expect(row).toContainText('password')
-  await row.getByRole('link', { name: /Sign out/ }).click()
-  await expect(page.getByText('Its next click lands on the sign-in page')).toBeVisible()
-  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
-  await expect(page.getByText('That session is signed out')).toBeVisible()
-
-  await phone.getByRole('link', { name: 'Devices', exact: true }).click()
-  await expect(phone).toHaveURL(/\/signin\?flow=/)
-  expect((await context.request.get('/api/session')).status()).toBe(401)
-  expect((await page.request.get('/api/session')).status()).toBe(200)
-})
-
-test('signing out all others ends them and leaves this one', async ({
-  page,
-  person,
-  signUp,
-  otherBrowser,
-}) => {
-  await signUp(page, person)
-  const others = [await otherBrowser(), await otherBrowser()]
-  for (const context of others) {
-    const there = await context.newPage()
-    await there.goto('/signin/start?to=/account')
-    await fillSignIn(there, person)
-    await there.waitForURL('**/account')
-  }
-  await page.goto('/account/devices')
-  await page.getByRole('link', { name: 'Sign out all others' }).click()
-  await page.getByRole('button', { name: 'Sign out all others' }).click()
-  await expect(page.getByText('2 other sessions are signed out.')).toBeVisible()
-  for (const context of others) expect((await context.request.get('/api/session')).status()).toBe(401)
-  expect((await page.request.get('/api/session')).status()).toBe(200)
-})
-
 test('signing out ends the session for good: Back and the copied cookie show nothing', async ({
   page,
   person,
@@ -136,23 +83,10 @@ test('the session check tells apps and proxies who is signed in', async ({ page,
   expect(await next.json()).toMatchObject({ user: { roles: ['user'] }, amr: ['pwd'] })
 })
 
-test('another_users_session_cannot_be_ended_by_its_id', async ({ page, person, signUp, otherBrowser }) => {
-  await signUp(page, person)
-  const victim = await otherBrowser()
-  const theirs = await victim.newPage()
-  await theirs.goto(PORTAL())
-  const { newPerson } = await import('./people')
-  await signUp(theirs, newPerson())
-  const { sid } = (await (await victim.request.get('/api/session')).json()) as { sid: string }
-  await page.goto(`/account/devices?confirm=${sid}`)
-  await expect(page.getByRole('button', { name: 'Sign out', exact: true })).toHaveCount(0)
-  expect((await victim.request.get('/api/session')).status()).toBe(200)
-})
-
 test.describe('without script', () => {
   test.use({ javaScriptEnabled: false })
 
-  test('the profile saves and sessions end', async ({ page, person, signUp }) => {
+  test('the profile saves', async ({ page, person, signUp }) => {
     await signUp(page, person)
     await page.goto('/account/profile')
     await page.getByLabel('Display name').fill('No Script')

@@ -199,13 +199,16 @@ async function signedInPages(): Promise<Exhibit[]> {
   const [visitor, other] = [new Visitor(), new Visitor()]
   await visitor.signUp(person)
   await other.signIn(person)
-  const { sid } = await other.session()
+  const list = (await visitor.get('/account/devices')).body
+  const device = /confirm=([0-9a-f-]{36})/.exec(list)?.[1] ?? ''
   const again = visitor.copy()
   return [
     { name: 'overview', path: '/account', who: visitor },
     { name: 'profile', path: '/account/profile', who: visitor },
     { name: 'devices', path: '/account/devices', who: visitor },
-    { name: 'end one session', path: `/account/devices?confirm=${sid}`, who: visitor, kind: 'devices' },
+    { name: 'a device', path: `/account/devices/${device}`, who: visitor, kind: 'devices' },
+    { name: 'end one device', path: `/account/devices?confirm=${device}`, who: visitor, kind: 'devices' },
+    { name: 'activity', path: '/account/activity', who: visitor },
     { name: 'end all others', path: '/account/devices?confirm=others', who: visitor, kind: 'devices' },
     { name: 'security', path: '/account/security', who: visitor },
     { name: 'security: authenticator app', path: '/account/security/authenticator', who: visitor },

@@ -158,7 +158,7 @@ test('a session ended in the console ends what the app may do', async ({
   await console_.waitForURL('**/account/devices')
   await console_.getByRole('link', { name: 'Sign out all others' }).click()
   await console_.getByRole('button', { name: 'Sign out all others' }).click()
-  await expect(console_.getByText('1 other session is signed out.')).toBeVisible()
+  await expect(console_.getByText('1 session is signed out.')).toBeVisible()
   await page.locator('#userinfo').click()
   await expect(page.locator('#notice')).toHaveAttribute('role', 'alert')
   await page.goto(DEMO())

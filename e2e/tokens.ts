@@ -10,16 +10,21 @@ export interface Tokens {
   refresh: string
 }
 
-interface Client {
+export interface Client {
   clientId: string
   clientSecret: string
 }
 
-const demoClient = (portal: Portal): Client =>
-  JSON.parse(readFileSync(path.join(portal.data, 'demo.json'), 'utf8')).client
+/** A portal with its demo app, or any other place and the app that stands for it there. */
+type At = Pick<Portal, 'url' | 'port' | 'demoUrl'> & ({ data: string } | { client: Client })
+
+const demoClient = (portal: At): Client =>
+  'client' in portal
+    ? portal.client
+    : JSON.parse(readFileSync(path.join(portal.data, 'demo.json'), 'utf8')).client
 
 /** A request to the token endpoint as the demo app makes it. */
-export function askToken(portal: Portal, by: Visitor, fields: Record<string, string>): Promise<Answer> {
+export function askToken(portal: At, by: Visitor, fields: Record<string, string>): Promise<Answer> {
   const { clientId, clientSecret } = demoClient(portal)
   const basic = Buffer.from(`${clientId}:${encodeURIComponent(clientSecret)}`).toString('base64')
   return by.send(
@@ -37,8 +42,8 @@ export function askToken(portal: Portal, by: Visitor, fields: Record<string, str
 /** Walks the code flow up to the code. @returns how the app redeems it */
 export async function codeFor(
   visitor: Visitor,
-  portal: Portal,
-): Promise<{ redeem: (at: Portal) => Promise<Answer> }> {
+  portal: At,
+): Promise<{ redeem: (at: At) => Promise<Answer> }> {
   const { clientId } = demoClient(portal)
   const verifier = randomBytes(32).toString('base64url')
   const redirect_uri = `${portal.demoUrl}/callback`
@@ -65,7 +70,7 @@ export async function codeFor(
   return { redeem: (at) => askToken(at, visitor, fields) }
 }
 
-export async function tokensFor(visitor: Visitor, portal: Portal): Promise<Tokens> {
+export async function tokensFor(visitor: Visitor, portal: At): Promise<Tokens> {
   const { redeem } = await codeFor(visitor, portal)
   const answer = await redeem(portal)
   const { access_token, refresh_token } = JSON.parse(answer.body)

@@ -16,6 +16,8 @@ export interface World {
   /** Their session in `victim`, and another one of theirs. */
   sid: string
   otherSid: string
+  /** The device of that other one. */
+  otherDevice: string
   /** A sign-in they have begun, a sign-up of theirs that waits for its code, and that code. */
   signInFlow: string
   signUpFlow: string
@@ -84,6 +86,8 @@ export async function setScene(portal: Portal): Promise<Cast> {
 
   const { userId = '', sid = '' } = await victim.session()
   const { sid: otherSid = '' } = await second.session()
+  const list = (await victim.get('/account/devices')).body
+  const otherDevice = /confirm=([0-9a-f-]{36})/.exec(list)?.[1] ?? ''
   const strangers: Record<Stranger, Visitor> = {
     anonymous: new Visitor(portal),
     'half signed in': half,
@@ -97,6 +101,7 @@ export async function setScene(portal: Portal): Promise<Cast> {
     userId,
     sid,
     otherSid,
+    otherDevice,
     signInFlow,
     signUpFlow,
     code,

@@ -224,6 +224,14 @@ describe('pages', () => {
     expect(wrong.map(say)).toEqual([])
   })
 
+  test('keep their server actions in files of their own, where they close over nothing', () => {
+    // What an action closes over travels sealed with a key that every build has (scripts/build.mjs).
+    const wrong = files
+      .filter((file) => /^(app|components)\//.test(file))
+      .filter((file) => /^\s+['"]use server['"]/m.test(readFileSync(path.join(ROOT, file), 'utf8')))
+    expect(wrong).toEqual([])
+  })
+
   test('know no client of a store', () => {
     const wrong = all.filter(
       (i) =>

@@ -9,6 +9,7 @@ import { PROVIDER_SETTINGS } from './base/env-federation'
 import { CHANNELS, KEYS } from './base/keys'
 import { clientCommands } from './cli/client'
 import { doctorCommand } from './cli/doctor'
+import { eventCommands } from './cli/event'
 import { keyCommands } from './cli/key'
 import { sessionCommands } from './cli/session'
 import { userCommands } from './cli/user'
@@ -151,7 +152,15 @@ describe('links', () => {
 
 describe('the command line', () => {
   const program = new Command('gatehouse')
-  for (const add of [clientCommands, userCommands, sessionCommands, keyCommands, doctorCommand]) add(program)
+  for (const add of [
+    clientCommands,
+    userCommands,
+    sessionCommands,
+    keyCommands,
+    eventCommands,
+    doctorCommand,
+  ])
+    add(program)
 
   /** Why a typed command does not exist; null when it does. */
   function wrong(typed: string): string | null {

@@ -4,6 +4,7 @@
  * OpenID library measured in the same minutes (docs/performance.md). Linux, because CPU is read from /proc.
  *
  *   npm run bench -- [--only session,signin,…] [--seconds 3] [--rounds 3] [--json]
+ *   npm run bench -- --scale [--people 100000]
  */
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import path from 'node:path'
@@ -12,6 +13,7 @@ import { operations } from '../bench/operations.mjs'
 import { AIMS, CONNECTIONS, runMemory, runOperations, runStarts, runStorm } from '../bench/plan.mjs'
 import { endAll, troubles } from '../bench/processes.mjs'
 import { count, ms, table, times } from '../bench/report.mjs'
+import { runScale } from '../bench/scale.mjs'
 import { ensureInstalled, isCurrent } from './prepare.mjs'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
@@ -33,6 +35,8 @@ function options() {
       seconds: { type: 'string', default: '3' },
       rounds: { type: 'string', default: '3' },
       json: { type: 'boolean', default: false },
+      scale: { type: 'boolean', default: false },
+      people: { type: 'string', default: '100000' },
     },
   })
   const only = (values.only ?? []).flatMap((names) => names.split(','))
@@ -49,11 +53,13 @@ function options() {
     seconds: number('seconds', 0.5),
     rounds: Math.round(number('rounds', 1)),
     json: values.json,
+    scale: values.scale,
+    people: Math.round(number('people', 2000)),
   }
 }
 
 /** Fills `results` part by part, so that what was measured before a failure is not lost. */
-async function measureAll(results, { wanted, seconds, rounds, json }) {
+async function measureAll(results, { wanted, seconds, rounds, json, scale, people }) {
   const say = (text) => json || process.stderr.write(`  ${text} …\n`)
   Object.assign(results, {
     at: new Date().toISOString(),
@@ -63,6 +69,10 @@ async function measureAll(results, { wanted, seconds, rounds, json }) {
     connections: CONNECTIONS,
     loadBefore: loadavg()[0],
   })
+  if (scale) {
+    results.scale = await runScale({ seconds, rounds, people, say })
+    return
+  }
   const names = MEASURED.filter((name) => wanted.includes(name))
   if (names.length || wanted.includes('storm') || wanted.includes('start')) {
     const { portal, target, client, figures, postgresVersion } = await runOperations({
@@ -89,6 +99,32 @@ function aimOf({ name, portal, redis, memory }) {
   if (aim.cpu) return `${verdict(portal.cpu <= aim.cpu)} (≤ ${aim.cpu} ms)`
   const beside = redis ?? memory
   return `${verdict(portal.cpu <= aim.library * beside.cpu)} (≤ ${aim.library}×)`
+}
+
+/** A house of a thousand people beside a large one. */
+function scaleLines({ people, skipped, seedSeconds, figures, scans, sweep, troubles }) {
+  const many = count(people)
+  const head = ['operation', 'CPU, 1,000 people', `CPU, ${many} people`, 'ratio', 'p50', 'p99']
+  const rows = Object.values(figures).map(({ title, small, large }) => [
+    title,
+    small ? ms(small.cpu) : '',
+    ms(large.cpu),
+    small ? times(large.cpu / small.cpu) : '',
+    ms(large.p50),
+    ms(large.p99),
+  ])
+  const { quiet, meanwhile, seconds, rows: over } = sweep
+  return [
+    `${many} people, ${count(people * 10)} sessions, ${count(people * 50)} events; seeded in ${seedSeconds.toFixed(0)} s`,
+    '',
+    table(head, rows),
+    '',
+    `Big tables read from end to end: ${scans.length ? scans.join(', ') : 'none'}.`,
+    `Clean-up of ${count(over)} sessions that are over: ${seconds.toFixed(1)} s; p99 of session checks ${ms(meanwhile)} ms beside it, ${ms(quiet)} ms before.`,
+    ...skipped.map((name) => `Not measured, as there is no such page: ${name}.`),
+    ...troubles.map((what) => `MISSED: ${what}`),
+    '',
+  ]
 }
 
 function print(results) {
@@ -159,6 +195,7 @@ function print(results) {
       )
     }
   }
+  if (results.scale) lines.push(...scaleLines(results.scale))
   const facts = []
   if (storm) {
     const { quiet, storm: wild, ratio, signInsPerSecond } = storm
@@ -215,6 +252,7 @@ try {
   await measureAll(results, asked)
   await endOnce()
   show(asked)
+  if (results.scale?.troubles.length) process.exitCode = 1
 } catch (error) {
   if (!ending) {
     if (asked && results.operations) show(asked)

@@ -2,6 +2,7 @@
  * The product build: Prisma's client, the rooms as one set of modules in dist/ (packages stay outside),
  * and Next's pages. Each part is stamped with the hash of its sources, so a start knows what is current.
  */
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -71,13 +72,26 @@ const serverOnly = {
   },
 }
 
+/**
+ * What Next salts the ids of server actions with. Always the same, so that a form of one build can be sent to
+ * another: to the next process of a rolling update, and from a page that was open while it ran. It would also
+ * seal what an action closes over; none of ours closes over anything (lib/architecture.test.ts). Decision 080.
+ */
+const ACTIONS_KEY = createHash('sha256').update('gatehouse server actions').digest('base64')
+
 /** Builds the pages and compresses what browsers load. */
 export async function buildPages(at = root, { onOutput } = {}) {
   rmSync(stampFile(at, 'pages'), { force: true })
   await must('next build', process.execPath, [bin(at, 'next/dist/bin/next'), 'build'], {
     cwd: at,
     onOutput,
-    env: { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1', NO_UPDATE_NOTIFIER: '1' },
+    env: {
+      NEXT_SERVER_ACTIONS_ENCRYPTION_KEY: ACTIONS_KEY,
+      ...process.env,
+      NODE_ENV: 'production',
+      NEXT_TELEMETRY_DISABLED: '1',
+      NO_UPDATE_NOTIFIER: '1',
+    },
   })
   refuseFrozenPages(at)
   await compress(path.join(at, '.next/static'))

@@ -50,6 +50,7 @@ const names = [
   'plus',
   'printer',
   'refresh-cw',
+  'rotate-ccw-clock',
   'shield-check',
   'smartphone',
   'sun',

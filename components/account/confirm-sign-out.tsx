@@ -1,39 +1,47 @@
 import { getTranslations } from 'next-intl/server'
 import type { FormState } from '@/app/_lib/guard'
-import type { SessionRow } from '@/lib/sessions'
-import { LinkButton } from '../ui/button'
-import { Dialog } from '../ui/dialog'
-import { SubmitButton } from '../ui/submit-button'
-import { ActionForm } from './action-form'
-import { answerIcons } from './icons'
-import { deviceName } from './words'
+import type { Ending } from '@/lib/oidc'
+import { appNames } from './apps'
+import { ConfirmChange } from './confirm-change'
+
+export type SignOut = 'session' | 'device' | 'others' | 'all' | 'forget'
 
 interface Props {
-  /** One session, or all others. */
-  what: SessionRow | 'others'
+  what: SignOut
+  /** The device, or when the session began. */
+  name?: string
+  /** What it would end at this moment. */
+  ending: Ending
+  /** The device skips the second step, and will not after this. */
+  trusted?: boolean
   action: (previous: FormState | null, form: FormData) => Promise<FormState>
+  hidden?: Record<string, string>
   closeHref: string
 }
 
-/** Says what a sign-out will do before it is done. */
-export async function ConfirmSignOut({ what, action, closeHref }: Props) {
-  const [t, ui] = await Promise.all([getTranslations('account.devices'), getTranslations('ui')])
-  const all = what === 'others'
-  const title = all ? t('confirm_others_title') : t('confirm_one_title', { device: await deviceName(what) })
+/** Says which sessions, apps and tokens a sign-out will end, before it does. */
+export async function ConfirmSignOut({ what, name = '', ending, trusted, hidden = {}, ...props }: Props) {
+  const t = await getTranslations('account.sign_out')
+  const { sessions, more, apps } = ending
+  const tokens = apps.reduce((sum, app) => sum + app.tokens, 0)
+  const told = apps.filter((app) => app.told)
+  const untold = apps.filter((app) => !app.told)
+  const effects = [
+    t(`${what}_text`),
+    what === 'session' ? null : t('sessions', { count: sessions, more: String(more) }),
+    apps.length ? t('apps', { apps: await appNames(apps), tokens }) : t('no_apps'),
+    told.length ? t('told', { apps: await appNames(told), count: told.length }) : null,
+    untold.length ? t('untold', { apps: await appNames(untold), count: untold.length }) : null,
+    trusted || what === 'all' || what === 'others' ? t('trust') : null,
+  ].filter((effect) => effect !== null)
   return (
-    <Dialog id="confirm" title={title} closeHref={closeHref}>
-      <p className="mt-2 text-ink-2">{all ? t('confirm_others') : t('confirm_one')}</p>
-      <ActionForm action={action} icons={answerIcons} className="mt-6 grid gap-3">
-        {all ? null : <input type="hidden" name="sid" value={what.sid} />}
-        <div className="flex flex-wrap justify-end gap-3">
-          <LinkButton href={closeHref} look="secondary">
-            {ui('cancel')}
-          </LinkButton>
-          <SubmitButton look="danger" workingLabel={ui('working')}>
-            {all ? t('confirm_others_submit') : t('confirm_submit')}
-          </SubmitButton>
-        </div>
-      </ActionForm>
-    </Dialog>
+    <ConfirmChange
+      title={t(`${what}_title`, { name })}
+      effects={effects}
+      submit={t(`${what}_submit`)}
+      hidden={hidden}
+      danger
+      {...props}
+    />
   )
 }

@@ -1,52 +1,51 @@
 import { getTranslations } from 'next-intl/server'
-import type { SessionRow } from '@/lib/sessions'
+import type { SessionApp } from '@/lib/oidc'
+import type { SessionView } from '@/lib/sessions'
 import { Badge } from '../ui/badge'
 import { LinkButton } from '../ui/button'
-import { DeviceIcon } from '../ui/device-icon'
+import { Icon } from '../ui/icon'
+import { logIn } from '../ui/icons'
 import { Facts, Row } from '../ui/rows'
 import { RelativeTime, relativeTime } from '../ui/time'
-import { deviceName, methodName } from './words'
+import { appNames, isActive } from './apps'
+import { placeName } from './places'
+import { provenWith } from './words'
 
 interface Props {
-  row: SessionRow
+  row: SessionView
+  apps: readonly SessionApp[]
   /** The session that asks. */
   current?: boolean
   /** Asks before ending it. */
-  confirmHref?: string
+  confirmHref: string
   timeZone: string
   now: number
 }
 
-/** One session: what it runs on, where, since when, how it was entered, and the way to end it. */
-export async function SessionItem({ row, current = false, confirmHref, timeZone, now }: Props) {
+/** One session of a device: since when, where from, how it was entered, what it is used for, and the way to end it. */
+export async function SessionItem({ row, apps, current = false, confirmHref, timeZone, now }: Props) {
   const t = await getTranslations('account.devices')
-  const device = await deviceName(row)
-  const place = [row.city, row.country].filter(Boolean).join(', ')
-  const active = now - row.lastActiveAt.getTime() < 120_000
+  const common = { timeZone, now }
+  const since = await relativeTime(row.authAt, timeZone, now)
   return (
     <Row
       className="roomy"
-      start={<DeviceIcon kind={row.kind} current={current} />}
+      start={<Icon of={logIn} className="mt-0.5 text-ink-3" />}
       title={
         <span className="flex flex-wrap items-center gap-x-2.5 gap-y-1">
-          <span className="wrap-anywhere">{device}</span>
+          <span>{t('since', { when: since })}</span>
           {current ? <Badge kind="brand">{t('this')}</Badge> : null}
         </span>
       }
       end={
-        confirmHref ? (
-          <LinkButton
-            href={confirmHref}
-            look="secondary"
-            size="sm"
-            aria-label={t('sign_out_named', {
-              device,
-              when: await relativeTime(row.lastActiveAt, timeZone, now),
-            })}
-          >
-            {t('sign_out')}
-          </LinkButton>
-        ) : null
+        <LinkButton
+          href={confirmHref}
+          look="secondary"
+          size="sm"
+          aria-label={t('sign_out_since', { when: since })}
+        >
+          {t('sign_out')}
+        </LinkButton>
       }
     >
       <Facts
@@ -54,16 +53,19 @@ export async function SessionItem({ row, current = false, confirmHref, timeZone,
           {
             term: t('last_active'),
             value:
-              current || active ? (
+              current || isActive(row.lastActiveAt, now) ? (
                 t('active_now')
               ) : (
-                <RelativeTime at={row.lastActiveAt} timeZone={timeZone} now={now} />
+                <RelativeTime at={row.lastActiveAt} {...common} />
               ),
           },
-          { term: t('signed_in'), value: <RelativeTime at={row.authAt} timeZone={timeZone} now={now} /> },
+          { term: t('with'), value: await provenWith(row.method, row.methods) },
+          { term: t('place'), value: await placeName(row) },
+          ...(row.timezone ? [{ term: t('timezone'), value: row.timezone }] : []),
           { term: t('ip'), value: row.ip ?? t('place_unknown') },
-          { term: t('with'), value: await methodName(row.method) },
-          ...(place ? [{ term: t('place'), value: place }] : []),
+          ...(row.secondSkipped ? [{ term: t('second'), value: t('second_skipped') }] : []),
+          { term: t('ends'), value: <RelativeTime at={row.expiresAt} {...common} /> },
+          ...(apps.length ? [{ term: t('apps'), value: await appNames(apps) }] : []),
         ]}
       />
     </Row>

@@ -1,6 +1,6 @@
-import { getTranslations } from 'next-intl/server'
+import { getLocale, getTranslations } from 'next-intl/server'
 
-const METHODS = [
+export const METHODS = [
   'password',
   'passkey',
   'magic_link',
@@ -19,15 +19,40 @@ export async function methodName(method: string): Promise<string> {
   return known ? t(known) : t('other', { name: method })
 }
 
-/** "Firefox 140 on Windows 11" as far as it is known; the user's own name for the device goes first. */
+/** "Firefox 140 on Windows 11" as far as it is known, or on a phone by its name; the user's own name for it goes first. */
 export async function deviceName(device: {
   deviceName?: string | null
   browser: string | null
   os: string | null
+  model?: string | null
 }): Promise<string> {
+  if (device.deviceName) return device.deviceName
   const t = await getTranslations('account.devices')
-  return (
-    device.deviceName ??
-    t('on', { browser: device.browser ?? t('unknown_browser'), os: device.os ?? t('unknown_os') })
-  )
+  return t('on', {
+    browser: device.browser ?? t('unknown_browser'),
+    os: device.model ?? device.os ?? t('unknown_os'),
+  })
+}
+
+const FACTORS = [
+  'password',
+  'passkey',
+  'security_key',
+  'totp',
+  'backup_code',
+  'email_code',
+  'sms_code',
+  'magic_link',
+] as const
+
+/** "Password and authenticator app": with what somebody signed in, in the order it was proven. */
+export async function provenWith(method: string, methods: readonly string[]): Promise<string> {
+  const [locale, t] = await Promise.all([getLocale(), getTranslations('account.proven')])
+  const names: string[] = []
+  for (const one of methods.length ? methods : [method]) {
+    const known = FACTORS.find((name) => name === one)
+    const name = known ? t(known) : await methodName(one)
+    if (!names.includes(name)) names.push(name)
+  }
+  return new Intl.ListFormat(locale, { type: 'conjunction' }).format(names)
 }

@@ -43,7 +43,9 @@ interface Props {
   /** The page with another way chosen. */
   hrefOf: (way: SecondWay) => string
   /** Why it is asked for. */
-  why: 'enrolled' | 'policy' | 'app'
+  why: 'enrolled' | 'policy' | 'app' | 'unusual'
+  /** What is unusual, where that is why. */
+  reasons: readonly ('new_country' | 'impossible_travel' | 'long_idle' | 'many_failures')[]
   product: string
   client?: ClientView | null
   /** A code that is on its way for the chosen one. Milliseconds since the epoch. */
@@ -76,7 +78,7 @@ const SEND = '/signin/second/send'
 
 /** The second step: the best proof first, every other one a link away. Codes work without script. */
 export async function SecondForm(props: Props) {
-  const { offers, chosen, why, client, notice, trustDays } = props
+  const { offers, chosen, why, reasons, client, notice, trustDays } = props
   const t = await getTranslations('login.second')
   const others = offers.filter(({ method }) => method !== chosen.method)
   const aboutCode = isAboutCode(notice)
@@ -117,6 +119,9 @@ export async function SecondForm(props: Props) {
       }
     >
       {notice && !aboutCode ? <RefusalNotice refusal={notice} /> : null}
+      {reasons.length > 0 ? (
+        <Notice kind="info">{reasons.map((reason) => t(`reasons.${reason}`)).join(' ')}</Notice>
+      ) : null}
       {chosen.method === 'passkey' || chosen.method === 'security_key' ? (
         <ByKey {...props} trust={trust} />
       ) : chosen.method === 'email_code' || chosen.method === 'sms_code' ? (

@@ -112,8 +112,11 @@ describe('events', () => {
       `UPDATE events SET type = 'x' WHERE user_id = '${userId}'`,
       `DELETE FROM events WHERE user_id = '${userId}'`,
       'TRUNCATE events',
+      // A setting opens nothing: anybody who may speak SQL may set one.
+      `BEGIN; SET LOCAL gatehouse.retention = 'on'; DELETE FROM events WHERE user_id = '${userId}'; COMMIT`,
     ]) {
       await expect(sql(attack)).rejects.toThrow('append-only')
+      await sql('ROLLBACK')
     }
   })
 

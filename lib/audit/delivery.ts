@@ -72,20 +72,44 @@ export interface Owed {
  */
 export async function owe(tx: Tx | null, owed: Owed): Promise<string> {
   if (!tx) return await inTx((own) => owe(own, owed))
+  return await store.insertDelivery(tx, newRow(owed))
+}
+
+/** Owes several as part of `tx`, by one statement; those whose dedupeKey was owed before are left as they are. */
+export async function oweAll(tx: Tx, owed: Owed[]): Promise<void> {
+  await store.insertDeliveries(tx, owed.map(newRow))
+}
+
+const dedupe = (kind: string, target: string, key: string): string => sha256(`${kind}\n${target}\n${key}`)
+
+function newRow(owed: Owed): store.NewDelivery {
   const id = uuid()
   const createdAt = now()
-  return await store.insertDelivery(tx, {
+  return {
     id,
     kind: owed.kind,
     userId: owed.userId ?? null,
-    dedupeKey: owed.dedupeKey ? sha256(`${owed.kind}\n${owed.target}\n${owed.dedupeKey}`) : null,
+    dedupeKey: owed.dedupeKey ? dedupe(owed.kind, owed.target, owed.dedupeKey) : null,
     target: cleanText(owed.target, 300),
     payloadSealed: seal('delivery', aad(id, owed.kind), JSON.stringify(owed.payload)),
     createdAt,
     notBefore: owed.notBefore ?? null,
     notAfter:
       owed.notAfter ?? new Date((owed.notBefore ?? createdAt).getTime() + DEFAULT_LIFE_HOURS * 3_600_000),
-  })
+  }
+}
+
+/**
+ * What became of deliveries of a kind, in the order asked; null for one that was never owed, or is so long over
+ * that its receipt was dropped.
+ */
+export async function receipts(
+  kind: string,
+  about: { target: string; dedupeKey: string }[],
+): Promise<(store.DeliveryState | null)[]> {
+  const keys = about.map(({ target, dedupeKey }) => dedupe(kind, target, dedupeKey))
+  const found = await store.statesOf(keys)
+  return keys.map((key) => found.get(key) ?? null)
 }
 
 /** Seconds before the next try: doubles from 2 s to 5 min, a quarter more or less by chance. */

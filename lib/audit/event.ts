@@ -1,7 +1,9 @@
 /** Turns what happened into a row that is safe to keep: bounded, without control characters, without secrets. */
 import { isIP } from 'node:net'
+import type { Agent } from '../base/agent'
 import { type Caller, cleanText } from '../base/caller'
 import { now } from '../base/clock'
+import { deviceMark } from '../base/device-mark'
 import { EVENT_TYPES, type EventOutcome, type EventType } from './types'
 
 export interface EventInput {
@@ -34,7 +36,23 @@ export interface EventView {
   clientId: string | null
   ip: string | null
   userAgent: string | null
+  /** What the user agent claims to be. */
+  agent: Agent
+  /** Where the address was at the time; null when unknown. */
+  place: EventPlace | null
+  /** Marks the browser it came from, where that was known; the same for all events of it. */
+  device: string | null
   data: Record<string, unknown>
+}
+
+/** Kept with the event, because a database of places says something else next year. */
+export interface EventPlace {
+  /** ISO 3166-1 alpha-2. */
+  country: string | null
+  city: string | null
+  /** Degrees, to about ten kilometres. */
+  latitude: number | null
+  longitude: number | null
 }
 
 const MAX_TEXT = 256
@@ -70,6 +88,25 @@ export function cleanData(data: object, depth = 0): Record<string, unknown> {
     if (kept !== undefined) out.push([bounded(name, 64), kept])
   }
   return Object.fromEntries(out)
+}
+
+const tenth = (degrees: number | null): number | null =>
+  degrees === null ? null : Math.round(degrees * 10) / 10
+
+/** Which browser and where: what every event of a request has beside its own data. */
+function whence({ cookies, place }: Caller): Record<string, unknown> {
+  const device = deviceMark(cookies)
+  return {
+    ...(device && { device }),
+    ...(place && {
+      place: {
+        country: place.country,
+        city: place.city,
+        latitude: tenth(place.latitude),
+        longitude: tenth(place.longitude),
+      },
+    }),
+  }
 }
 
 const text = (value: string | null | undefined): string | null => (value ? bounded(value, MAX_TEXT) : null)
@@ -108,6 +145,6 @@ export function eventRow(e: EventInput): (string | null)[] {
     text(e.caller?.requestId),
     e.caller && isIP(e.caller.ip) ? e.caller.ip : null,
     e.caller?.userAgent ? bounded(e.caller.userAgent, MAX_USER_AGENT) : null,
-    JSON.stringify(cleanData(e.data ?? {})),
+    JSON.stringify(cleanData({ ...(e.caller && whence(e.caller)), ...e.data })),
   ]
 }

@@ -3,17 +3,42 @@
  * Owns: events (append-only, each user's chained by hashes), deliveries (what is owed to the outside,
  *   and its receipt) and the queue beneath them.
  * Hands off: how a kind of delivery is made, to whoever calls `handle(kind, …)`.
- * Invariants: an event is never changed; what is owed commits with the change that made it owed; a
+ * Invariants: an event is never changed, and goes only when it is old, with an anchor in its place; what is owed commits with the change that made it owed; a
  *   dedupeKey is owed once; no secret and no control character reaches an event.
  */
 import 'server-only'
 import type { Tx } from '../base/db'
-import type { EventInput, EventView } from './event'
+import type { EventInput } from './event'
 import * as store from './store'
 
-export { type Delivery, type Handler, handle, type Owed, owe, Undeliverable } from './delivery'
-export type { EventInput, EventView } from './event'
-export type { DeliveryFilter, DeliveryRow } from './store'
+export { deviceMark } from '../base/device-mark'
+export {
+  type Delivery,
+  type Handler,
+  handle,
+  type Owed,
+  owe,
+  oweAll,
+  receipts,
+  Undeliverable,
+} from './delivery'
+export type { EventInput, EventPlace, EventView } from './event'
+export {
+  type ChainedEvent,
+  clientsIn,
+  download,
+  downloadChain,
+  type Filter,
+  list,
+  past,
+  people,
+  type Verified,
+  verify,
+  type WholeChain,
+} from './history'
+export { EVENT_KINDS, type EventKind, kindOf, PERSONAL } from './kinds'
+export { expire } from './retention'
+export type { DeliveryFilter, DeliveryRow, DeliveryState } from './store'
 export { eventSql } from './store'
 export { EVENT_TYPES, type EventOutcome, type EventType } from './types'
 export { drain, migrate, start, stop } from './worker'
@@ -34,28 +59,10 @@ export async function recordAll(tx: Tx, events: EventInput[]): Promise<void> {
   await store.insertEvents(tx, events)
 }
 
-/**
- * A user's history, newest first.
- * @param filter.before cursor: `next` of the page before (or an event's id)
- * @param filter.limit at most 200
- */
-export async function list(
-  userId: string,
-  filter: { before?: string; limit: number; types?: readonly EventInput['type'][] },
-): Promise<{ items: EventView[]; next: string | null }> {
-  if (filter.before !== undefined && !/^\d{1,18}$/.test(filter.before)) return { items: [], next: null }
-  const limit = page(filter.limit)
-  const found = await store.selectEvents({
-    userId,
-    before: filter.before,
-    types: filter.types,
-    limit: limit + 1,
-  })
-  const items = found.slice(0, limit)
-  return { items, next: found.length > limit ? (items.at(-1)?.id ?? null) : null }
-}
-
 /** Deliveries without their contents, newest first; page on with `before` = the last one's id. */
 export async function deliveries(filter: store.DeliveryFilter = {}): Promise<store.DeliveryRow[]> {
   return await store.selectDeliveries({ ...filter, limit: page(filter.limit ?? 50) })
 }
+
+/** After a backup was put back: nothing is owed. */
+export { giveUpOwed as giveUpAfterRestore } from './store-restored'

@@ -8,7 +8,7 @@ import pg from 'pg'
 import { inTx, sql, type Tx } from '../base/db'
 import { env } from '../base/env'
 import { log } from '../base/log'
-import { EVENT_COLUMNS, type EventInput, type EventView, eventRow } from './event'
+import { EVENT_COLUMNS, type EventInput, eventRow } from './event'
 
 // ── events ───────────────────────────────────────────────────────────────────
 
@@ -49,26 +49,6 @@ export async function insertEvents(tx: Tx, events: EventInput[]): Promise<void> 
   )
 }
 
-const LAST_ID = '9223372036854775807'
-
-/** Ordered by the column: a bare `id` would be the text of the answer, in which 99 comes after 100. */
-export async function selectEvents(filter: {
-  userId: string
-  before?: string | undefined
-  types?: readonly string[] | undefined
-  limit: number
-}): Promise<EventView[]> {
-  return await sql<EventView>({
-    name: 'audit-list',
-    text: `SELECT id::text AS id, at, type, outcome, user_id AS "userId", actor, session_id AS "sessionId",
-             device_id AS "deviceId", client_id AS "clientId", host(ip) AS ip, user_agent AS "userAgent", data
-           FROM events
-           WHERE user_id = $1::uuid AND id < $2::bigint AND ($3::text[] IS NULL OR type = ANY($3::text[]))
-           ORDER BY events.id DESC LIMIT $4::int`,
-    values: [filter.userId, filter.before ?? LAST_ID, filter.types ?? null, filter.limit],
-  })
-}
-
 // ── deliveries ───────────────────────────────────────────────────────────────
 
 export interface DeliveryRow {
@@ -91,46 +71,77 @@ const deliveryColumns = `id, kind, user_id AS "userId", target, attempts, last_e
 /** The queue's name for deliveries of a kind: a process only fetches kinds that it can handle. */
 export const taskName = (kind: string): string => `deliver:${kind}`
 
+/**
+ * Kinds that go to servers of other people, of which some are slow or down: a target's are made one after the
+ * other, so that it takes up one place in the queue however many it is owed.
+ */
+export const ABROAD: readonly string[] = ['backchannel_logout']
+const isAbroad = ABROAD.map((kind) => `'${kind}'`).join(', ')
+
 const ADD_JOB = `graphile_worker.add_job('deliver:' || d.kind, json_build_object('id', d.id),
-  job_key := 'delivery:' || d.id, run_at := `
+  job_key := 'delivery:' || d.id, queue_name := CASE WHEN d.kind IN (${isAbroad}) THEN d.kind || ':' || md5(d.target) END,
+  run_at := `
+
+export interface NewDelivery {
+  id: string
+  kind: string
+  userId: string | null
+  dedupeKey: string | null
+  target: string
+  payloadSealed: string
+  createdAt: Date
+  notBefore: Date | null
+  notAfter: Date
+}
 
 /** @returns the id of the row that is owed: the given one, or the older one with the same dedupeKey. */
-export async function insertDelivery(
-  tx: Tx,
-  d: {
-    id: string
-    kind: string
-    userId: string | null
-    dedupeKey: string | null
-    target: string
-    payloadSealed: string
-    createdAt: Date
-    notBefore: Date | null
-    notAfter: Date
-  },
-): Promise<string> {
-  const [made] = await tx.$queryRawUnsafe<{ id: string }[]>(
-    `WITH d AS (
-       INSERT INTO deliveries (id, kind, user_id, dedupe_key, target, payload_sealed, created_at, not_after, not_before)
-       VALUES ($1::uuid, $2, $3::uuid, $4, $5, $6, $7::timestamptz, $8::timestamptz, $9::timestamptz)
-       ON CONFLICT (dedupe_key) DO NOTHING RETURNING id, kind, not_before)
-     SELECT d.id, (${ADD_JOB} d.not_before)).id::text AS job FROM d`,
-    d.id,
-    d.kind,
-    d.userId,
-    d.dedupeKey,
-    d.target,
-    d.payloadSealed,
-    d.createdAt.toISOString(),
-    d.notAfter.toISOString(),
-    d.notBefore?.toISOString() ?? null,
-  )
-  if (made) return made.id
+export async function insertDelivery(tx: Tx, d: NewDelivery): Promise<string> {
+  const [made] = await insertDeliveries(tx, [d])
+  if (made) return made
   const older = await tx.delivery.findUnique({
     where: { dedupeKey: d.dedupeKey ?? '' },
     select: { id: true },
   })
   return older?.id ?? d.id
+}
+
+/** Several with their jobs, by one statement. @returns the ids of those that were not owed before */
+export async function insertDeliveries(tx: Tx, all: NewDelivery[]): Promise<string[]> {
+  if (all.length === 0) return []
+  const made = await tx.$queryRawUnsafe<{ id: string }[]>(
+    `WITH d AS (
+       INSERT INTO deliveries (id, kind, user_id, dedupe_key, target, payload_sealed, created_at, not_after, not_before)
+       SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
+         $8::timestamptz[], $9::timestamptz[])
+       ON CONFLICT (dedupe_key) DO NOTHING
+       RETURNING id, kind, target, not_before)
+     SELECT d.id::text AS id, (${ADD_JOB} d.not_before)).id::text AS job FROM d`,
+    all.map((d) => d.id),
+    all.map((d) => d.kind),
+    all.map((d) => d.userId),
+    all.map((d) => d.dedupeKey),
+    all.map((d) => d.target),
+    all.map((d) => d.payloadSealed),
+    all.map((d) => d.createdAt.toISOString()),
+    all.map((d) => d.notAfter.toISOString()),
+    all.map((d) => d.notBefore?.toISOString() ?? null),
+  )
+  return made.map((row) => row.id)
+}
+
+export type DeliveryState = 'owed' | 'delivered' | 'failed'
+
+/** What became of deliveries, by dedupe key; those that are not there any more are left out. */
+export async function statesOf(dedupeKeys: string[]): Promise<Map<string, DeliveryState>> {
+  if (dedupeKeys.length === 0) return new Map()
+  const rows = await sql<{ key: string; state: DeliveryState }>({
+    name: 'delivery-states',
+    text: `SELECT dedupe_key AS key, CASE WHEN delivered_at IS NOT NULL THEN 'delivered'
+             WHEN failed_at IS NOT NULL THEN 'failed' ELSE 'owed' END AS state
+           FROM deliveries WHERE dedupe_key = ANY($1::text[])`,
+    values: [dedupeKeys],
+  })
+  return new Map(rows.map((row) => [row.key, row.state]))
 }
 
 /** Counts an attempt and gives the row, or null when nothing is owed any more. */
@@ -178,7 +189,7 @@ export async function reschedule(
     text: `WITH d AS (
              UPDATE deliveries SET last_error = $3
              WHERE id = $1::uuid AND attempts = $2 AND delivered_at IS NULL AND failed_at IS NULL
-             RETURNING id, kind)
+             RETURNING id, kind, target)
            SELECT (${ADD_JOB} now() + make_interval(secs => $4::float8))).id FROM d`,
     values: [id, attempts, error, delaySeconds],
   })
@@ -193,6 +204,17 @@ export async function hurry(kinds: string[]): Promise<void> {
              run_at := now())`,
     values: [kinds.map(taskName)],
   })
+}
+
+/** How many jobs of the given kinds are due and nobody's. */
+export async function due(kinds: string[]): Promise<number> {
+  const [row] = await sql<{ count: number }>({
+    name: 'delivery-due',
+    text: `SELECT count(*)::int AS count FROM graphile_worker.jobs
+           WHERE run_at <= now() AND locked_at IS NULL AND attempts < max_attempts AND task_identifier = ANY($1::text[])`,
+    values: [kinds.map(taskName)],
+  })
+  return row?.count ?? 0
 }
 
 export interface DeliveryFilter {

@@ -27,6 +27,7 @@ export const EVENT_TYPES = {
   'phone.made_primary': { audience: 'user' },
   'phone.removed': { audience: 'user' },
   'phone.claim_voided': { audience: 'user' },
+  'phone.notices_changed': { audience: 'user' },
   'password.set': { audience: 'user' },
   'password.changed': { audience: 'user' },
   'password.reset_requested': { audience: 'user' },
@@ -57,6 +58,7 @@ export const EVENT_TYPES = {
   'signin.succeeded': { audience: 'user' },
   'signin.failed': { audience: 'user' },
   'signin.limited': { audience: 'user' },
+  'signin.unusual': { audience: 'user' },
   'recovery.requested': { audience: 'user' },
   'recovery.refused': { audience: 'user' },
   'recovery.vouched': { audience: 'user' },
@@ -71,6 +73,8 @@ export const EVENT_TYPES = {
   'session.opened': { audience: 'user' },
   'session.renewed': { audience: 'user' },
   'session.revoked': { audience: 'user' },
+  'device.renamed': { audience: 'user' },
+  'device.forgotten': { audience: 'user' },
   'consent.granted': { audience: 'user' },
   'consent.declined': { audience: 'user' },
   'grant.revoked': { audience: 'user' },
@@ -85,6 +89,8 @@ export const EVENT_TYPES = {
   'key.rotated': { audience: 'operator' },
   'key.revoked': { audience: 'operator' },
   'delivery.failed': { audience: 'operator' },
+  'event.expired': { audience: 'operator' },
+  'portal.restored': { audience: 'operator' },
 } as const satisfies Record<string, { audience: 'user' | 'operator' }>
 
 export type EventType = keyof typeof EVENT_TYPES

@@ -3,9 +3,12 @@ import { Logger, type Runner, run, runMigrations, runOnce, type TaskList } from 
 import type pg from 'pg'
 import { log } from '../base/log'
 import { attempt, handledKinds } from './delivery'
+import { startExpiring } from './retention'
 import * as store from './store'
 
+/** At once: of what the house itself sends, and (beside it, so that mail never waits for them) of what goes to apps. */
 const CONCURRENCY = 3
+const CONCURRENCY_ABROAD = 4
 /** New work announces itself; only retries wait for the next look. */
 const POLL_MS = 3_000
 const SWEEP_MS = 30_000
@@ -18,9 +21,9 @@ const logger = new Logger((scope) => (level, message) => {
   else line.debug(message)
 })
 
-function tasks(stop?: AbortSignal): TaskList {
+function tasks(kinds: string[], stop?: AbortSignal): TaskList {
   return Object.fromEntries(
-    handledKinds().map((kind) => [
+    kinds.map((kind) => [
       store.taskName(kind),
       async (payload: unknown) => {
         await attempt((payload as { id: string }).id, stop)
@@ -39,9 +42,10 @@ const shared = (pgPool: pg.Pool) => ({ pgPool, logger, preset, noHandleSignals: 
 
 interface Running {
   pool: pg.Pool
-  runner: Runner | null
+  runners: Map<Lane, Runner>
   stop: AbortController
   timers: Set<NodeJS.Timeout>
+  stopExpiring: () => void
 }
 
 let running: Running | null = null
@@ -56,29 +60,38 @@ export async function migrate(): Promise<void> {
   }
 }
 
-async function launch(me: Running): Promise<void> {
-  me.runner = await run({
+/** The house's own deliveries and those to apps each have a runner: neither waits for the other. */
+type Lane = 'home' | 'abroad'
+
+const kindsOf = (lane: Lane): string[] =>
+  handledKinds().filter((kind) => store.ABROAD.includes(kind) === (lane === 'abroad'))
+
+async function launch(me: Running, lane: Lane): Promise<void> {
+  const kinds = kindsOf(lane)
+  if (kinds.length === 0) return
+  const runner = await run({
     ...shared(me.pool),
-    taskList: tasks(me.stop.signal),
-    concurrency: CONCURRENCY,
+    taskList: tasks(kinds, me.stop.signal),
+    concurrency: lane === 'home' ? CONCURRENCY : CONCURRENCY_ABROAD,
     pollInterval: POLL_MS,
     parsedCronItems: [],
   })
+  me.runners.set(lane, runner)
   // The runner ends by itself when the database stays away; it must come back with it.
   const ended = () => {
-    me.runner = null
-    if (running === me) later(me, RESTART_MS, () => relaunch(me))
+    me.runners.delete(lane)
+    if (running === me) later(me, RESTART_MS, () => relaunch(me, lane))
   }
-  me.runner.promise.then(ended, ended)
+  runner.promise.then(ended, ended)
 }
 
-async function relaunch(me: Running): Promise<void> {
+async function relaunch(me: Running, lane: Lane): Promise<void> {
   try {
-    await launch(me)
+    await launch(me, lane)
     log().info('delivery queue runs again')
   } catch (error) {
     log().warn({ err: (error as Error).message }, 'delivery queue cannot start')
-    if (running === me) later(me, RESTART_MS, () => relaunch(me))
+    if (running === me) later(me, RESTART_MS, () => relaunch(me, lane))
   }
 }
 
@@ -100,18 +113,19 @@ async function sweepForEver(me: Running): Promise<void> {
   later(me, SWEEP_MS, () => sweepForEver(me))
 }
 
-/** Starts delivering in this process, after every `handle`. Installs no signal handlers. */
+/** Starts delivering, and removing what is old, in this process, after every `handle`. Installs no signal handlers. */
 export async function start(): Promise<void> {
   if (running) return
   const me: Running = {
-    pool: store.queuePool(CONCURRENCY + 2),
-    runner: null,
+    pool: store.queuePool(CONCURRENCY + CONCURRENCY_ABROAD + 2),
+    runners: new Map(),
     stop: new AbortController(),
     timers: new Set(),
+    stopExpiring: startExpiring(),
   }
   running = me
   try {
-    await launch(me)
+    await Promise.all([launch(me, 'home'), launch(me, 'abroad')])
     await sweepForEver(me)
   } catch (error) {
     await stop()
@@ -125,9 +139,10 @@ export async function stop(): Promise<void> {
   running = null
   if (!me) return
   for (const timer of me.timers) clearTimeout(timer)
+  me.stopExpiring()
   const abort = setTimeout(() => me.stop.abort(), 5000)
   try {
-    await me.runner?.stop()
+    await Promise.all([...me.runners.values()].map((runner) => runner.stop()))
   } catch (error) {
     // It was ending by itself just then.
     log().debug({ err: (error as Error).message }, 'delivery queue had stopped already')
@@ -146,7 +161,14 @@ export async function drain(options: { now?: boolean } = {}): Promise<void> {
   try {
     await runMigrations(shared(pool))
     if (options.now) await store.hurry(handledKinds())
-    await runOnce({ ...shared(pool), taskList: tasks() })
+    const kinds = handledKinds()
+    // A pass ends where a target's next delivery waits for the one before it.
+    for (let left = Number.POSITIVE_INFINITY; left > 0; ) {
+      await runOnce({ ...shared(pool), taskList: tasks(kinds) })
+      const before = left
+      left = await store.due(kinds)
+      if (left >= before) return
+    }
   } finally {
     await pool.end()
   }

@@ -5,8 +5,13 @@
 import ipaddr from 'ipaddr.js'
 import { LRUCache } from 'lru-cache'
 import proxyaddr from 'proxy-addr'
+import { type AgentHints, hintsFrom } from './agent'
+import { cleanText } from './clean'
 import { env } from './env'
 import { uuid } from './ids'
+import { type Place, placeOf } from './place'
+
+export { cleanText } from './clean'
 
 export interface Caller {
   requestId: string
@@ -15,6 +20,10 @@ export interface Caller {
   /** What limits count by: the address for IPv4, its /64 for IPv6. */
   ipPrefix: string
   userAgent: string
+  /** What the browser says of itself besides, as it came; `describeAgent` reads it. */
+  hints?: AgentHints
+  /** Where the address is; null when unknown. */
+  place: Place | null
   cookies: Record<string, string>
   /** The language chosen in this browser, else the best match of Accept-Language; a BCP 47 tag. */
   locale: string
@@ -165,15 +174,20 @@ const PROXY_MARKS = [
 
 type HeaderReader = (name: string) => string | undefined
 
+const saidByProxy = (header: HeaderReader, socketAddress: string | undefined): HeaderReader | null =>
+  isTrustedProxy(canonicalIp(socketAddress) ?? '0.0.0.0') ? header : null
+
 /**
  * Builds the Caller of a request.
  * @param header reads one header by its lower-case name
  * @param socketAddress the peer's address; inside Next, the host passes what it judged in `x-gatehouse-ip`
+ * @param place where that is, when it was found out already
  */
 export function callerFrom(
   header: HeaderReader,
   socketAddress: string | undefined,
   requestId = uuid(),
+  place?: Place | null,
 ): Caller {
   const ip = clientIp(socketAddress, header('x-forwarded-for'))
   const cookies = parseCookies(header('cookie'))
@@ -182,21 +196,10 @@ export function callerFrom(
     ip,
     ipPrefix: ipPrefix(ip),
     userAgent: cleanText(header('user-agent') ?? '', 400),
+    hints: hintsFrom(header),
+    place: place === undefined ? placeOf(ip, saidByProxy(header, socketAddress)) : place,
     cookies,
     locale: localeOf(cookies, header('accept-language')),
     local: addressOf(ip)?.loopback === true && !PROXY_MARKS.some(header),
   }
-}
-
-/** Text from outside, fit for a log, an event or a page: no control characters, bounded. */
-export function cleanText(text: string, maxLength: number): string {
-  return (
-    text
-      .replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, ' ')
-      .replace(/\s+/g, ' ')
-      .trim()
-      .slice(0, maxLength)
-      // The cut may fall within a pair; half a character is no text that jsonb would take.
-      .toWellFormed()
-  )
 }

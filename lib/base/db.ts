@@ -119,6 +119,52 @@ export async function sql<Row extends object>(query: {
   }
 }
 
+const FIRST_TRIES = 10
+
+/**
+ * Waits for the first connection. A process is busiest when it starts, perhaps beside others that work, and one slow
+ * answer must not end it. @throws StoresDown
+ */
+export async function awaitDb(): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await sql({ name: 'first', text: 'SELECT 1' })
+      return
+    } catch (error) {
+      if (tries === FIRST_TRIES || !(error instanceof StoresDown)) throw error
+      await new Promise((resolve) => setTimeout(resolve, REST_MS))
+    }
+  }
+}
+
+/** One statement about a whole table. @returns how many rows it touched */
+export type Unhurried = (text: string, values?: unknown[]) => Promise<number>
+
+/**
+ * Runs statements about whole tables in one transaction, on a connection of its own that has none of the
+ * time-outs of requests. For commands, while no portal runs.
+ * @throws StoresDown
+ */
+export async function unhurried<T>(fn: (run: Unhurried) => Promise<T>): Promise<T> {
+  const client = new pg.Client({
+    connectionString: env().databaseUrl,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: 'gatehouse-command',
+  })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    await client.query('BEGIN')
+    const value = await fn(async (text, values) => (await client.query(text, values)).rowCount ?? 0)
+    await client.query('COMMIT')
+    return value
+  } catch (error) {
+    rethrow(error)
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
 const afterCommit = new WeakMap<Tx, (() => void | Promise<void>)[]>()
 
 /**

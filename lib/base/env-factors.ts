@@ -56,6 +56,9 @@ export const factorsShape = {
     .min(0, 'must be at least 0')
     .max(365, 'must be at most 365')
     .default(30),
+  UNUSUAL_SIGN_IN: z
+    .enum(['notice', 'second_factor'], { message: 'must be notice or second_factor' })
+    .default('notice'),
 }
 
 const shape = z.object(factorsShape)
@@ -70,6 +73,8 @@ export interface SecondFactorSettings {
   methods: SecondMethod[]
   /** For how long a browser may skip the second step; 0: never. */
   trustedDays: number
+  /** Whether somebody who signs in unusually is told, or also asked for more. */
+  unusual: 'notice' | 'second_factor'
 }
 
 /** The settings; what contradicts itself is told to `wrong`, in one sentence each. */
@@ -101,6 +106,7 @@ export function readFactors(
       from,
       methods,
       trustedDays: raw.TRUSTED_DEVICE_DAYS,
+      unusual: raw.UNUSUAL_SIGN_IN,
     },
     signInMethods,
   }

@@ -30,6 +30,12 @@ describe('a wrong variable', () => {
       '10.0.0.0/8, proxy.internal',
       'TRUSTED_PROXIES must list addresses, networks (10.0.0.0/8) or loopback, linklocal, uniquelocal.',
     ],
+    ['GEO_HEADERS', 'akamai', 'GEO_HEADERS must be cloudflare or cloudfront.'],
+    [
+      'GEO_HEADERS',
+      'cloudflare',
+      'GEO_HEADERS counts from trusted proxies alone, and TRUSTED_PROXIES names none: name those through which the CDN reaches the portal.',
+    ],
     ['SECOND_FACTOR', 'always', 'SECOND_FACTOR must be optional, encouraged or required.'],
     ['SECOND_FACTOR_FROM', 'soon', 'SECOND_FACTOR_FROM must be a date such as 2027-03-01.'],
     [
@@ -101,4 +107,31 @@ describe('a variable given as a file', () => {
 
 test('an empty variable counts as not set', () => {
   expect(readEnv({ PORT: '', GATEHOUSE_URL: '' }).url).toBe('http://localhost:3000')
+})
+
+describe('limits of roles', () => {
+  const limits = (text: string) =>
+    Object.fromEntries(readEnv({ SESSION_ROLE_LIMITS: text }).sessionRoleLimits)
+
+  test('are read with their units', () => {
+    expect(limits('')).toEqual({})
+    expect(limits('admin: idle=30m max=12h sessions=3; support: idle=2d')).toEqual({
+      admin: { idleSeconds: 1800, maxSeconds: 43_200, count: 3 },
+      support: { idleSeconds: 172_800 },
+    })
+  })
+
+  test.each([
+    'admin',
+    'admin:',
+    'admin: idle=30',
+    'admin: idle=0m',
+    'admin: sessions=3h',
+    'a b: idle=1m',
+    'admin: foo=1m',
+    'a: idle=1m; a: idle=2m',
+    'a: b: idle=1m',
+  ])('a wrong one ends the start: %s', (text) => {
+    expect(() => limits(text)).toThrow(/SESSION_ROLE_LIMITS must look like/)
+  })
 })

@@ -10,11 +10,13 @@ import { z } from 'zod'
 import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
 import { type FederationSettings, federationShape, readFederation } from './env-federation'
 import { type GuestSettings, guestsShape, readGuests } from './env-guests'
+import { readRoleLimits, roleLimits, type SessionLimits } from './env-sessions'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
 export type { FederationSettings, Mapped, ProviderSettings } from './env-federation'
 export type { GuestSettings } from './env-guests'
+export type { SessionLimits } from './env-sessions'
 export type { SmsSettings } from './env-sms'
 
 /** Browsers need not look at more than five different names (WebAuthn section 5.11.1). */
@@ -61,13 +63,14 @@ const storeUrl = (...protocols: string[]) =>
     message: `must be a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
   })
 
-const count = (fallback: number, min = 1, max = 1_000_000_000) =>
+const whole = (min: number, max: number) =>
   z.coerce
     .number({ message: 'must be a whole number' })
     .int('must be a whole number')
     .min(min, `must be at least ${min}`)
     .max(max, `must be at most ${max}`)
-    .default(fallback)
+
+const count = (fallback: number, min = 1, max = 1_000_000_000) => whole(min, max).default(fallback)
 
 const flag = z
   .enum(['on', 'off', 'true', 'false', '1', '0'], { message: 'must be on or off' })
@@ -117,6 +120,10 @@ const schema = z.object({
   PROVIDER_TOKENS: flag.default(false),
   GATEHOUSE_SECRET: z.string().optional(),
   TRUSTED_PROXIES: proxies,
+  GEOIP_FILE: z.string().min(1).optional(),
+  GEO_HEADERS: z
+    .enum(['cloudflare', 'cloudfront'], { message: 'must be cloudflare or cloudfront' })
+    .optional(),
   WEBAUTHN_ORIGINS: origins,
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   GATEHOUSE_PRODUCT_NAME: z.string().trim().min(1).max(60).default('Gatehouse'),
@@ -137,6 +144,10 @@ const schema = z.object({
   ...guestsShape,
   SESSION_IDLE_MINUTES: count(60 * 24 * 7, 1),
   SESSION_MAX_DAYS: count(30, 1, 3650),
+  /** 0: any number. */
+  SESSIONS_PER_USER: count(100, 0, 100_000),
+  SESSION_ROLE_LIMITS: roleLimits,
+  BACKCHANNEL_PRIVATE_NETWORKS: proxies,
   LOGIN_ATTEMPT_MINUTES: count(60, 1, 1440),
   ACCESS_TOKEN_MINUTES: count(15, 1, 1440),
   ID_TOKEN_MINUTES: count(60, 1, 1440),
@@ -159,7 +170,12 @@ const schema = z.object({
   /** 0 switches delayed recovery off. */
   RECOVERY_HOURS: count(72, 0, 2160),
   RECOVERY_CONTACTS_NEEDED: count(2, 1, 10),
+  /** 0 keeps them for ever. */
+  EVENT_DAYS: count(400, 0, 36_500).refine((days) => days === 0 || days >= 30, {
+    message: 'must be 0 (for ever) or at least 30',
+  }),
   SHUTDOWN_SECONDS: count(10, 1, 300),
+  SHUTDOWN_NOTICE_SECONDS: whole(0, 120).optional(),
 })
 
 type Raw = z.infer<typeof schema>
@@ -192,6 +208,10 @@ export interface Env {
   secrets: string[]
   /** proxy-addr names or CIDRs. */
   trustedProxies: string[]
+  /** A MaxMind DB file with places, or undefined: there is none. */
+  geoipFile: string | undefined
+  /** Whose headers tell where a visitor is; counted from trusted proxies alone. */
+  geoHeaders: Raw['GEO_HEADERS']
   /** Origins beside the portal's own where its passkeys may be used (WebAuthn section 5.11). */
   webauthnOrigins: string[]
   logLevel: Raw['LOG_LEVEL']
@@ -205,6 +225,12 @@ export interface Env {
   guests: GuestSettings
   sessionIdleSeconds: number
   sessionMaxSeconds: number
+  /** How many sessions one user may have at once; 0: any number. */
+  sessionsPerUser: number
+  /** What is stricter for whoever has a role. */
+  sessionRoleLimits: Map<string, SessionLimits>
+  /** Networks that are not public where logout tokens may be sent all the same: proxy-addr names or CIDRs. */
+  backchannelPrivateNetworks: string[]
   loginAttemptSeconds: number
   accessTokenSeconds: number
   idTokenSeconds: number
@@ -235,7 +261,11 @@ export interface Env {
     /** How many trusted contacts end the waiting time. */
     contactsNeeded: number
   }
+  /** How long events are kept; 0: for ever. */
+  eventDays: number
   shutdownSeconds: number
+  /** How long a stop is announced before it begins: none where the origin is this machine's, which no balancer watches. */
+  shutdownNoticeSeconds: number
 }
 
 /** Thrown with one sentence for each wrong variable; boot prints it and ends. */
@@ -291,6 +321,11 @@ export function readEnv(source: Source): Env {
     )
   }
   const missing: string[] = []
+  if (raw.GEO_HEADERS && !raw.TRUSTED_PROXIES.trim()) {
+    missing.push(
+      'GEO_HEADERS counts from trusted proxies alone, and TRUSTED_PROXIES names none: name those through which the CDN reaches the portal.',
+    )
+  }
   const sms = readSms(raw, (sentence) => missing.push(sentence))
   const factors = readFactors(raw, (sentence) => missing.push(sentence))
   if (missing.length) throw new ConfigError(missing.join('\n'))
@@ -313,6 +348,8 @@ export function readEnv(source: Source): Env {
     federation: readFederation(raw.PROVIDERS, source),
     secrets,
     trustedProxies: names(raw.TRUSTED_PROXIES),
+    geoipFile: raw.GEOIP_FILE && path.resolve(raw.GEOIP_FILE),
+    geoHeaders: raw.GEO_HEADERS,
     webauthnOrigins: names(raw.WEBAUTHN_ORIGINS)
       .map((one) => new URL(one).origin)
       .filter((one) => one !== url),
@@ -326,6 +363,9 @@ export function readEnv(source: Source): Env {
     guests: readGuests(raw),
     sessionIdleSeconds: raw.SESSION_IDLE_MINUTES * 60,
     sessionMaxSeconds: raw.SESSION_MAX_DAYS * 86_400,
+    sessionsPerUser: raw.SESSIONS_PER_USER,
+    sessionRoleLimits: readRoleLimits(raw.SESSION_ROLE_LIMITS),
+    backchannelPrivateNetworks: names(raw.BACKCHANNEL_PRIVATE_NETWORKS),
     loginAttemptSeconds: raw.LOGIN_ATTEMPT_MINUTES * 60,
     accessTokenSeconds: raw.ACCESS_TOKEN_MINUTES * 60,
     idTokenSeconds: raw.ID_TOKEN_MINUTES * 60,
@@ -346,7 +386,9 @@ export function readEnv(source: Source): Env {
       smsPerDay: raw.LIMIT_SMS_PER_DAY,
     },
     recovery: { waitSeconds: raw.RECOVERY_HOURS * 3600, contactsNeeded: raw.RECOVERY_CONTACTS_NEEDED },
+    eventDays: raw.EVENT_DAYS,
     shutdownSeconds: raw.SHUTDOWN_SECONDS,
+    shutdownNoticeSeconds: raw.SHUTDOWN_NOTICE_SECONDS ?? (isLoopbackHost(hostname) ? 0 : 5),
   }
 }
 

@@ -21,6 +21,13 @@ export const KEYS = {
     holds: 'the facts of a live session as JSON, or "revoked"',
     ifLost: 'read again from Postgres',
   },
+  sessionEpoch: {
+    pattern: 'session:epoch:{userId}',
+    type: 'string',
+    ttlSeconds: 600,
+    holds: 'the sessionVersion below which every session of the user is over',
+    ifLost: 'what Redis remembers of such sessions may live until its own end; Postgres says they are over',
+  },
   draft: {
     pattern: 'draft:{sessionId}:{page}',
     type: 'string',

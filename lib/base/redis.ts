@@ -1,7 +1,7 @@
 /** The clients of Redis: one for commands, one for subscriptions. Commands time out, never queue for ever. */
 import { Redis } from 'ioredis'
 import { env } from './env'
-import type { Channel } from './keys'
+import { type Channel, KEYS } from './keys'
 import { log } from './log'
 import { StoresDown } from './refusals'
 
@@ -57,6 +57,20 @@ export async function withRedis<T>(fn: (client: Redis) => Promise<T>): Promise<T
       throw error
     throw new StoresDown('redis', error)
   }
+}
+
+/** Deletes every key of the house (lib/base/keys.ts), and nobody else's. @returns how many there were */
+export async function dropKeys(): Promise<number> {
+  return await withRedis(async (client) => {
+    let dropped = 0
+    const beginnings = new Set(Object.values(KEYS).map(({ pattern }) => pattern.replace(/\{.*$/, '*')))
+    for (const match of beginnings) {
+      for await (const names of client.scanStream({ match, count: 1000 })) {
+        for (const name of names as string[]) dropped += await client.del(name)
+      }
+    }
+    return dropped
+  })
 }
 
 /** Publishes a JSON payload without secrets. Never throws: a lost message only delays a cache drop. */

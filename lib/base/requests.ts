@@ -4,6 +4,7 @@
  */
 import { type Caller, callerFrom } from './caller'
 import { currentRequest } from './log'
+import { readPlace } from './place'
 
 export { APP_LOCALE_COOKIE, firstSpoken, LOCALE_COOKIE } from './caller'
 export { nowMs } from './clock'
@@ -14,6 +15,7 @@ export const HOST_HEADERS = {
   ip: 'x-gatehouse-ip',
   local: 'x-gatehouse-local',
   requestId: 'x-request-id',
+  place: 'x-gatehouse-place',
 } as const
 
 /** The Caller from the headers that Next gives to pages, actions and route handlers. */
@@ -23,6 +25,7 @@ export function caller(headers: { get(name: string): string | null }): Caller {
     (name) => (name.startsWith('x-forwarded') || name === 'forwarded' ? undefined : read(name)),
     read(HOST_HEADERS.ip),
     read(HOST_HEADERS.requestId),
+    readPlace(read(HOST_HEADERS.place)),
   )
   const cookies = { ...found.cookies, ...currentRequest()?.renewedCookies }
   return { ...found, cookies, local: read(HOST_HEADERS.local) === '1' }

@@ -87,7 +87,7 @@ describe('help', () => {
   test('names every command, and each command its options', async () => {
     const { out, code } = await gatehouse(['--help'])
     expect(code).toBe(0)
-    for (const name of ['client', 'user', 'session', 'key', 'doctor']) expect(out).toContain(name)
+    for (const name of ['client', 'user', 'session', 'key', 'doctor', 'restored']) expect(out).toContain(name)
     const add = await gatehouse(['client', 'add', '--help'])
     for (const option of [
       '--name',
@@ -261,6 +261,7 @@ describe('user', () => {
       [id],
     )
     expect((await gatehouse(['user', 'show', id])).out).toMatch(/live sessions\s+1/)
+    await withApp(id)
     const off = await ok<{ sessions_revoked: number }>([
       'user',
       'disable',
@@ -269,6 +270,7 @@ describe('user', () => {
       'left',
     ])
     expect(off).toMatchObject({ status: 'disabled', sessions_revoked: 1 })
+    expect(await owedToApps(id)).toBe(1)
     expect((await gatehouse(['user', 'show', id])).out).toContain('disabled (left)')
     expect(await ok(['user', 'enable', id])).toMatchObject({ status: 'active' })
   })
@@ -339,6 +341,25 @@ describe('user', () => {
   })
 })
 
+/** An app of its own for each session of a person, which is to be told when the session ends. */
+async function withApp(userId: string): Promise<void> {
+  await db.query(
+    `INSERT INTO clients (id, name, metadata) VALUES ('told', 'Told', '{"backchannel_logout_uri": "http://localhost:1/out"}')
+     ON CONFLICT DO NOTHING`,
+  )
+  await db.query(
+    `INSERT INTO session_clients (session_id, client_id, sid) SELECT id, 'told', 'sid-' || id FROM sessions WHERE user_id = $1`,
+    [userId],
+  )
+}
+
+const owedToApps = async (userId: string): Promise<number> => {
+  const owed = await db.query(`SELECT 1 FROM deliveries WHERE user_id = $1 AND kind = 'backchannel_logout'`, [
+    userId,
+  ])
+  return owed.rowCount ?? 0
+}
+
 describe('session', () => {
   test('list and revoke, one and all', async () => {
     const { id } = await ok<{ id: string }>([
@@ -356,10 +377,13 @@ describe('session', () => {
     )
     const rows = await ok<{ sid: string }[]>(['session', 'list', 'cy@example.com'])
     expect(rows).toHaveLength(3)
+    await withApp(id)
     const sid = rows[0]?.sid ?? ''
-    expect(await ok(['session', 'revoke', sid])).toEqual({ revoked: [sid], unknown: [] })
+    expect(await ok(['session', 'revoke', sid])).toEqual({ revoked: [sid], more: false, unknown: [] })
+    expect(await owedToApps(id)).toBe(1)
     expect((await gatehouse(['session', 'revoke', sid])).code).toBe(1)
     expect((await ok<{ revoked: string[] }>(['session', 'revoke', '--user', id])).revoked).toHaveLength(2)
+    expect(await owedToApps(id)).toBe(3)
     expect(await ok(['session', 'list', id])).toEqual([])
     const { rows: events } = await db.query(
       `SELECT actor, data->>'reason' AS reason FROM events WHERE type = 'session.revoked' AND user_id = $1`,

@@ -1,5 +1,5 @@
 /** gatehouse client …: the apps that people sign in to. */
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { env } from '../base/env'
 import type { Level } from '../oidc'
 import { CliError, facts, json, refused, say, table } from './output'
@@ -32,6 +32,11 @@ interface AddOptions {
   redirectUri: string[]
   postLogoutRedirectUri?: string[]
   backchannelLogoutUri?: string
+  backchannelLogoutSessionRequired?: boolean
+  frontchannelLogoutUri?: string
+  frontchannelLogoutSessionRequired?: boolean
+  sessionIdleMinutes?: number
+  sessionMaxMinutes?: number
   authMethod: 'client_secret_basic' | 'client_secret_post' | 'none'
   grant?: string[]
   firstParty?: boolean
@@ -55,6 +60,11 @@ async function add(options: AddOptions): Promise<void> {
       redirectUris: options.redirectUri,
       postLogoutRedirectUris: options.postLogoutRedirectUri,
       backchannelLogoutUri: options.backchannelLogoutUri,
+      backchannelLogoutSessionRequired: options.backchannelLogoutSessionRequired,
+      frontchannelLogoutUri: options.frontchannelLogoutUri,
+      frontchannelLogoutSessionRequired: options.frontchannelLogoutSessionRequired,
+      sessionIdleMinutes: options.sessionIdleMinutes,
+      sessionMaxMinutes: options.sessionMaxMinutes,
       authMethod: options.authMethod,
       grants: options.grant,
       firstParty: options.firstParty,
@@ -115,6 +125,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['redirect URIs', client.redirectUris],
       ['after sign-out', client.postLogoutRedirectUris],
       ['back-channel logout', client.backchannelLogoutUri],
+      ['front-channel logout', client.frontchannelLogoutUri],
       ['authenticates by', client.authMethod],
       ['grants', client.grants],
       ['PKCE required', client.pkce],
@@ -122,6 +133,8 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['sign-ins of at least', client.acr],
       ['guests', client.guests],
       ['tokens of', client.providerTokens],
+      ['session, unused', minutesInWords(client.sessionIdleMinutes)],
+      ['session, in all', minutesInWords(client.sessionMaxMinutes)],
       ['since', client.createdAt],
       ['switched off', client.disabledAt],
       [
@@ -132,32 +145,45 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
   })
 }
 
+const minutesInWords = (minutes: number | null): string | null =>
+  minutes === null ? null : `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`
+
 interface UpdateOptions {
   acr?: Level
   guests?: boolean
   providerTokens?: string[]
+  sessionIdleMinutes?: number
+  sessionMaxMinutes?: number
   json?: boolean
 }
 
-async function update(
-  id: string,
-  { acr, guests, providerTokens, json: asJson }: UpdateOptions,
-): Promise<void> {
-  if (!acr && guests === undefined && !providerTokens)
-    throw new CliError('Say what to change: --acr, --guests, --no-guests or --provider-tokens.')
+async function update(id: string, { json: asJson, ...options }: UpdateOptions): Promise<void> {
+  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = options
+  if (Object.keys(options).length === 0)
+    throw new CliError(
+      'Say what to change: --acr, --guests, --no-guests, --provider-tokens, --session-idle-minutes or --session-max-minutes.',
+    )
   await withStores(async () => {
     const { clients } = await import('../oidc')
-    const changed = await clients.update(id, { acr, guests, providerTokens }, { actor: 'operator' })
+    const changes = {
+      ...options,
+      // 0 takes the limit away.
+      ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes: sessionIdleMinutes || null }),
+      ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes: sessionMaxMinutes || null }),
+    }
+    const changed = await clients.update(id, changes, { actor: 'operator' })
     if (!changed.ok) throw refused(changed.refusal, 'client')
-    if (asJson) return json({ clientId: id, acr, guests, providerTokens })
+    if (asJson) return json({ clientId: id, ...changes })
     if (providerTokens) say(tokensWords(id, providerTokens))
     if (guests !== undefined) say(guestsWords(id, guests))
-    if (!acr) return
-    say(
-      acr === 'aal2'
-        ? `From now on ${id} gets nothing from sign-ins without two factors; tokens from such sign-ins are dead.`
-        : `${id} takes any sign-in.`,
-    )
+    if (acr)
+      say(
+        acr === 'aal2'
+          ? `From now on ${id} gets nothing from sign-ins without two factors; tokens from such sign-ins are dead.`
+          : `${id} takes any sign-in.`,
+      )
+    if (sessionIdleMinutes !== undefined || sessionMaxMinutes !== undefined)
+      say(`From now on these limits hold for sessions of ${id}, tokens it has already included.`)
   })
 }
 
@@ -176,6 +202,13 @@ function tokensWords(id: string, providers: string[]): string {
   const missing =
     not.length > 0 ? ` Tokens of ${not.join(', ')} are not kept: see PROVIDER_…_KEEP_TOKENS.` : ''
   return `${id} may ask people for their tokens of ${providers.join(', ')}.${off}${missing}`
+}
+
+const wholeMinutes = (value: string): number => {
+  const minutes = Number(value)
+  if (!Number.isInteger(minutes) || minutes < 0 || minutes > 5_256_000)
+    throw new InvalidArgumentError('must be a whole number of minutes.')
+  return minutes
 }
 
 async function remove(id: string, options: { json?: boolean }): Promise<void> {
@@ -213,7 +246,22 @@ export function clientCommands(program: Command): void {
     .requiredOption('--name <name>', 'what people read on the consent page')
     .requiredOption('--redirect-uri <uri>', 'where sign-in returns to, compared exactly (repeatable)', many)
     .option('--post-logout-redirect-uri <uri>', 'where sign-out may return to (repeatable)', many)
-    .option('--backchannel-logout-uri <uri>', 'kept with the client; logout tokens are not sent yet')
+    .option('--backchannel-logout-uri <uri>', 'gets a signed logout token when a session ends')
+    .option(
+      '--backchannel-logout-session-required',
+      'the app needs sid in logout tokens (they always have it)',
+    )
+    .option(
+      '--frontchannel-logout-uri <uri>',
+      'loaded in the browser at sign-out, for apps with nothing better',
+    )
+    .option('--frontchannel-logout-session-required', 'the app needs iss and sid there (they always come)')
+    .option(
+      '--session-idle-minutes <minutes>',
+      'its tokens end when the session is unused for so long',
+      wholeMinutes,
+    )
+    .option('--session-max-minutes <minutes>', 'so long after a proof the app must ask anew', wholeMinutes)
     .addOption(
       new Option('--auth-method <method>', 'how the app proves itself; none for apps without a server')
         .choices(['client_secret_basic', 'client_secret_post', 'none'])
@@ -251,6 +299,16 @@ export function clientCommands(program: Command): void {
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
     .option('--no-guests', 'nobody without an account may use it')
+    .option(
+      '--session-idle-minutes <minutes>',
+      'its tokens end when the session is unused for so long; 0: no limit',
+      wholeMinutes,
+    )
+    .option(
+      '--session-max-minutes <minutes>',
+      'so long after a proof the app must ask anew; 0: no limit',
+      wholeMinutes,
+    )
     .option('--json', 'print JSON')
     .action(update)
   client

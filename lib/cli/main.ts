@@ -11,8 +11,10 @@ import { StoresDown } from '../base/refusals'
 import { BootError, ROOT } from '../host'
 import { clientCommands } from './client'
 import { doctorCommand } from './doctor'
+import { eventCommands } from './event'
 import { keyCommands } from './key'
 import { CliError } from './output'
+import { restoredCommand } from './restored'
 import { sessionCommands } from './session'
 import { closeClients } from './session-of-work'
 import { userCommands } from './user'
@@ -30,7 +32,9 @@ function program(): Command {
   userCommands(gatehouse)
   sessionCommands(gatehouse)
   keyCommands(gatehouse)
+  eventCommands(gatehouse)
   doctorCommand(gatehouse)
+  restoredCommand(gatehouse)
   return gatehouse
 }
 

@@ -17,6 +17,16 @@ export async function withStores<T>(work: (around: { portal: boolean }) => Promi
   }
 }
 
+/**
+ * The room that ends sessions, loaded with what is owed for their end: the apps that are to be told (oidc says which),
+ * and the queue, whose tables a portal that never ran has not made.
+ */
+export async function sessionsToEnd(): Promise<typeof import('../sessions')> {
+  const [sessions, audit] = await Promise.all([import('../sessions'), import('../audit'), import('../oidc')])
+  await audit.migrate()
+  return sessions
+}
+
 /** Closes the clients of this process, so that it can end. */
 export async function closeClients(): Promise<void> {
   await closeDb().catch(() => {})

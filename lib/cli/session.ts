@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { Cursor, SessionRow } from '../sessions'
 import { CliError, json, say, table } from './output'
-import { withStores } from './session-of-work'
+import { sessionsToEnd, withStores } from './session-of-work'
 import { userNamed } from './user'
 
 async function allOf(userId: string, limit: number): Promise<SessionRow[]> {
@@ -42,12 +42,15 @@ async function revoke(ids: string[], options: { user?: string; json?: boolean })
     )
   }
   await withStores(async () => {
-    const sessions = await import('../sessions')
+    const sessions = await sessionsToEnd()
     const why = { reason: 'operator', actor: 'operator' }
     const ended: string[] = []
+    let more = false
     if (options.user) {
       const user = await userNamed(options.user)
-      ended.push(...(await sessions.revoke({ userId: user.id, all: true }, why)).sids)
+      const { sids, rest } = await sessions.revoke({ userId: user.id, all: true }, why)
+      ended.push(...sids)
+      more = rest
     }
     const unknown: string[] = []
     for (const sid of ids) {
@@ -56,12 +59,14 @@ async function revoke(ids: string[], options: { user?: string; json?: boolean })
       if (sids.length === 0) unknown.push(sid)
       ended.push(...sids)
     }
-    if (options.json) json({ revoked: ended, unknown })
+    if (options.json) json({ revoked: ended, more, unknown })
     else if (ended.length || !unknown.length)
-      say(`Ended ${ended.length} ${ended.length === 1 ? 'session' : 'sessions'}.`)
+      say(`Ended ${more ? `all sessions, more than ${ended.length}` : counted(ended.length)}.`)
     if (unknown.length) throw new CliError(`Not a live session: ${unknown.join(', ')}.`)
   })
 }
+
+const counted = (count: number): string => `${count} ${count === 1 ? 'session' : 'sessions'}`
 
 export function sessionCommands(program: Command): void {
   const session = program.command('session').description('who is signed in where, and ending it')

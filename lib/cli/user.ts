@@ -5,7 +5,7 @@ import { uuid } from '../base/ids'
 import type { UserSummary } from '../users'
 import { CliError, facts, json, refused, say, table } from './output'
 import { newPassword } from './secret-input'
-import { withStores } from './session-of-work'
+import { sessionsToEnd, withStores } from './session-of-work'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
@@ -159,18 +159,17 @@ async function disable(name: string, options: { reason?: string; json?: boolean 
   await withStores(async () => {
     const user = await userNamed(name)
     const users = await import('../users')
-    const sessions = await import('../sessions')
+    const sessions = await sessionsToEnd()
     const why = { actor: 'operator', ...(options.reason && { reason: options.reason }) }
     const done = await users.disable(user.id, why)
     if (!done.ok) throw refused(done.refusal, 'user')
-    const { sids } = await sessions.revoke(
+    const { sids, rest } = await sessions.revoke(
       { userId: user.id, all: true },
       { reason: 'disabled', actor: 'operator' },
     )
     if (options.json) return json({ id: user.id, status: 'disabled', sessionsRevoked: sids.length })
-    say(
-      `Disabled ${user.email ?? user.id}; ${sids.length} ${sids.length === 1 ? 'session' : 'sessions'} ended.`,
-    )
+    const ended = `${rest ? `more than ${sids.length}` : sids.length} ${sids.length === 1 ? 'session' : 'sessions'} ended`
+    say(`Disabled ${user.email ?? user.id}; ${ended}.`)
   })
 }
 

@@ -32,6 +32,7 @@ export * as passkeys from './passkeys'
 /** rules, hash, verify, set, has, isByMail, vouched, warm. */
 export * as password from './password'
 export type { PurposeName } from './purposes'
+export { spendNotice } from './sending'
 export type { Enrolled } from './store'
 export type { Enrolment, TotpView } from './totp'
 /** begin, pending, confirm, verify, list, rename, remove. */
@@ -52,3 +53,6 @@ export const enrolled = (userId: string): Promise<store.Enrolled> => store.readE
  */
 export const removeSecondFactors = (tx: Tx, userId: string): Promise<Omit<store.Enrolled, 'password'>> =>
   store.deleteSecondFactors(tx, userId)
+
+/** After a backup was put back: nothing that was used is good again. */
+export { voidUsed as voidAfterRestore } from './store-restored'

@@ -116,6 +116,27 @@ const unanswered = (code: Answered) => ({
   ofBlock: `sms-open-block:${sms.block(code.to)}`,
 })
 
+/** Notices by text message are few, and never at the cost of a code that somebody waits for: they have a count of their own. */
+const NOTICES_PER_NUMBER_DAY = 6
+
+/**
+ * Spends what a notice to a proven number costs.
+ * @returns refusals `sms_off`, `phone_country`, `rate_limited`, `sms_spent`
+ */
+export async function spendNotice(to: string): Promise<Result> {
+  if (!sms.enabled()) return refuse('sms_off')
+  if (!sms.reaches(to)) return refuse('phone_country')
+  for (const spend of [
+    () => budget(`sms-notice-to:${to}`, { max: NOTICES_PER_NUMBER_DAY, windowSeconds: DAY }),
+    inAll,
+    () => theDay(env().limits.smsPerDay),
+  ]) {
+    const spent = await spend()
+    if (!spent.ok) return spent
+  }
+  return ok()
+}
+
 /** The last word on the bill: so many text messages a day, and then none, whoever asks. */
 async function theDay(max: number): Promise<Result<unknown>> {
   const spent = await budget('sms-day', { max, windowSeconds: DAY })

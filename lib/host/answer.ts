@@ -3,6 +3,7 @@
  * only the host knows better:
  * - a page that failed because a store is away says 503, not 500, and a body that no server action
  *   could read is the sender's fault, 400;
+ * - a form of a page whose build is gone says so, on a page instead of in three words;
  * - what is no public file is never stored by anyone;
  * - a form's answer that leads out of the house goes by a page of its own. Chromium applies the form's
  *   `form-action` to every redirect that follows it, the relying app's own ones included, so a strict
@@ -38,6 +39,7 @@ const isFormNavigation = (req: IncomingMessage): boolean =>
 export function watchAnswer(req: IncomingMessage, res: ServerResponse, watch: Watch): void {
   const { writeHead, write, end } = res
   const form = isFormNavigation(req)
+  const byScript = req.headers['next-action'] !== undefined
   let instead: string | null = null
   let begun = false
 
@@ -51,6 +53,8 @@ export function watchAnswer(req: IncomingMessage, res: ServerResponse, watch: Wa
         res.removeHeader('Location')
         return onwardPage(req, location)
       }
+    } else if (status === OUTDATED.status && !byScript && res.hasHeader(ACTION_NOT_FOUND)) {
+      return refusalPage(req, OUTDATED)
     } else if (status >= 500 && status !== 503 && watch.storesFailed()) {
       res.statusCode = 503
       res.setHeader('Retry-After', '2')
@@ -102,6 +106,11 @@ export const STORES_DOWN = {
   text: 'storesDown',
   retryAfterSeconds: 2,
 } as const
+
+/** What Next says of an action that this build does not have; its own script reads the header. */
+const ACTION_NOT_FOUND = 'x-nextjs-action-not-found'
+
+const OUTDATED = { status: 409, code: 'outdated', title: 'outdatedTitle', text: 'outdated' } as const
 
 const BAD_CALL = { status: 400, code: 'malformed', text: 'badCall' } as const
 

@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import { type Caller, callerFrom, isTrustedProxy } from '../base/caller'
 import { env } from '../base/env'
 import { uuid } from '../base/ids'
+import { placeText } from '../base/place'
 import { HOST_HEADERS } from '../base/requests'
 import * as federation from '../federation'
 
@@ -99,7 +100,7 @@ export function judge(req: IncomingMessage): Judgement {
 
 /** Headers that steer Next, a proxy or the rooms from within; from outside they are an attack or an accident. */
 const INTERNAL =
-  /^(x-middleware-|x-nextjs-|x-next-|next-resume|next-hmr|x-now-|x-vercel-|x-matched-path|x-invoke-|x-gatehouse-|x-forwarded|forwarded$|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip|x-original-|x-rewrite-|x-http-method|x-method-override|x-prerender-|x-action-|x-nonce|content-security-policy|x-request-id|x-edge-)/
+  /^(x-middleware-|x-nextjs-|x-next-|next-resume|next-hmr|x-now-|x-vercel-|x-matched-path|x-invoke-|x-gatehouse-|x-forwarded|forwarded$|x-real-ip|x-client-ip|true-client-ip|cf-|cloudfront-|x-original-|x-rewrite-|x-http-method|x-method-override|x-prerender-|x-action-|x-nonce|content-security-policy|x-request-id|x-edge-)/
 
 const REQUEST_ID = /^[\w.:-]{8,64}$/
 
@@ -130,6 +131,7 @@ export function rewriteHeaders(req: IncomingMessage, caller: Caller, csp: string
   headers[HOST_HEADERS.ip] = caller.ip
   headers[HOST_HEADERS.requestId] = caller.requestId
   headers[HOST_HEADERS.local] = caller.local ? '1' : '0'
+  if (caller.place) headers[HOST_HEADERS.place] = placeText(caller.place)
   if (csp) headers['content-security-policy'] = csp
 }
 

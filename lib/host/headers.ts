@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { ACCEPT_CH } from '../base/agent'
 import { PLAIN_STYLE } from './plain-pages'
 
 export interface HeaderSettings {
@@ -49,8 +50,15 @@ const readsPictures = (pathname: string): boolean => /^\/account(\/|$)/.test(pat
 /** The form_post answer: its only form goes to the relying app (and wherever that redirects to). */
 const postsToApp = (pathname: string): boolean => /^\/oidc\/auth(\/|$)/.test(pathname)
 
-/** The policy of a page at `pathname`, with a fresh nonce. */
-export function pagePolicy(pathname: string, settings: HeaderSettings): Policy {
+/**
+ * The policy of a page at `pathname`, with a fresh nonce.
+ * @param frames addresses of apps that this one answer loads in frames
+ */
+export function pagePolicy(
+  pathname: string,
+  settings: HeaderSettings,
+  frames: readonly string[] = [],
+): Policy {
   const nonce = randomBytes(18).toString('base64')
   if (isMailBody(pathname)) return { csp: MAIL_BODY, nonce, framed: true }
   const images = ["'self'", 'data:', 'blob:']
@@ -66,7 +74,7 @@ export function pagePolicy(pathname: string, settings: HeaderSettings): Policy {
     "manifest-src 'self'",
     "object-src 'none'",
     // Of our own, mails in the development mailbox alone let themselves be framed.
-    "frame-src 'self'",
+    ["frame-src 'self'", ...new Set(frames.map((address) => new URL(address).origin))].join(' '),
     "base-uri 'none'",
     `form-action ${postsToApp(pathname) ? 'https: http:' : "'self'"}`,
     "frame-ancestors 'none'",
@@ -96,6 +104,8 @@ export function setSecurityHeaders(
   for (const name in ALWAYS) res.setHeader(name, ALWAYS[name] ?? '')
   if (settings.https) res.setHeader('Strict-Transport-Security', HSTS)
   res.setHeader('Content-Security-Policy', policy?.csp ?? INERT)
+  // So that the sign-in that follows knows Windows 11 from 10, and a phone by its name.
+  if (policy) res.setHeader('Accept-CH', ACCEPT_CH)
   if (policy?.framed) res.setHeader('X-Frame-Options', 'SAMEORIGIN')
   res.setHeader('Cache-Control', 'no-store')
 }

@@ -96,6 +96,24 @@ describe('migrations', () => {
     await expect(migrate(url, [ONE])).rejects.toThrow(/001_one failed half way/)
   })
 
+  test('give way to who uses their tables, and get through in the end', async () => {
+    await migrate(url, [ONE])
+    const other = new pg.Client({ connectionString: url, statement_timeout: 20_000 })
+    await other.connect()
+    try {
+      await client.query('BEGIN; SELECT * FROM one')
+      const applied = migrate(url, [ONE, migration('002_wider', 'ALTER TABLE one ADD COLUMN later text')])
+      const waiting = `SELECT 1 FROM pg_stat_activity WHERE application_name = 'gatehouse-migrate' AND wait_event_type = 'Lock'`
+      await expect.poll(async () => (await other.query(waiting)).rowCount, { timeout: 10_000 }).toBe(1)
+      // Behind a migration that waits without end this would wait as long.
+      await other.query('SELECT * FROM one')
+      await client.query('COMMIT')
+      expect(await applied).toEqual(['002_wider'])
+    } finally {
+      await other.end()
+    }
+  })
+
   test('of a newer version are left alone: old and new run together in a rolling update', async () => {
     await migrate(url, [ONE, TWO])
     expect(await migrate(url, [ONE])).toEqual([])

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
 import { BootError, errorCode } from './boot-error'
+import { pause } from './processes'
 import { ROOT } from './root'
 
 interface Migration {
@@ -99,16 +100,44 @@ export async function migrate(databaseUrl: string, known = knownMigrations()): P
     await client.query('SELECT pg_advisory_lock($1)', [LOCK_ID])
     await client.query(TABLE)
     const todo = pending(known, await appliedRows(client))
-    for (const migration of todo) await apply(client, migration)
+    for (const migration of todo) await applyPatiently(client, migration)
     return todo.map(({ name }) => name)
   } finally {
     await client.end().catch(() => {})
   }
 }
 
+/** While a migration waits for a table, everybody who wants the table waits behind it: it waits this long at most. */
+const LOCK_WAIT_MS = 400
+const LOCK_TRIES = 60
+
+/**
+ * Applies a migration beside processes that go on working. It gives way: who waits for a lock longer than
+ * people should is undone and tried again, before PostgreSQL (after a second) would end one of two who wait for
+ * each other, and that could be a person's request.
+ */
+async function applyPatiently(client: pg.Client, migration: Migration): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await apply(client, migration)
+    } catch (error) {
+      if (errorCode(error) !== LOCK_NOT_AVAILABLE) throw error
+      if (tries === LOCK_TRIES) {
+        throw new BootError(
+          `The migration ${migration.name} got no lock on its tables: see in pg_stat_activity who holds one, end it, and start again.`,
+        )
+      }
+      await pause(100 + Math.random() * LOCK_WAIT_MS)
+    }
+  }
+}
+
+const LOCK_NOT_AVAILABLE = '55P03'
+
 async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
   try {
     await client.query('BEGIN')
+    await client.query(`SET LOCAL lock_timeout = ${LOCK_WAIT_MS}`)
     const startedAt = new Date()
     await client.query(sql)
     await client.query(
@@ -119,6 +148,7 @@ async function apply(client: pg.Client, { name, sql, checksum }: Migration): Pro
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {})
+    if (errorCode(error) === LOCK_NOT_AVAILABLE) throw error
     if (errorCode(error) === '42501' || errorCode(error) === '0A000') {
       throw new BootError(
         `The migration ${name} was refused (${(error as Error).message}): let the role of DATABASE_URL create the extension citext and tables, or create the extension as a superuser first.`,

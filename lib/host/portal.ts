@@ -9,10 +9,11 @@ import { format } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import next from 'next'
 import { freePort } from '../../scripts/free-port.mjs'
-import { closeDb } from '../base/db'
+import { awaitDb, closeDb } from '../base/db'
 import { ConfigError, env, reloadEnv } from '../base/env'
 import { startSweeping } from '../base/limits'
 import { log } from '../base/log'
+import { openPlaces } from '../base/place'
 import { closeRedis } from '../base/redis'
 import { type Rooms, registerRooms } from '../rooms'
 import { BootError } from './boot-error'
@@ -24,6 +25,7 @@ import { pause } from './processes'
 import { ROOT } from './root'
 import { refuseUnsafeDefaults } from './safety'
 import { createHost } from './server'
+import { sessionEvents } from './session-events'
 import { staticFiles } from './static-files'
 import { openStores } from './stores'
 import { summary } from './summary'
@@ -84,6 +86,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
       `Gatehouse already runs on the data folder ${asked.dataDir} (process ${holder.pid}): stop it, or name another folder with GATEHOUSE_DATA.`,
     )
   }
+  endings.push({ what: 'places', end: await openPlaces() })
   await settlePorts()
   // Where Next asks for the page that an action redirects to. Left to guess, it would send that request,
   // cookies and all, to whoever listens on port 3000.
@@ -111,6 +114,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
   endings.push({ what: 'clients of the stores', end: () => Promise.all([closeDb(), closeRedis()]) })
 
   const rooms = registerRooms()
+  await awaitDb()
   await startRooms(rooms, endings)
   const facts = demo ? await seed() : null
 
@@ -120,7 +124,9 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     pages: app.getRequestHandler(),
     oidc: rooms.oidc.handle,
     documents: rooms.oidc.serveDocument,
+    signedOut: rooms.oidc.signedOut,
     checkSession: rooms.sessions.check,
+    sessionEvents: sessionEvents(rooms.sessions),
     avatar: rooms.users.avatar,
     providerTokens: { access: rooms.oidc.access, tokenOf: rooms.federation.tokens.get },
     statics: staticFiles(path.join(ROOT, '.next/static')),
@@ -129,9 +135,10 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
   const open = await listen(host.server, { port: env().port, setting: 'PORT', at })
   endings.push({
     what: 'requests',
-    end: () => {
+    end: async () => {
+      await host.leave(env().shutdownNoticeSeconds * 1000)
       open.close()
-      return host.drain(env().shutdownSeconds * 1000)
+      await host.drain(env().shutdownSeconds * 1000)
     },
   })
   stores.announce(open.port)

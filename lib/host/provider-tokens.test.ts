@@ -39,6 +39,8 @@ beforeAll(async () => {
     checkSession: sessions.check,
     avatar: async () => null,
     providerTokens: { access: oidc.access, tokenOf: federation.tokens.get },
+    signedOut: () => null,
+    sessionEvents: { answer: async () => {}, close: () => {} },
     statics: () => false,
     health: {
       readiness: async () => ({ ready: true, checks: { database: 'ok', migrations: 'ok', redis: 'ok' } }),

@@ -30,6 +30,8 @@ const health: Health = {
   stop: () => {},
 }
 
+const sessionEvents = { answer: async () => {}, close: () => {} }
+
 const configure = (extra: Record<string, string> = {}) => {
   for (const name of ['TRUSTED_PROXIES', 'GATEHOUSE_LOGO_URL']) delete process.env[name]
   Object.assign(process.env, { NODE_ENV: 'test', GATEHOUSE_URL: origin, ...extra })
@@ -54,8 +56,10 @@ beforeAll(async () => {
       res.end('{"keys":[]}')
       return true
     },
+    signedOut: (apps) => (apps === 'sealed' ? { frames: ['https://app.example/out?sid=1'] } : null),
     checkSession: () => session(),
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    sessionEvents,
     avatar: async (key) =>
       key === 'a'.repeat(43) ? { bytes: Buffer.from('png'), mimeType: 'image/png' } : null,
     statics: (_req, res, pathname) => {
@@ -377,8 +381,10 @@ describe('every answer', () => {
       pages: async (_, res) => void res.end(),
       oidc: async () => {},
       documents: () => false,
+      signedOut: () => null,
       checkSession: async () => null,
       providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+      sessionEvents,
       avatar: async () => null,
       statics: () => false,
       health,
@@ -409,8 +415,10 @@ test('an error of the provider is a page of the house with the status of the err
         client: { id: 'a', name: 'Café <b>' },
       }),
     documents: () => false,
+    signedOut: () => null,
     checkSession: async () => null,
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    sessionEvents,
     avatar: async () => null,
     statics: () => false,
     health,
@@ -431,6 +439,20 @@ test('an error of the provider is a page of the house with the status of the err
     'content-security-policy': page.headers['content-security-policy'],
   })
   expect(told).not.toHaveProperty('content-length')
+})
+
+describe('the page after a sign-out', () => {
+  test('may frame the addresses of apps that its own parameter names, and no other page may', async () => {
+    const policyOf = async (path: string) => (await get(path)).headers['content-security-policy'] ?? ''
+    expect(await policyOf('/signed-out?apps=sealed')).toContain("frame-src 'self' https://app.example;")
+    for (const path of [
+      '/signed-out',
+      '/signed-out?apps=forged',
+      '/signin?apps=sealed',
+      '/account?apps=sealed',
+    ])
+      expect(await policyOf(path)).toContain("frame-src 'self';")
+  })
 })
 
 describe("a form's way out of the house", () => {
@@ -687,8 +709,10 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
     pages: async (req, res) => answer(req, res),
     oidc: async () => {},
     documents: () => false,
+    signedOut: () => null,
     checkSession: async () => null,
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    sessionEvents,
     avatar: async () => null,
     statics: () => false,
     health,

@@ -27,8 +27,10 @@ import {
 import { type HeaderSettings, inertHeaders, pagePolicy, setSecurityHeaders } from './headers'
 import type { Health } from './health'
 import { type HostRefusal, refuseRequest } from './plain-pages'
+import { pause } from './processes'
 import { answerProviderTokens, type ProviderTokenParts, providerAsked } from './provider-tokens'
 import { answerSessionCheck } from './session-check'
+import type { SessionEvents } from './session-events'
 import { serveWellKnown } from './well-known'
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>
@@ -40,7 +42,10 @@ export interface HostParts {
   oidc(req: IncomingMessage, res: ServerResponse, options: HandleOptions): Promise<void>
   /** Answers what the provider publishes for everybody (discovery, keys); false: it is something else. */
   documents(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
+  /** What a sealed parameter of the page after a sign-out loads in frames; null for what is not ours. */
+  signedOut(apps: string): { frames: string[] } | null
   checkSession(cookies: Record<string, string>): Promise<SessionFacts | null>
+  sessionEvents: SessionEvents
   avatar(key: string): Promise<{ bytes: Uint8Array; mimeType: string } | null>
   providerTokens: ProviderTokenParts
   statics(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
@@ -49,6 +54,11 @@ export interface HostParts {
 
 export interface Host {
   server: Server
+  /**
+   * Says that it is leaving: `/readyz` is 503, and every answer ends its connection. Everything is still served,
+   * for as long as a balancer may take to notice: what it sends meanwhile could not be sent again.
+   */
+  leave(noticeMs: number): Promise<void>
   /** Stops accepting and waits until what is in flight is done, at most `ms`; then cuts what is left. */
   drain(ms: number): Promise<void>
 }
@@ -73,13 +83,6 @@ const CROWDED: HostRefusal = {
   text: 'crowded',
   retryAfterSeconds: 2,
 }
-const STOPPING: HostRefusal = {
-  status: 503,
-  code: 'stopping',
-  title: 'stoppingTitle',
-  text: 'stopping',
-  retryAfterSeconds: 5,
-}
 
 const OIDC = /^\/(oidc(\/|$)|\.well-known\/(openid-configuration|oauth-authorization-server)(\/|$))/
 /** What the provider answers from memory, also while the database is away. */
@@ -87,13 +90,14 @@ const OIDC_STATIC = /^\/(oidc\/(jwks|\.well-known\/)|\.well-known\/)/
 /** Where a person's browser may get a page or a redirect from the provider. */
 const OIDC_PAGE = /^\/oidc\/(auth|session|device)(\/|$)/
 const PROBLEM_PAGE = '/problem'
+const SIGNED_OUT_PAGE = '/signed-out'
 const AVATAR = /^\/avatars\/([\w-]{16,128})$/
 
 export function createHost(parts: HostParts): Host {
   const { url, https, logoUrl } = env()
   const settings: HeaderSettings = { https, logoUrl }
   const inert = inertHeaders(settings)
-  let draining = false
+  let leaving = false
   let inFlight = 0
   const crowd = new Crowd()
   let idle: (() => void) | null = null
@@ -121,12 +125,16 @@ export function createHost(parts: HostParts): Host {
     if (req.headers.upgrade?.toLowerCase() === 'websocket') return refuse(req, res, NO_UPGRADE)
     if (pathname === '/healthz') return json(req, res, 200, { status: 'ok' })
     if (pathname === '/readyz') {
-      if (draining) return json(req, res, 503, { ready: false, stopping: true })
+      if (leaving) return json(req, res, 503, { ready: false, stopping: true })
       const state = await parts.health.readiness()
       return json(req, res, state.ready ? 200 : 503, state)
     }
     if (pathname === '/api/session' && (req.method === 'GET' || req.method === 'HEAD')) {
       return answerSessionCheck(req, res, inert, parts.checkSession)
+    }
+    if (pathname === '/api/session/events') {
+      if (req.method !== 'GET') return refuse(req, res, REFUSALS[405])
+      return parts.sessionEvents.answer(req, res, inert, identify(req))
     }
     if (pathname.startsWith('/_next/static/')) {
       setSecurityHeaders(res, settings, null)
@@ -182,7 +190,8 @@ export function createHost(parts: HostParts): Host {
     // What the provider answers to programs is no page and needs neither a nonce nor a watch.
     const page = !oidc || OIDC_PAGE.test(pathname)
     const storesFailed = () => parts.health.failures() !== failuresBefore
-    const policy = page ? pagePolicy(pathname, settings) : null
+    const frames = pathname === SIGNED_OUT_PAGE ? framesOf(req) : []
+    const policy = page ? pagePolicy(pathname, settings, frames) : null
     setSecurityHeaders(res, settings, policy)
     // The provider has its own idea of the headers it may see.
     if (!oidc) rewriteHeaders(req, caller, policy?.csp ?? null)
@@ -237,6 +246,9 @@ export function createHost(parts: HostParts): Host {
     await parts.pages(req, res)
   }
 
+  const framesOf = (req: IncomingMessage): string[] =>
+    parts.signedOut(new URL(req.url ?? '/', url).searchParams.get('apps') ?? '')?.frames ?? []
+
   async function sendAvatar(req: IncomingMessage, res: ServerResponse, key: string): Promise<void> {
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuse(req, res, REFUSALS[405])
     const picture = await parts.avatar(key)
@@ -270,10 +282,7 @@ export function createHost(parts: HostParts): Host {
       inFlight--
       if (inFlight === 0) idle?.()
     })
-    if (draining) {
-      res.setHeader('Connection', 'close')
-      if (req.url !== '/healthz' && req.url !== '/readyz') return refuse(req, res, STOPPING)
-    }
+    if (leaving) res.setHeader('Connection', 'close')
     route(req, res).catch((error) => fail(req, res, error, ''))
   })
   server.keepAliveTimeout = 65_000
@@ -284,8 +293,13 @@ export function createHost(parts: HostParts): Host {
 
   return {
     server,
+    leave: async (noticeMs) => {
+      leaving = true
+      if (noticeMs > 0) await pause(noticeMs)
+    },
     drain: async (ms) => {
-      draining = true
+      leaving = true
+      parts.sessionEvents.close()
       server.close()
       server.closeIdleConnections()
       if (inFlight > 0) {

@@ -6,6 +6,6 @@ import type { Asker } from './templates/parts'
 
 /** @param caller null when nobody asked: the portal did something by itself, as planned */
 export function asker(caller: Caller | null): Asker {
-  const { browser, os } = describeAgent(caller?.userAgent ?? '')
+  const { browser, os } = describeAgent(caller?.userAgent ?? '', caller?.hints)
   return { device: caller && { browser, os }, place: caller?.ip ?? null, at: now() }
 }

@@ -21,7 +21,7 @@ export * as mailbox from './mailbox'
 export { type SendSmsInput, sendSms } from './sms'
 export type { SmsName, SmsProps } from './sms-text'
 export type { MailName, MailProps } from './templates'
-export type { SecurityNewsName } from './templates/security-notice'
+export type { NoticeReason, SecurityNewsName } from './templates/security-notice'
 export { assertTransport, checkTransport, closeTransport, type TransportCheck } from './transport'
 
 /** Text messages: enabled, inMailbox, countries, reaches, block, troubled, check, answered. */

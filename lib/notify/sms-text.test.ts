@@ -12,6 +12,7 @@ const SAMPLES: SmsProps = {
   number_taken: {},
   recovery_requested: { url: `${ORIGIN}/recovery/stop?t=${token}`, hours: 72 },
   security_notice: { url: `${ORIGIN}/lockdown?t=${token}` },
+  sign_in_notice: { url: `${ORIGIN}/lockdown?t=${token}` },
 }
 const NAMES = Object.keys(SAMPLES) as SmsName[]
 

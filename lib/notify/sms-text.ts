@@ -20,6 +20,8 @@ export interface SmsProps {
   recovery_requested: { url: string; hours: number }
   /** Something about the ways into the account changed; the mail says what. */
   security_notice: { url: string }
+  /** Somebody signed in from a new device, or unusually; the mail says more. */
+  sign_in_notice: { url: string }
 }
 
 export type SmsName = keyof SmsProps

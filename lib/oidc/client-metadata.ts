@@ -58,6 +58,8 @@ function webUriProblem(uri: string): string | null {
 
 /** Tokens of other providers belong on a server that can keep them. */
 export const PROVIDER_TOKENS_NEED_A_SECRET = 'can only be had by an app with a secret'
+/** Ten years will do. */
+const minutes = z.number().int('must be a whole number').min(1, 'must be at least 1').max(5_256_000)
 
 const redirect = z.string().max(2000)
 const web = z
@@ -82,6 +84,9 @@ export const newClientSchema = z
     redirectUris: z.array(redirect).min(1, 'must name at least one address').max(50),
     postLogoutRedirectUris: z.array(redirect).max(50).default([]),
     backchannelLogoutUri: web.optional(),
+    backchannelLogoutSessionRequired: z.boolean().default(false),
+    frontchannelLogoutUri: web.optional(),
+    frontchannelLogoutSessionRequired: z.boolean().default(false),
     authMethod: z
       .enum(AUTH_METHODS, `must be one of ${AUTH_METHODS.join(', ')}`)
       .default('client_secret_basic'),
@@ -96,6 +101,8 @@ export const newClientSchema = z
     providerTokens: z
       .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
       .default([]),
+    sessionIdleMinutes: minutes.optional(),
+    sessionMaxMinutes: minutes.optional(),
     logoUri: web.optional(),
     clientUri: web.optional(),
     policyUri: web.optional(),
@@ -108,6 +115,21 @@ export const newClientSchema = z
         if (message) ctx.addIssue({ code: 'custom', path: [field], message: `${uri} ${message}` })
       }
     }
+    const { backchannelLogoutUri, frontchannelLogoutUri: front } = client
+    for (const [field, uri] of Object.entries({ backchannelLogoutUri, frontchannelLogoutUri: front })) {
+      if (uri?.includes('#'))
+        ctx.addIssue({ code: 'custom', path: [field], message: 'must not have a fragment (#…)' })
+    }
+    // Front-Channel Logout section 2: it is loaded in people's browsers, so it must be the app's own.
+    if (
+      front &&
+      !client.redirectUris.some((uri) => URL.canParse(uri) && new URL(uri).origin === new URL(front).origin)
+    )
+      ctx.addIssue({
+        code: 'custom',
+        path: ['frontchannelLogoutUri'],
+        message: 'must be of the same origin as a redirect URI',
+      })
     if (!client.pkce && client.authMethod === 'none') {
       ctx.addIssue({ code: 'custom', path: ['pkce'], message: 'can only be off for a client with a secret' })
     }
@@ -141,6 +163,9 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
     id_token_signed_response_alg: client.idTokenAlg,
   }
   if (client.backchannelLogoutUri) metadata.backchannel_logout_uri = client.backchannelLogoutUri
+  if (client.backchannelLogoutSessionRequired) metadata.backchannel_logout_session_required = true
+  if (client.frontchannelLogoutUri) metadata.frontchannel_logout_uri = client.frontchannelLogoutUri
+  if (client.frontchannelLogoutSessionRequired) metadata.frontchannel_logout_session_required = true
   if (client.logoUri) metadata.logo_uri = client.logoUri
   if (client.clientUri) metadata.client_uri = client.clientUri
   if (client.policyUri) metadata.policy_uri = client.policyUri
@@ -150,5 +175,7 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
   if (client.acr === 'aal2') settings.acr = client.acr
   if (client.guests) settings.guests = true
   if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
+  if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes
+  if (client.sessionMaxMinutes) settings.sessionMaxMinutes = client.sessionMaxMinutes
   return { metadata, settings }
 }

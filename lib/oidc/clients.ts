@@ -125,6 +125,7 @@ export interface ClientView {
   redirectUris: string[]
   postLogoutRedirectUris: string[]
   backchannelLogoutUri: string | null
+  frontchannelLogoutUri: string | null
   authMethod: string
   grants: string[]
   firstParty: boolean
@@ -138,6 +139,9 @@ export interface ClientView {
   guests: boolean
   /** Providers whose tokens it may ask people for. */
   providerTokens: string[]
+  /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
+  sessionIdleMinutes: number | null
+  sessionMaxMinutes: number | null
   logoUri: string | null
   clientUri: string | null
   policyUri: string | null
@@ -147,6 +151,10 @@ export interface ClientView {
   /** Never the secrets themselves: how each ends, and its last four characters. */
   secrets: { id: string; hint: string; createdAt: Date; expiresAt: Date | null; lastUsedAt: Date | null }[]
 }
+
+/** How an app learns that a session ended, as it is registered; null: by its next refresh, which fails. */
+export const toldBy = (metadata: store.ClientMetadata): 'back_channel' | 'front_channel' | null =>
+  metadata.backchannel_logout_uri ? 'back_channel' : metadata.frontchannel_logout_uri ? 'front_channel' : null
 
 const date = (text: string | null): Date | null => (text ? new Date(text) : null)
 
@@ -158,6 +166,7 @@ export function view(row: store.ClientRow): ClientView {
     redirectUris: m.redirect_uris,
     postLogoutRedirectUris: m.post_logout_redirect_uris,
     backchannelLogoutUri: m.backchannel_logout_uri ?? null,
+    frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
     authMethod: m.token_endpoint_auth_method,
     grants: m.grant_types,
     firstParty: row.firstParty,
@@ -168,6 +177,8 @@ export function view(row: store.ClientRow): ClientView {
     acr: row.settings.acr ?? 'aal1',
     guests: row.settings.guests === true,
     providerTokens: row.settings.providerTokens ?? [],
+    sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
+    sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
@@ -260,24 +271,28 @@ export const disable = (clientId: string, by: By = {}): Promise<Result> =>
 export const enable = (clientId: string, by: By = {}): Promise<Result> =>
   change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, null), { disabled: false })
 
+/** What an operator may change of an app. */
+export interface ClientChanges {
+  /** aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do. */
+  acr?: Level | undefined
+  /** Whether people without an account may use it; taken back, their tokens are dead. */
+  guests?: boolean | undefined
+  /**
+   * The providers whose tokens it may ask people for; one that is taken back is refused from the next request on, and
+   * given back is good again for whoever allowed it before.
+   */
+  providerTokens?: string[] | undefined
+  /** Null takes the limit away. */
+  sessionIdleMinutes?: number | null | undefined
+  sessionMaxMinutes?: number | null | undefined
+}
+
 /**
  * Changes what an app demands of sign-ins, from the next request on.
- * @param changes.acr aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do
- * @param changes.guests whether people without an account may use it; taken back, their tokens are dead
- * @param changes.providerTokens the providers whose tokens it may ask people for; one that is taken back is refused
- *   from the next request on, and given back is good again for whoever allowed it before
- * @returns refusal `not_found`, `invalid_input` for an app that could not keep them
+ * @returns refusal `not_found`, `invalid_input` for an app that could not keep tokens
  */
-export const update = async (
-  clientId: string,
-  changes: {
-    acr?: Level | undefined
-    guests?: boolean | undefined
-    providerTokens?: string[] | undefined
-  },
-  by: By = {},
-): Promise<Result> => {
-  const { acr, guests, providerTokens } = changes
+export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
+  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
   if (providerTokens?.length) {
     const row = await store.findClient(clientId)
     if (row?.metadata.token_endpoint_auth_method === 'none') {
@@ -285,7 +300,12 @@ export const update = async (
       return refuse('invalid_input', { field: 'providerTokens', values: { message } })
     }
   }
+  const limits = {
+    ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes }),
+    ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes }),
+  }
   const settings = {
+    ...limits,
     ...(acr && { acr: acr === 'aal2' ? acr : null }),
     ...(guests !== undefined && { guests: guests || null }),
     ...(providerTokens && {
@@ -293,6 +313,7 @@ export const update = async (
     }),
   }
   const said = {
+    ...limits,
     ...(acr && { acr }),
     ...(guests !== undefined && { guests }),
     ...(providerTokens && { providerTokens }),

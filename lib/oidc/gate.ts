@@ -2,9 +2,11 @@
  * The one gate every grant, token and code passes at every use. The adapter asks it before it hands
  * anything to the library, so no endpoint can forget to.
  */
+import { nowMs } from '../base/clock'
 import * as sessions from '../sessions'
 import * as clients from './clients'
 import { reaches } from './levels'
+import type { ClientSettings } from './store-registry'
 
 /** Codes and tokens that act for a person name the session they came from. */
 export interface Bearer {
@@ -16,13 +18,24 @@ export interface Bearer {
 /**
  * True while the app is switched on, the session is alive (not revoked, ended or replaced) and belongs
  * to this user, who may be signed in: a session of a disabled user is not alive. An app that was registered
- * with a level of assurance gets nothing out of a session below it, and one that takes no guests (any more)
- * nothing out of a guest's.
+ * with a level of assurance gets nothing out of a session below it, one that takes no guests (any more) nothing out
+ * of a guest's, and one with limits of its own nothing out of a session beyond them.
  * @throws StoresDown
  */
 export async function may({ userId, clientId, sid }: Bearer): Promise<boolean> {
-  const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid)])
+  const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid, userId)])
   if (!client || facts?.userId !== userId) return false
   if (facts.guest && !clients.takesGuests(client)) return false
+  if (!withinLimits(client.settings, facts, nowMs())) return false
   return client.settings.acr === undefined || reaches(facts.acr, client.settings.acr)
+}
+
+/** Whether an app's own limits on sessions leave it this one. Pure. */
+export function withinLimits(
+  { sessionIdleMinutes, sessionMaxMinutes }: ClientSettings,
+  { authAt, lastActiveAt }: sessions.SessionFacts,
+  at: number,
+): boolean {
+  if (sessionMaxMinutes !== undefined && at >= authAt + sessionMaxMinutes * 60_000) return false
+  return sessionIdleMinutes === undefined || at < lastActiveAt + sessionIdleMinutes * 60_000
 }

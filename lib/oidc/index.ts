@@ -9,10 +9,13 @@
  */
 import 'server-only'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { handle as handleDeliveries } from '../audit'
 import { now, nowMs } from '../base/clock'
 import { CHANNELS } from '../base/keys'
 import { log } from '../base/log'
 import { onSubscription, subscribe } from '../base/redis'
+import { whenEnding } from '../sessions'
+import * as backchannel from './backchannel'
 import * as claims from './claims'
 import * as registry from './clients'
 import * as consents from './grants'
@@ -22,8 +25,19 @@ import * as revocations from './revocations'
 import * as store from './store'
 
 export { type Access, access } from './access'
-export type { ClientView, NewClient } from './clients'
+export { appsOf, type SessionApp, sessionsWithApp } from './apps'
+export type { ClientChanges, ClientView, NewClient } from './clients'
 export type { Problem } from './context'
+export {
+  type Ending,
+  type EndingApp,
+  type Receipt,
+  type Receipts,
+  receipts,
+  type Told,
+  whatEnds,
+} from './endings'
+export { type SignedOutView, signedOut } from './frontchannel'
 export type { GrantView } from './grants'
 export type { HandleOptions } from './handle'
 export {
@@ -37,7 +51,7 @@ export {
 } from './interactions'
 export type { KeyView } from './keys'
 export type { Level } from './levels'
-export { finishLogout, type LogoutView, logoutRequest } from './logout'
+export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 
 /** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret. */
@@ -57,6 +71,12 @@ export const grants = { list: consents.list, revoke: consents.revoke, revokeAll:
 
 /** Signing keys: list, rotate. */
 export const keys = { list: signingKeys.list, rotate: signingKeys.rotate }
+
+// Whoever has this room loaded owes apps their sign-outs; the portal alone sends them.
+whenEnding(backchannel.oweLogouts)
+handleDeliveries(backchannel.KIND, async (delivery, payload, signal) =>
+  backchannel.deliver((await theInstance()).provider, delivery, payload, signal),
+)
 
 // ── the process ──────────────────────────────────────────────────────────────
 
@@ -164,3 +184,6 @@ export async function stop(): Promise<void> {
   registry.drop()
   claims.drop()
 }
+
+/** After a backup was put back: no token is good. */
+export { endTokens as endAfterRestore } from './store-restored'

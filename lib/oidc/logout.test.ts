@@ -1,8 +1,11 @@
 /** RP-initiated logout: LGO1, RED3. */
+import { decodeJwt } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { setClock } from '../base/clock'
 import * as sessions from '../sessions'
-import { useStores } from '../testing'
-import { type App, newApp, signInTo, userinfo } from './testing/app'
+import { testCaller, useStores } from '../testing'
+import * as oidc from './index'
+import { type App, ask, newApp, refresh, signInTo, userinfo } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
 import { newUser } from './testing/people'
 
@@ -144,5 +147,97 @@ describe('RED3: post_logout_redirect_uri is compared character by character', ()
   it('without knowing the app it is ignored', async () => {
     const at = await new Browser(portal).go(logout({ post_logout_redirect_uri: AFTER }))
     expect(at.url.pathname).toBe('/signed-out')
+  })
+})
+
+describe('front-channel logout', () => {
+  const PAGE = 'http://localhost:4999/front-logout?tenant=1'
+  const framesAt = (url: URL) => oidc.signedOut(url.searchParams.get('apps') ?? '')
+
+  it('loads the addresses of apps that have nothing better, with iss and the sid each knows', async () => {
+    const browser = new Browser(portal)
+    const front = await newApp({ frontchannelLogoutUri: PAGE })
+    const both = await newApp({
+      frontchannelLogoutUri: PAGE,
+      backchannelLogoutUri: 'http://localhost:4999/back',
+    })
+    const { json } = await signInTo(browser, front, user)
+    await signInTo(browser, both, user)
+    const { json: asks } = await signInTo(browser, app, user)
+    const at = await browser.go(
+      logout({ id_token_hint: asks.id_token, post_logout_redirect_uri: AFTER, state: 'xyz' }),
+    )
+    expect(at.url.pathname).toBe('/signed-out')
+    const sid = decodeJwt(json.id_token).sid as string
+    const frame = `${PAGE}&${new URLSearchParams({ iss: portal.issuer, sid })}`
+    expect(framesAt(at.url)).toEqual({ frames: [frame], returnTo: `${AFTER}?state=xyz` })
+    expect(at.url.search).not.toContain(sid)
+  })
+
+  it('is not there where no app has only that', async () => {
+    const s = await signedIn()
+    const at = await s.browser.go(logout({ id_token_hint: s.idToken, post_logout_redirect_uri: AFTER }))
+    expect(at.url.href).toBe(AFTER)
+  })
+
+  it('address_of_the_page_cannot_be_forged_or_kept', async () => {
+    const browser = new Browser(portal)
+    const front = await newApp({ frontchannelLogoutUri: PAGE })
+    await signInTo(browser, front, user)
+    const facts = await sessions.check(Object.fromEntries(browser.cookies))
+    const { url } = await oidc.signOut(testCaller(), facts as sessions.SessionFacts)
+    const apps = new URL(url).searchParams.get('apps') ?? ''
+    expect(oidc.signedOut(apps)?.frames).toHaveLength(1)
+    for (const forged of ['', 'x', `${apps.slice(0, -2)}AA`, '["https://evil.example"]', 'a'.repeat(10_000)])
+      expect(oidc.signedOut(forged)).toBeNull()
+    setClock(() => Date.now() + 11 * 60_000)
+    expect(oidc.signedOut(apps)).toBeNull()
+    setClock(null)
+  })
+
+  it('must be of the app’s own origin', async () => {
+    const redirectUris = ['https://app.example/cb']
+    for (const frontchannelLogoutUri of [
+      'https://evil.example/out',
+      'http://app.example/out',
+      'https://app.example/out#x',
+    ])
+      expect(await oidc.clients.add({ name: 'x', redirectUris, frontchannelLogoutUri })).toMatchObject({
+        ok: false,
+        refusal: { code: 'invalid_input', field: 'frontchannelLogoutUri' },
+      })
+  })
+})
+
+describe('limits of an app', () => {
+  it('end its tokens, and make it ask anew, whatever the session is good for elsewhere', async () => {
+    const strict = await newApp({ sessionMaxMinutes: 30, firstParty: true })
+    const idle = await newApp({ sessionIdleMinutes: 5, firstParty: true })
+    const browser = new Browser(portal)
+    const first = await signInTo(browser, strict, user)
+    const second = await signInTo(browser, idle, user)
+    const third = await signInTo(browser, app, user)
+    const start = Date.now()
+    setClock(() => start + 6 * 60_000)
+    expect((await userinfo(portal, second.json.access_token)).status).toBe(401)
+    expect((await refresh(portal, idle, second.json.refresh_token)).json.error).toBe('invalid_grant')
+    expect((await userinfo(portal, first.json.access_token)).status).toBe(200)
+    expect((await userinfo(portal, third.json.access_token)).status).toBe(200)
+    // The person is there again: the session is in use, and so is the app.
+    expect((await browser.go(ask(portal, idle).url)).url.origin).toBe('http://localhost:4999')
+    setClock(() => start + 31 * 60_000)
+    expect((await refresh(portal, strict, first.json.refresh_token)).json.error).toBe('invalid_grant')
+    expect((await refresh(portal, app, third.json.refresh_token)).status).toBe(200)
+    const none = await browser.go(ask(portal, strict, { prompt: 'none' }).url)
+    expect(none.url.searchParams.get('error')).toBe('login_required')
+    expect((await browser.go(ask(portal, strict).url)).url.pathname).toBe('/signin/start')
+    // Taken away by the operator, it counts from the next request on.
+    expect(await oidc.clients.update(strict.clientId, { sessionMaxMinutes: null })).toMatchObject({
+      ok: true,
+    })
+    expect(
+      (await browser.go(ask(portal, strict, { prompt: 'none' }).url)).url.searchParams.get('code'),
+    ).not.toBeNull()
+    setClock(null)
   })
 })

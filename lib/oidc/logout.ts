@@ -11,6 +11,7 @@ import { env } from '../base/env'
 import { randomToken } from '../base/ids'
 import * as sessions from '../sessions'
 import * as clients from './clients'
+import { framesOf, signedOutUrl } from './frontchannel'
 import { errors, type Provider } from './library'
 import { sidFor } from './session'
 import * as store from './store'
@@ -147,7 +148,7 @@ export async function ask(
   if (!facts) return { url: signedOut(returnTo), setCookies: [] }
   const meant =
     hint !== null && client !== null && hint.sub === facts.userId && hint.sid === sidFor(facts.sid, client.id)
-  if (meant) return end({ sid: facts.sid, clientId: client.id, returnTo }, caller, facts)
+  if (meant) return end({ returnTo }, caller, facts)
   const id = randomToken()
   const kept: Kept = { sid: facts.sid, clientId: client?.id ?? null, returnTo }
   await store.putArtifact({ model: MODEL, id, payload: kept, ttlSeconds: QUESTION_SECONDS })
@@ -182,7 +183,17 @@ export async function finishLogout(
   return end(kept, caller, facts)
 }
 
-async function end(kept: Kept, caller: Caller, facts: sessions.SessionFacts): Promise<Outcome> {
+/** Signs this browser out, asked for by nobody but the person. */
+export const signOut = (caller: Caller, facts: sessions.SessionFacts): Promise<Outcome> =>
+  end({ returnTo: null }, caller, facts)
+
+async function end(
+  { returnTo }: Pick<Kept, 'returnTo'>,
+  caller: Caller,
+  facts: sessions.SessionFacts,
+): Promise<Outcome> {
+  const frames = await framesOf(facts.sid)
   await sessions.revoke({ userId: facts.userId, sid: facts.sid }, { reason: 'signed_out', caller })
-  return { url: signedOut(kept.returnTo), setCookies: sessions.clearCookies() }
+  const url = frames.length > 0 ? signedOutUrl(frames, returnTo) : signedOut(returnTo)
+  return { url, setCookies: sessions.clearCookies() }
 }

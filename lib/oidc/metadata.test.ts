@@ -51,6 +51,10 @@ describe('OP1: discovery', () => {
       authorization_response_iss_parameter_supported: true,
       prompt_values_supported: ['none', 'login', 'consent', 'create'],
       request_uri_parameter_supported: false,
+      backchannel_logout_supported: true,
+      backchannel_logout_session_supported: true,
+      frontchannel_logout_supported: true,
+      frontchannel_logout_session_supported: true,
     })
     expect([...doc.grant_types_supported].sort()).toEqual(['authorization_code', 'refresh_token'])
     expect([...doc.scopes_supported].sort()).toEqual([
@@ -64,7 +68,6 @@ describe('OP1: discovery', () => {
     for (const absent of [
       'registration_endpoint',
       'device_authorization_endpoint',
-      'backchannel_logout_supported',
       'dpop_signing_alg_values_supported',
     ]) {
       expect(doc).not.toHaveProperty(absent)

@@ -94,8 +94,14 @@ export function withRegistered(
   { level: _level, guests: _guests, ...demands }: LoginDemands,
   client: Parameters<typeof clients.takesGuests>[0],
 ): LoginDemands {
-  const { acr } = client.settings
-  return { ...demands, ...(acr && { level: acr }), ...(clients.takesGuests(client) && { guests: true }) }
+  const { acr, sessionMaxMinutes = Infinity } = client.settings
+  const maxAgeSeconds = Math.min(demands.maxAgeSeconds ?? Infinity, sessionMaxMinutes * 60)
+  return {
+    ...demands,
+    ...(acr && { level: acr }),
+    ...(clients.takesGuests(client) && { guests: true }),
+    ...(maxAgeSeconds < Infinity && { maxAgeSeconds }),
+  }
 }
 
 /**

@@ -95,11 +95,15 @@ function configuration(keys: KeySet): Configuration {
       claimsParameter: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       rpInitiatedLogout: { enabled: true },
+      // Its tokens alone: what is to be told, and when, is in backchannel.ts.
+      backchannelLogout: { enabled: true },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
       revocation: { enabled: true, allowedPolicy: mayRevoke },
     },
     discovery: {
+      frontchannel_logout_supported: true,
+      frontchannel_logout_session_supported: true,
       ui_locales_supported: [...SPOKEN],
       prompt_values_supported: ['none', 'login', 'consent', 'create'],
       introspection_endpoint_auth_methods_supported: secretMethods,

@@ -21,6 +21,9 @@ export interface ClientMetadata {
   policy_uri?: string
   tos_uri?: string
   backchannel_logout_uri?: string
+  backchannel_logout_session_required?: boolean
+  frontchannel_logout_uri?: string
+  frontchannel_logout_session_required?: boolean
   [name: string]: unknown
 }
 
@@ -33,6 +36,10 @@ export interface ClientSettings {
   guests?: true
   /** The providers whose tokens it may ask people for; left out: none. */
   providerTokens?: string[]
+  /** Tokens of the app are dead while the session has not been used for so long. */
+  sessionIdleMinutes?: number
+  /** So long after the person proved who they are, the app has to ask anew. */
+  sessionMaxMinutes?: number
 }
 
 export interface SecretRow {

@@ -10,6 +10,7 @@ import { sql, type Tx } from '../base/db'
 import { key } from '../base/keys'
 import { withRedis } from '../base/redis'
 import { sha256 } from '../base/secrets'
+import type { ClientMetadata } from './store-registry'
 
 export { inTx } from '../base/db'
 export { subscribe } from '../base/redis'
@@ -338,4 +339,87 @@ export async function sweepRefresh(before: Date, batch: number): Promise<number>
     values: [before, batch],
   })
   return rows.length
+}
+
+// ── apps of sessions ─────────────────────────────────────────────────────────
+
+/** The apps that sessions are signed in to, those of most sessions first. */
+export async function appsOf(
+  sids: string[],
+): Promise<{ clientId: string; name: string; metadata: ClientMetadata; sessions: number; tokens: number }[]> {
+  if (sids.length === 0) return []
+  return sql({
+    name: 'oidc-apps-of-sessions',
+    text: `SELECT c.id AS "clientId", c.name, c.metadata, count(*)::int AS sessions,
+             (SELECT count(DISTINCT t.family_id)::int FROM refresh_tokens t
+              WHERE t.session_id = ANY($1::uuid[]) AND t.client_id = c.id AND t.consumed_at IS NULL AND t.expires_at > $2) AS tokens
+           FROM session_clients sc JOIN clients c ON c.id = sc.client_id
+           WHERE sc.session_id = ANY($1::uuid[]) AND c.disabled_at IS NULL
+           GROUP BY c.id ORDER BY sessions DESC, max(sc.last_used_at) DESC, c.id LIMIT 200`,
+    values: [sids, new Date(nowMs())],
+  })
+}
+
+/** One app that is to be told of one session's end. */
+export interface Logout {
+  clientId: string
+  name: string
+  metadata: ClientMetadata
+  sessionId: string
+  /** The name the app knows the session by. */
+  sid: string
+}
+
+const LOGOUTS = `SELECT c.id AS "clientId", c.name, c.metadata, sc.sid, sc.session_id::text AS "sessionId"
+  FROM session_clients sc JOIN clients c ON c.id = sc.client_id
+  WHERE sc.session_id = ANY($1::uuid[]) AND c.disabled_at IS NULL AND jsonb_exists(c.metadata, 'backchannel_logout_uri')`
+
+/** Apps with a back-channel address that these sessions are signed in to. */
+export async function logoutsOf(sids: string[]): Promise<Logout[]> {
+  if (sids.length === 0) return []
+  return sql({ name: 'oidc-logouts-of', text: LOGOUTS, values: [sids] })
+}
+
+/** The same, as this transaction sees them. */
+export const logoutsIn = (tx: Tx, sids: string[]): Promise<Logout[]> =>
+  tx.$queryRawUnsafe<Logout[]>(LOGOUTS, sids)
+
+/** Addresses of the apps that a session is signed in to and that have a front-channel address alone. */
+export async function frontChannelOf(sessionId: string): Promise<{ uri: string; sid: string }[]> {
+  return sql({
+    name: 'oidc-front-channel-of',
+    text: `SELECT c.metadata->>'frontchannel_logout_uri' AS uri, sc.sid
+           FROM session_clients sc JOIN clients c ON c.id = sc.client_id
+           WHERE sc.session_id = $1 AND c.disabled_at IS NULL AND jsonb_exists(c.metadata, 'frontchannel_logout_uri')
+             AND NOT jsonb_exists(c.metadata, 'backchannel_logout_uri')
+           ORDER BY sc.last_used_at DESC LIMIT 20`,
+    values: [sessionId],
+  })
+}
+
+/** Each app of each of these sessions. */
+export async function appsBySession(
+  sids: string[],
+): Promise<{ sessionId: string; clientId: string; name: string }[]> {
+  if (sids.length === 0) return []
+  return sql({
+    name: 'oidc-apps-by-session',
+    text: `SELECT sc.session_id::text AS "sessionId", c.id AS "clientId", c.name
+           FROM session_clients sc JOIN clients c ON c.id = sc.client_id
+           WHERE sc.session_id = ANY($1::uuid[]) AND c.disabled_at IS NULL
+           ORDER BY sc.last_used_at DESC LIMIT 1000`,
+    values: [sids],
+  })
+}
+
+/** Those of these sessions that are signed in to an app whose name holds `text`. */
+export async function sessionsWithApp(sids: string[], text: string): Promise<string[]> {
+  if (sids.length === 0) return []
+  const rows = await sql<{ id: string }>({
+    name: 'oidc-sessions-with-app',
+    text: `SELECT DISTINCT sc.session_id::text AS id FROM session_clients sc JOIN clients c ON c.id = sc.client_id
+           WHERE sc.session_id = ANY($1::uuid[]) AND c.name ILIKE $2`,
+    values: [sids, `%${text.replace(/[\\%_]/g, '\\$&')}%`],
+  })
+  return rows.map((row) => row.id)
 }

@@ -67,6 +67,34 @@ describe('two processes', () => {
     }
   })
 
+  it('a revoke of many reaches tokens of the other process whose row nobody marked yet', async () => {
+    const app = await newApp()
+    const { json } = await signInTo(new Browser(portal), app, user)
+    expect((await userinfo(other, json.access_token)).status).toBe(200)
+    // Sixty newer ones, so that the row of this one is among the rest.
+    await stores.sql(
+      `INSERT INTO sessions (user_id, session_version, method, amr, acr, auth_at, last_active_at, expires_at, idle_seconds)
+       SELECT id, session_version, 'password', '{pwd}', 'aal1', now(), now() + interval '1 minute', now() + interval '1 day', 3600
+       FROM users, generate_series(1, 60) WHERE id = $1`,
+      [user],
+    )
+    const { rest } = await sessions.revoke({ userId: user, all: true }, { reason: 'test' })
+    expect(rest).toBe(true)
+    await soon(async () => expect((await userinfo(other, json.access_token)).status).toBe(401))
+    expect((await refresh(other, app, json.refresh_token)).json.error).toBe('invalid_grant')
+    await stores.sql('DELETE FROM sessions WHERE user_id = $1 AND revoked_at IS NULL', [user])
+  })
+
+  it('with_pub_sub_cut_a_revoke_reaches_the_other_within_the_bound', async () => {
+    const app = await newApp()
+    const { json } = await signInTo(new Browser(portal), app, user)
+    expect((await userinfo(other, json.access_token)).status).toBe(200)
+    await stores.redis().call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await sessions.revoke({ userId: user, all: true }, { reason: 'test' })
+    await soon(async () => expect((await userinfo(other, json.access_token)).status).toBe(401))
+    expect((await refresh(other, app, json.refresh_token)).json.error).toBe('invalid_grant')
+  })
+
   it('what one revokes, switches off or rotates, the other honours', async () => {
     const app = await newApp()
     const browser = new Browser(portal)

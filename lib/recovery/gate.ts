@@ -58,7 +58,7 @@ export const asked = ({ requestId, ip, ipPrefix, userAgent, locale }: Caller): A
   locale,
 })
 
-export const callerOf = (who: Asked): Caller => ({ ...who, cookies: {}, local: false })
+export const callerOf = (who: Asked): Caller => ({ ...who, place: null, cookies: {}, local: false })
 
 /** Six digits that the asker reads to their contacts, so that each vouches for this request and no other. */
 export const codeOf = (tokenHash: string): string =>

@@ -31,3 +31,6 @@ export {
 } from './delayed'
 export { type Item, type Loss, type Outlook, outlook, rehearse } from './outlook'
 export { forgot, type ResetView, reset, resetView } from './reset'
+
+/** After a backup was put back: no recovery is under way. */
+export { endRecoveries as endAfterRestore } from './store-restored'

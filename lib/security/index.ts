@@ -25,7 +25,7 @@ export * as lockdown from './lockdown'
 export { type SecurityNews, tellSecurity } from './news'
 /** options, add, rename, remove: of passkeys and security keys. */
 export * as passkeys from './passkeys'
-/** add, resend, pending, verify, makePrimary, remove, release. */
+/** add, resend, pending, verify, makePrimary, remove, release, setTexts. */
 export * as phones from './phones'
 export { type Removed, resetFactors } from './reset-factors'
 export { whenShutOut } from './shut-out'

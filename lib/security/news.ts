@@ -1,11 +1,12 @@
 /** Telling a person what changed about the ways into their account, wherever they can be told. */
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
-import type { Tx } from '../base/db'
+import { onCommit, type Tx } from '../base/db'
 import { env, type StrongMethod } from '../base/env'
 import { uuid } from '../base/ids'
+import { log } from '../base/log'
 import * as factors from '../factors'
-import { asker, type SecurityNewsName, send } from '../notify'
+import { asker, type NoticeReason, type SecurityNewsName, type SmsName, send, sendSms } from '../notify'
 import * as users from '../users'
 
 const HOUR = 3600
@@ -22,6 +23,8 @@ export interface SecurityNews {
   name?: string
   /** How many backup codes are left. */
   left?: number
+  /** What is unusual about the sign-in it tells of. */
+  reasons?: readonly NoticeReason[]
   /** What kind of factor it is about, for one that has no name. */
   kind?: StrongMethod
   /** The factor that came with it: locking the account takes it away again. */
@@ -36,7 +39,8 @@ export interface SecurityNews {
 
 /**
  * Tells all proven addresses of a user, in their language, what changed: with device, place, time, and a
- * "this wasn't me" link that opens /lockdown. Owed in the transaction of the change, sent once.
+ * "this wasn't me" link that opens /lockdown. Owed in the transaction of the change, sent once. Whoever wants it gets a
+ * text message too, within the limits of what those may cost.
  * @param news the name of what happened, or the name with what it was about
  * @param caller who did it; null when the portal did it as planned
  */
@@ -46,18 +50,18 @@ export async function tellSecurity(
   news: SecurityNewsName | SecurityNews,
   caller: Caller | null,
 ): Promise<void> {
-  const { what, address, name, kind, left, factor, alsoTo, undo, dedupeKey }: SecurityNews =
+  const { what, address, name, kind, left, reasons, factor, alsoTo, undo, dedupeKey }: SecurityNews =
     typeof news === 'string' ? { what: news } : news
   const reach = await users.emails.reach(tx, userId)
   if (!reach) return
-  // Nobody can lock what is locked already.
+  // Nobody need lock what is locked already, or what nobody got into.
   const lockdownUrl =
-    what === 'locked_down'
+    what === 'locked_down' || what === 'many_failures'
       ? null
       : await lockdownLink(tx, userId, factor ? { factor } : brought(what, address, name))
   const told = new Set(reach.addresses.map((to) => to.toLowerCase()))
   const others = alsoTo && !told.has(alsoTo.toLowerCase()) ? [alsoTo] : []
-  const common = { what, address, name, kind, left, ...asker(caller) }
+  const common = { what, address, name, kind, left, reasons, ...asker(caller) }
   const event = dedupeKey ?? uuid()
   for (const to of [...reach.addresses, ...others]) {
     const mayUndo = undo && undo.to.toLowerCase() === to.toLowerCase()
@@ -75,6 +79,62 @@ export async function tellSecurity(
       },
     })
   }
+  if (reach.texts && lockdownUrl)
+    textToo(tx, userId, { what, to: reach.texts, locale: reach.locale, url: lockdownUrl, event })
+}
+
+/** What a text message says; news that is not here is mailed alone: nobody got in by it, or it has texts of its own. */
+const TEXTED: Partial<Record<SecurityNewsName, SmsName & ('security_notice' | 'sign_in_notice')>> = {
+  email_added: 'security_notice',
+  email_primary_changed: 'security_notice',
+  email_removed: 'security_notice',
+  email_change_undone: 'security_notice',
+  phone_added: 'security_notice',
+  phone_primary_changed: 'security_notice',
+  phone_removed: 'security_notice',
+  password_changed: 'security_notice',
+  password_reset: 'security_notice',
+  password_set: 'security_notice',
+  factor_added: 'security_notice',
+  factor_removed: 'security_notice',
+  factors_reset: 'security_notice',
+  backup_codes_renewed: 'security_notice',
+  account_linked: 'security_notice',
+  account_unlinked: 'security_notice',
+  contact_added: 'security_notice',
+  contact_removed: 'security_notice',
+  new_device: 'sign_in_notice',
+  unusual_sign_in: 'sign_in_notice',
+}
+
+/**
+ * After the commit, since limits are counted outside of it; the mail that was owed in it is what must not be lost.
+ * @param event names it, so that it is texted once
+ */
+function textToo(
+  tx: Tx,
+  userId: string,
+  about: { what: SecurityNewsName; to: string; locale: string; url: string; event: string },
+): void {
+  const { what, to, locale, url, event } = about
+  const template = TEXTED[what]
+  if (!template) return
+  onCommit(tx, async () => {
+    const spent = await factors.spendNotice(to)
+    if (!spent.ok) {
+      log().info({ userId, what, why: spent.refusal.code }, 'not told by text message')
+      return
+    }
+    await sendSms(null, {
+      template,
+      to,
+      locale,
+      userId,
+      props: { url },
+      dedupeKey: `security:${userId}:${what}:${event}`,
+      notAfter: new Date(nowMs() + NOTICE_HOURS * HOUR * 1000),
+    })
+  })
 }
 
 /** A way in that came with the change: locking the account takes it away again. */

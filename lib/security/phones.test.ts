@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import * as audit from '../audit'
 import { setClock } from '../base/clock'
+import { inTx } from '../base/db'
 import * as sessions from '../sessions'
 import { useStores } from '../testing'
 import * as users from '../users'
@@ -158,5 +159,61 @@ describe('attacks', () => {
       expect(await users.phones.ownerOf(number)).toBe(owner.id)
       expect((await users.phones.list(eve.id)).filter(({ verifiedAt }) => verifiedAt)).toEqual([])
     }
+  })
+})
+
+describe('security changes by text message', () => {
+  const textsTo = async (number: string) =>
+    (await mails(number)).filter(({ text }) => text.includes('/lockdown'))
+
+  test('are told to the proven number of whoever chose it, with the link that locks the account', async () => {
+    const ada = await person()
+    must(await security.phones.setTexts(ada.who, true, ada.caller))
+    expect(await users.phones.wantsTexts(ada.id)).toBe(false)
+    const { number } = await proven(ada)
+    const { number: claimed } = await added(ada)
+    expect(await textsTo(number)).toEqual([])
+    must(await security.phones.setTexts(ada.who, true, ada.caller))
+    await inTx((tx) => security.tellSecurity(tx, ada.id, 'new_device', ada.caller))
+    await inTx((tx) => security.tellSecurity(tx, ada.id, 'password_changed', ada.caller))
+    // Nobody got in: that is for the mailbox alone.
+    await inTx((tx) => security.tellSecurity(tx, ada.id, 'many_failures', ada.caller))
+    const texts = await textsTo(number)
+    expect(texts).toHaveLength(2)
+    expect(await textsTo(claimed)).toEqual([])
+    const link = texts.find(({ text }) => text.includes('new sign-in'))?.links[0] ?? ''
+    const token = new URL(link).searchParams.get('token') ?? ''
+    must(await security.lockdown.lockDown(token, somewhere()))
+    expect(await sessions.alive(ada.who.sid)).toBeNull()
+    const { items } = await audit.list(ada.id, { limit: 9, types: ['phone.notices_changed'] })
+    expect(items.map(({ data }) => data)).toEqual([{ on: true }])
+  })
+
+  test('cost no more than they may, and nothing of what did not happen', async () => {
+    const ada = await person()
+    const { number } = await proven(ada)
+    must(await security.phones.setTexts(ada.who, true, ada.caller))
+    const failing = inTx(async (tx) => {
+      await security.tellSecurity(tx, ada.id, 'new_device', ada.caller)
+      throw new Error('rolled back')
+    })
+    await expect(failing).rejects.toThrow('rolled back')
+    expect(await textsTo(number)).toEqual([])
+    for (let i = 0; i < 9; i++)
+      await inTx((tx) => security.tellSecurity(tx, ada.id, 'new_device', ada.caller))
+    expect(await textsTo(number)).toHaveLength(6)
+    // Codes to the same number are counted apart: whoever waits for one gets it.
+    must(await security.phones.setTexts(ada.who, false, ada.caller))
+    await inTx((tx) => security.tellSecurity(tx, ada.id, 'new_device', ada.caller))
+    expect(await textsTo(number)).toHaveLength(6)
+  })
+
+  test('a_stolen_session_cannot_switch_them_off', async () => {
+    const ada = await person()
+    await proven(ada)
+    must(await security.phones.setTexts(ada.who, true, ada.caller))
+    later(16 * 60)
+    expect(refusal(await security.phones.setTexts(ada.who, false, ada.caller))).toBe('proof_required')
+    expect(await users.phones.wantsTexts(ada.id)).toBe(true)
   })
 })

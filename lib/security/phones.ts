@@ -164,3 +164,14 @@ export async function release(number: string): Promise<Result<{ userId: string; 
     return ok({ userId, number: name })
   })
 }
+
+/**
+ * Chooses whether security changes are told by text message too.
+ * @returns refusal `proof_required`: whoever only has the browser must not silence it
+ */
+export async function setTexts(who: Who, on: boolean, caller: Caller): Promise<Result> {
+  const proven = fresh(who)
+  if (!proven.ok) return proven
+  await users.phones.setTexts(who.userId, on, caller)
+  return ok()
+}

@@ -38,7 +38,7 @@ export function authOptions(): NextAuthOptions {
       // NextAuth hands back what `decode` gave it: the cookie stays a ticket that names a row, whatever it is asked.
       encode: async ({ token }) =>
         token && typeof token.sid === 'string' && typeof token.generation === 'number'
-          ? sealTicket({ sid: token.sid, generation: token.generation })
+          ? sealTicket({ sid: token.sid, generation: token.generation, userId: null })
           : '',
       decode: async ({ token }) => {
         const ticket = token ? openTicket(token) : null

@@ -46,17 +46,20 @@ const PURPOSE = 'session-cookie'
 export interface SessionTicket {
   sid: string
   generation: number
+  /** Whose it is, so that both keys of Redis are asked at once; null in cookies of older versions. */
+  userId: string | null
 }
 
 export const sealTicket = (ticket: SessionTicket): string =>
-  seal(PURPOSE, '', JSON.stringify([ticket.sid, ticket.generation]))
+  seal(PURPOSE, '', JSON.stringify([ticket.sid, ticket.generation, ticket.userId]))
 
 /** The ticket inside a cookie, or null when it was not sealed by us. */
 export function openTicket(value: string): SessionTicket | null {
   if (value.length > 300) return null
   try {
-    const [sid, generation] = JSON.parse(open(PURPOSE, '', value)) as [unknown, unknown]
-    return typeof sid === 'string' && typeof generation === 'number' ? { sid, generation } : null
+    const [sid, generation, userId] = JSON.parse(open(PURPOSE, '', value)) as unknown[]
+    if (typeof sid !== 'string' || typeof generation !== 'number') return null
+    return { sid, generation, userId: typeof userId === 'string' ? userId : null }
   } catch {
     return null
   }

@@ -1,4 +1,5 @@
-/** What is known of a live session, and when it stops being one. Pure. */
+/** What is known of a live session, and when it stops being one. */
+import { env, type SessionLimits } from '../base/env'
 
 /** The truth about one signed-in browser, as every room may read it. Times in milliseconds since the epoch. */
 export interface SessionFacts {
@@ -48,6 +49,29 @@ export interface Proof {
   undated?: true
   /** Names the provider's own session that it came from (a hash): what ends there ends here. */
   upstream?: string
+}
+
+/** The strictest of what holds for these roles; what no role limits is left out. */
+export function limitsOf(roles: readonly string[]): SessionLimits {
+  const all = roles.flatMap((role) => env().sessionRoleLimits.get(role) ?? [])
+  const strictest = (values: (number | undefined)[]) => Math.min(...values.map((value) => value ?? Infinity))
+  const limits: SessionLimits = {}
+  for (const name of ['idleSeconds', 'maxSeconds', 'count'] as const) {
+    const least = strictest(all.map((one) => one[name]))
+    if (least < Infinity) limits[name] = least
+  }
+  return limits
+}
+
+/** The facts with a life that is no longer than the user's roles allow. */
+export function withinRoles(facts: SessionFacts): SessionFacts {
+  if (env().sessionRoleLimits.size === 0) return facts
+  const { idleSeconds = Infinity, maxSeconds = Infinity } = limitsOf(facts.roles)
+  return {
+    ...facts,
+    idleSeconds: Math.min(facts.idleSeconds, idleSeconds),
+    expiresAt: Math.min(facts.expiresAt, facts.authAt + maxSeconds * 1000),
+  }
 }
 
 /** Sensitive changes ask for a proof no older than this (ASVS 7.5.1). */

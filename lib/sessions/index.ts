@@ -6,7 +6,7 @@
  * else asks; nothing revoked ever lives again.
  */
 import 'server-only'
-import { type EventInput, record, recordAll } from '../audit'
+import { type EventInput, handle, owe, record, recordAll } from '../audit'
 import { describeAgent } from '../base/agent'
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
@@ -20,23 +20,29 @@ import { ok, type Result, refuse } from '../base/refusals'
 import { sha256 } from '../base/secrets'
 import * as cache from './cache'
 import { cookieName, deviceCookie, openTicket, sealTicket, setCookie, tokenIn } from './cookies'
+import * as known from './devices'
 import {
   acrOf,
   amrOf,
   isFresh as freshAt,
   idleExpired,
+  limitsOf,
   notExpired,
   type Proof,
   type SessionFacts,
 } from './facts'
 import * as store from './store'
+import * as deviceStore from './store-devices'
 
 export { authOptions } from './auth-options'
+export type { DeviceView, PlaceInList, SessionView } from './devices'
 export type { Draft } from './drafts'
 /** keep, read, drop: what was typed before a proof was asked for. */
 export * as drafts from './drafts'
 export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
 export type { Cursor, DeviceRow, RevokeWhere, SessionRow, Versions } from './store'
+/** page, get, sessions, deviceOf, countOthers, rename: what a person sees of their browsers. */
+export { known }
 
 const DEVICE_COOKIE_SECONDS = 400 * 86_400
 const LATER_SECONDS = 30 * 86_400
@@ -51,25 +57,31 @@ const ACTIVITY_FLUSH_MS = 10_000
  * @throws StoresDown when Postgres is needed for the answer and does not give one: never "nobody"
  */
 export async function check(cookies: Record<string, string>): Promise<SessionFacts | null> {
+  const facts = await peek(cookies)
+  if (facts) noteActivity(facts)
+  return facts
+}
+
+/** The same for a page that asks by itself while nobody touches it: that is no activity. @throws StoresDown */
+export async function peek(cookies: Record<string, string>): Promise<SessionFacts | null> {
   const value = cookies[cookieName('session')]
   const ticket = value ? openTicket(value) : null
   if (!ticket) return null
-  let facts = await alive(ticket.sid)
+  let facts = await alive(ticket.sid, ticket.userId)
   // The cookie may be newer than a cached answer: it was renewed a moment ago, perhaps by another process.
   if (facts && ticket.generation > facts.generation) facts = await load(ticket.sid, { fromRow: true })
-  if (!facts || facts.generation !== ticket.generation) return null
-  noteActivity(facts)
-  return facts
+  return facts && facts.generation === ticket.generation ? facts : null
 }
 
 /**
  * The facts of a live session; null when it ended or never was.
  * In-process answer (5 s at most) → Redis → Postgres.
+ * @param userId whose it is, where that is known: then Redis is asked once
  * @throws StoresDown
  */
-export async function alive(sid: string): Promise<SessionFacts | null> {
+export async function alive(sid: string, userId: string | null = null): Promise<SessionFacts | null> {
   const cached = cache.lookup(sid)
-  const facts = cached ?? (await load(sid))
+  const facts = cached ?? (await load(sid, { userId }))
   if (!facts) return null
   const at = nowMs()
   if (notExpired(facts, at)) return facts
@@ -79,32 +91,39 @@ export async function alive(sid: string): Promise<SessionFacts | null> {
   return row && notExpired(row, at) ? row : null
 }
 
+const REDIS_RESTS_MS = 1000
 let redisRestsUntil = 0
 
 /** Runs a Redis command whose failure only costs speed; after one failure Redis is left alone for a second. */
 async function tryRedis<T>(fn: () => Promise<T>): Promise<T | null> {
-  if (nowMs() < redisRestsUntil) return null
+  const rest = redisRestsUntil - nowMs()
+  // A clock that is set back makes no rest longer.
+  if (rest > 0 && rest <= REDIS_RESTS_MS) return null
   try {
     return await fn()
   } catch (error) {
-    redisRestsUntil = nowMs() + 1000
+    redisRestsUntil = nowMs() + REDIS_RESTS_MS
     log().warn({ err: (error as Error).message }, 'session cache: redis does not answer')
     return null
   }
 }
 
-async function load(sid: string, options: { fromRow?: boolean } = {}): Promise<SessionFacts | null> {
+async function load(
+  sid: string,
+  { userId = null, ...options }: { fromRow?: boolean; userId?: string | null } = {},
+): Promise<SessionFacts | null> {
   if (!/^[0-9a-f-]{36}$/.test(sid)) return null
   for (let tries = 0; tries < 3; tries++) {
     const since = cache.mark()
-    const fromRow = options.fromRow || untold.has(sid)
-    const shared = fromRow ? null : await tryRedis(() => store.cachedFacts(sid))
+    const fromRow = options.fromRow || untold.has(sid) || (userId !== null && untold.has(userId))
+    const shared = fromRow ? null : await tryRedis(() => store.cachedFacts(sid, userId))
     if (shared === 'revoked') return null
-    let facts = shared
+    let facts = shared && untold.has(shared.userId) ? null : shared
     if (!facts) {
       const row = await store.readFacts(sid)
       if (!row) return null
-      const agreed = fromRow ? row : ((await tryRedis(() => store.publishFacts(row))) ?? row)
+      const agreed =
+        fromRow || untold.has(row.userId) ? row : ((await tryRedis(() => store.publishFacts(row))) ?? row)
       if (agreed === 'revoked') return null
       facts = agreed
     }
@@ -119,7 +138,7 @@ async function load(sid: string, options: { fromRow?: boolean } = {}): Promise<S
 export const isFresh = (facts: SessionFacts): boolean => freshAt(facts, nowMs())
 
 /**
- * Sessions whose end or renewal Redis could not be told, and how to tell it. Its copy would outlive our
+ * Sessions (and users, whose sessions all ended) of which Redis could not be told, and how to tell it. Its copy would outlive our
  * five seconds by far: until it knows, we go by the row, and we say it again every second.
  */
 const untold = new Map<string, () => Promise<void>>()
@@ -207,9 +226,10 @@ export async function open(input: {
     expiresAt: new Date(at.getTime() + sessionMaxSeconds * 1000),
     idleSeconds: sessionIdleSeconds,
     deviceTokenHash: sha256(deviceToken),
-    agent: describeAgent(caller.userAgent),
+    agent: describeAgent(caller.userAgent, caller.hints),
     userAgent: caller.userAgent,
     ip: caller.ip,
+    place: caller.place,
     secondSkipped: input.secondSkipped ?? false,
     trust: trustToken
       ? { hash: sha256(trustToken), until: new Date(at.getTime() + trustSeconds * 1000) }
@@ -217,11 +237,13 @@ export async function open(input: {
     versions: input.versions ?? null,
   }
   const trustCookie = trustToken ? [setCookie('trust', trustToken, trustSeconds)] : []
+  // A new browser's cookie is one that this very answer brings it.
+  const here = { ...caller, cookies: { ...caller.cookies, [cookieName('device')]: deviceToken } }
   const event = (type: 'session.opened' | 'session.renewed', sid: string) => ({
     type,
     userId,
     sessionId: sid,
-    caller,
+    caller: type === 'session.opened' ? here : caller,
     data: { method, amr: session.amr, ...(provider && { provider }) },
   })
 
@@ -244,17 +266,48 @@ export async function open(input: {
   const opened = await store.insertSession(session, event('session.opened', session.sid))
   if (!opened) return refuse((await store.mayBeSignedIn(userId)) ? 'account_changed' : 'account_disabled')
   cache.store(opened.facts, cache.mark())
+  await keepWithinLimits(opened.facts)
   if (previous && previous.userId !== userId)
     await revoke({ userId: previous.userId, sid: previous.sid }, { reason: 'replaced', caller })
   await publish(CHANNELS.sessionCreated, { userId, sessionId: session.sid, at: at.toISOString() })
   return ok({ ...opened, setCookies: [...cookiesFor(opened.facts, deviceToken), ...trustCookie] })
 }
 
+/** At most so many go at one sign-in: what a lowered limit leaves over goes at the next ones. */
+const MOST_BEYOND = 10
+
+/**
+ * After a session was opened: what its roles allow is written to its row, and beyond the number of sessions that its
+ * user may have the least recently active ones end. The session is open whatever becomes of this.
+ */
+async function keepWithinLimits(facts: SessionFacts): Promise<void> {
+  const limits = limitsOf(facts.roles)
+  const counts = [env().sessionsPerUser, limits.count ?? 0].filter((count) => count > 0)
+  try {
+    if (limits.idleSeconds || limits.maxSeconds) await store.shorten(facts)
+    if (counts.length === 0) return
+    const beyond = await store.idsBeyond(facts.userId, Math.min(...counts), MOST_BEYOND)
+    const others = beyond.filter((sid) => sid !== facts.sid)
+    if (others.length === 0) return
+    await store.inTx(async (tx) => {
+      await store.lockUser(tx, facts.userId)
+      for (const sid of others)
+        await revokeIn(tx, { userId: facts.userId, sid }, { reason: 'too_many', actor: 'system' })
+    })
+  } catch (error) {
+    log().warn(
+      { err: (error as Error).message },
+      'sessions beyond the limit were not ended; the next sign-in does',
+    )
+  }
+}
+
 /** @param deviceToken null where no device row would know it */
 function cookiesFor(facts: SessionFacts, deviceToken: string | null): string[] {
+  const { sid, generation, userId } = facts
   const lifetime = Math.max(1, Math.floor((facts.expiresAt - nowMs()) / 1000))
   return [
-    setCookie('session', sealTicket({ sid: facts.sid, generation: facts.generation }), lifetime),
+    setCookie('session', sealTicket({ sid, generation, userId }), lifetime),
     ...(deviceToken ? [setCookie('device', deviceToken, DEVICE_COOKIE_SECONDS)] : []),
   ]
 }
@@ -351,7 +404,17 @@ export function newBrowserToken(): { token: string; setCookie: string } {
 
 // ── ending ───────────────────────────────────────────────────────────────────
 
-type RevokedListener = (message: { userId: string; sids: string[]; reason: string }) => void
+export interface RevokedMessage {
+  userId: string
+  /** At most fifty of them; all where `all` is false. */
+  sids: string[]
+  /** Every session of the user ended that was open then, but for `exceptSid`. */
+  all: boolean
+  exceptSid: string | null
+  reason: string
+}
+
+type RevokedListener = (message: RevokedMessage) => void
 const revokedListeners = new Set<RevokedListener>()
 
 /** Calls `fn` in every process when sessions end. Returns the way to stop. */
@@ -360,13 +423,31 @@ export function onRevoked(fn: RevokedListener): () => void {
   return () => revokedListeners.delete(fn)
 }
 
+type OpenedListener = (message: { userId: string; sid: string }) => void
+const openedListeners = new Set<OpenedListener>()
+
+/** Calls `fn` in every process when somebody signs in. Returns the way to stop. */
+export function onOpened(fn: OpenedListener): () => void {
+  openedListeners.add(fn)
+  return () => openedListeners.delete(fn)
+}
+
+/** What one revoke did. */
+export interface Revoked {
+  /** Names all that ended with it: apps are told by it (`oidc.receipts`). */
+  id: string
+  /** The ids that this call ended, at most fifty; those already over are not among them. */
+  sids: string[]
+  /** There are more: dead as well from the commit on, and marked in the background. */
+  rest: boolean
+}
+
 /**
  * Ends sessions: one transaction, then everyone is told. Whatever hangs on them (cookies, refresh and
  * access tokens, userinfo, introspection) asks `alive` and dies with them.
  * @param where one session, one device, all but one, or all of a user
- * @returns the ids that this call ended; those already over are not among them
  */
-export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<{ sids: string[] }> =>
+export const revoke = (where: store.RevokeWhere, why: RevokeReason): Promise<Revoked> =>
   store.inTx((tx) => revokeIn(tx, where, why))
 
 /**
@@ -384,6 +465,17 @@ export async function revokeUpstream(
   return { sids: ended.flatMap(({ sids }) => sids) }
 }
 
+/**
+ * The ids of live sessions that `revoke(where)` would end, most recently active first.
+ * @param limit at most so many (default and most 1,000)
+ */
+export const wouldEnd = (where: store.RevokeWhere, limit = 1000): Promise<string[]> =>
+  store.liveIds(where, Math.min(limit, 1000))
+
+/** The ids of this user's sessions that one revoke has ended so far, at most 1,000. */
+export const endedBy = (userId: string, revokeId: string): Promise<string[]> =>
+  store.idsOfRevoke(userId, revokeId, 1000)
+
 export interface RevokeReason {
   reason: string
   caller?: Caller
@@ -391,38 +483,141 @@ export interface RevokeReason {
   actor?: string
 }
 
+/** What ended, for rooms that owe something to whoever hangs on sessions. */
+export interface Ended {
+  sessions: { sid: string; userId: string }[]
+  reason: string
+}
+
+type EndingHook = (tx: Tx, ended: Ended) => Promise<void>
+const endingHooks: EndingHook[] = []
+
+/**
+ * Calls `fn` in every transaction that ends sessions, as part of it: what a room writes there (a delivery it owes) is
+ * committed with the end, or neither is. Called for batches of at most 200. To be registered when the room is loaded.
+ */
+export function whenEnding(fn: EndingHook): void {
+  endingHooks.push(fn)
+}
+
+/** How many rows a revoke marks by itself; what is beyond is dead by the epoch, and its rows are marked afterwards. */
+const AT_ONCE = 50
+const BATCH = 200
+/** The kind of delivery that marks what is beyond. */
+const REST = 'sessions_rest'
+
 /** The same as part of `tx` (from `inTx`), for changes that must not happen without it; told after the commit. */
-export async function revokeIn(
-  tx: Tx,
-  where: store.RevokeWhere,
-  why: RevokeReason,
-): Promise<{ sids: string[] }> {
-  const sids = await store.markRevoked(tx, where, why.reason)
+export async function revokeIn(tx: Tx, where: store.RevokeWhere, why: RevokeReason): Promise<Revoked> {
+  const id = uuid()
+  const { userId } = where
   const { reason, actor, caller } = why
-  const event = { type: 'session.revoked', userId: where.userId, actor, caller } as const
+  const { sids, version, rest } = await store.markRevoked(tx, where, { reason, revokeId: id }, AT_ONCE)
+  const event = { type: 'session.revoked', userId, actor, caller } as const
   const events: EventInput[] = sids
     .slice(0, 50)
     .map((sid) => ({ ...event, sessionId: sid, data: { reason } }))
   if (sids.length > 50) events.push({ ...event, data: { reason, more: sids.length - 50 } })
   await recordAll(tx, events)
-  if (sids.length === 0) return { sids }
+  if (sids.length === 0) return { id, sids, rest }
+  await hookedIn(tx, sids, userId, reason)
+  if (rest && version !== null) {
+    const payload: Rest = { userId, version, revokeId: id, reason, actor: actor ?? null }
+    await owe(tx, { kind: REST, userId, target: 'sessions', payload })
+  }
   // Before the commit: should this process die in between, a session ends too early, never too late.
-  const buried = await buriedAtOnce(sids)
-  store.onCommit(tx, () => tellEnded(where.userId, sids, reason, buried))
-  return { sids }
+  const ended: Told = { userId, sids, version, exceptSid: where.exceptSid ?? null, reason }
+  const buried = await buriedAtOnce(ended)
+  store.onCommit(tx, () => tellEnded(ended, buried))
+  return { id, sids, rest }
 }
 
-async function tellEnded(userId: string, sids: string[], reason: string, buried: boolean): Promise<void> {
+const runHooks = async (tx: Tx, ended: Ended): Promise<void> => {
+  for (const hook of endingHooks) await hook(tx, ended)
+}
+
+const hookedIn = (tx: Tx, sids: string[], userId: string, reason: string): Promise<void> =>
+  runHooks(tx, { sessions: sids.map((sid) => ({ sid, userId })), reason })
+
+interface Rest {
+  userId: string
+  version: number
+  revokeId: string
+  reason: string
+  actor: string | null
+}
+
+/** Marks the rows that an epoch ended, batch by batch, each with what is owed for it. */
+handle(REST, async (_delivery, payload, signal) => {
+  const { userId, version, revokeId, reason, actor } = payload as Rest
+  for (let sids: string[] = []; !signal.aborted; ) {
+    sids = await store.inTx(async (tx) => {
+      const marked = await store.markBelow(tx, userId, version, { reason, revokeId }, BATCH)
+      if (marked.length === 0) return marked
+      await record(tx, { type: 'session.revoked', userId, actor, data: { reason, more: marked.length } })
+      await hookedIn(tx, marked, userId, reason)
+      return marked
+    })
+    // Nobody believes Redis about them any more; other services read it without asking for the epoch.
+    await tryRedis(() => store.bury(sids))
+    if (sids.length < BATCH) return
+  }
+  throw new Error('stopped before all sessions were marked')
+})
+
+/** What other processes are told of a revoke. */
+interface Told {
+  userId: string
+  sids: string[]
+  /** The epoch, where all sessions (but one) ended. */
+  version: number | null
+  exceptSid: string | null
+  reason: string
+}
+
+const announceEnded = ({ userId, sids, version, exceptSid, reason }: Told): Promise<void> =>
+  publish(CHANNELS.sessionRevoked, {
+    userId,
+    sessionIds: sids,
+    ...(version !== null && { all: true, ...(exceptSid && { exceptSessionId: exceptSid }) }),
+    reason,
+    at: new Date(nowMs()).toISOString(),
+  })
+
+/**
+ * Forgets a device: its sessions end, and the browser is a new one from now on.
+ * @returns the sessions that ended; refusal `not_found` when it is none of this user's
+ */
+export const forgetDevice = (userId: string, deviceId: string, why: RevokeReason): Promise<Result<Revoked>> =>
+  store.inTx(async (tx) => {
+    if (!known.isId(deviceId) || !(await deviceStore.lock(tx, userId, deviceId))) return refuse('not_found')
+    const ended = await revokeIn(tx, { userId, deviceId }, why)
+    await deviceStore.forget(tx, userId, deviceId)
+    await record(tx, { type: 'device.forgotten', userId, caller: why.caller, deviceId })
+    return ok(ended)
+  })
+
+async function tellEnded(ended: Told, buried: boolean): Promise<void> {
+  const { userId, sids, version } = ended
   for (const sid of sids) cache.drop(sid)
-  const announce = (sessionIds: string[]) =>
-    publish(CHANNELS.sessionRevoked, { userId, sessionIds, reason, at: new Date(nowMs()).toISOString() })
-  if (buried) return announce(sids)
+  if (version !== null) cache.dropUser(userId)
+  if (buried) return announceEnded(ended)
+  if (version !== null) {
+    untold.set(userId, async () => {
+      await bury(ended)
+      await announceEnded(ended)
+    })
+    return
+  }
   for (const sid of sids) {
     untold.set(sid, async () => {
       await store.bury([sid])
-      await announce([sid])
+      await announceEnded({ ...ended, sids: [sid] })
     })
   }
+}
+
+async function bury({ userId, sids, version }: Told): Promise<void> {
+  await Promise.all([version === null ? null : store.raiseEpoch(userId, version), store.bury(sids)])
 }
 
 /**
@@ -462,9 +657,9 @@ export async function renewIn(
 }
 
 /** False when Redis did not answer and this process will tell it later; one that will not live to do so fails. */
-async function buriedAtOnce(sids: string[]): Promise<boolean> {
+async function buriedAtOnce(ended: Told): Promise<boolean> {
   try {
-    await store.bury(sids)
+    await bury(ended)
     return true
   } catch (error) {
     if (stops.length === 0) throw error
@@ -528,13 +723,21 @@ let stops: (() => void)[] = []
 export async function start(): Promise<void> {
   stops.push(
     await subscribe(CHANNELS.sessionRevoked, (payload) => {
-      const { userId, sessionIds, reason } = payload as {
+      const { userId, sessionIds, all, exceptSessionId, reason } = payload as {
         userId: string
         sessionIds: string[]
+        all?: boolean
+        exceptSessionId?: string
         reason: string
       }
       for (const sid of sessionIds) cache.drop(sid)
-      for (const listener of revokedListeners) listener({ userId, sids: sessionIds, reason })
+      if (all) cache.dropUser(userId)
+      const told = { userId, sids: sessionIds, all: all === true, exceptSid: exceptSessionId ?? null, reason }
+      for (const listener of revokedListeners) listener(told)
+    }),
+    await subscribe(CHANNELS.sessionCreated, (payload) => {
+      const { userId, sessionId } = payload as { userId: string; sessionId: string }
+      for (const listener of openedListeners) listener({ userId, sid: sessionId })
     }),
     await subscribe(CHANNELS.cacheDrop, (payload) => {
       const { kind, id } = payload as { kind: string; id: string }
@@ -552,18 +755,70 @@ export async function start(): Promise<void> {
   )
   const flush = setInterval(() => void flushActivity(), ACTIVITY_FLUSH_MS)
   const again = setInterval(() => void tellAgain(), TELL_AGAIN_MS)
-  const sweep = setInterval(() => void sweepEnded(), 3_600_000)
-  for (const timer of [flush, again, sweep]) timer.unref()
-  stops.push(
-    () => clearInterval(flush),
-    () => clearInterval(again),
-    () => clearInterval(sweep),
-  )
+  const over = setInterval(() => void sweepExpired(), EXPIRED_MS)
+  const sweep = setInterval(() => void sweepEnded(), SWEEP_MS)
+  const timers = [flush, again, over, sweep]
+  for (const timer of timers) {
+    timer.unref()
+    stops.push(() => clearInterval(timer))
+  }
+}
+
+const EXPIRED_MS = 60_000
+const SWEEP_MS = 3_600_000
+/** Another process may know of activity that is not written yet; only afterwards is a session over for good. */
+const GRACE_MS = 5 * 60_000
+const KEEP_ENDED_MS = 30 * 86_400_000
+const SWEEP_BATCH = 1000
+
+/**
+ * Marks sessions whose time is over, so that apps are told of it. Nothing waits for this: that they are over is judged
+ * at every use.
+ * @returns how many it marked
+ */
+export async function endExpired(): Promise<number> {
+  let total = 0
+  for (let marked = BATCH; marked === BATCH; total += marked) {
+    marked = await store.inTx(async (tx) => {
+      const rows = await store.markExpired(tx, new Date(nowMs() - GRACE_MS), uuid(), BATCH)
+      if (rows.length === 0) return 0
+      const reason = 'expired'
+      await recordAll(
+        tx,
+        rows.map(({ sid, userId }) => ({
+          type: 'session.revoked',
+          userId,
+          sessionId: sid,
+          actor: 'system',
+          data: { reason },
+        })),
+      )
+      await runHooks(tx, { sessions: rows, reason })
+      return rows.length
+    })
+  }
+  return total
+}
+
+async function sweepExpired(): Promise<void> {
+  try {
+    await endExpired()
+  } catch (error) {
+    log().warn({ err: (error as Error).message }, 'sessions that are over were not marked; it is tried again')
+  }
+}
+
+/** Deletes sessions that are long over, and browsers whose cookie is; also runs by itself every hour. */
+export async function sweep(): Promise<void> {
+  const at = nowMs()
+  const [ended, unseen] = [new Date(at - KEEP_ENDED_MS), new Date(at - DEVICE_COOKIE_SECONDS * 1000)]
+  while ((await store.sweepSessions(ended, SWEEP_BATCH)) === SWEEP_BATCH);
+  while ((await store.sweepDevices(unseen, SWEEP_BATCH)) === SWEEP_BATCH);
 }
 
 async function sweepEnded(): Promise<void> {
   try {
-    while ((await store.sweepSessions(new Date(nowMs() - 30 * 86_400_000), 1000)) === 1000);
+    await sweep()
   } catch (error) {
     log().warn(
       { err: (error as Error).message },
@@ -581,3 +836,6 @@ export async function stop(): Promise<void> {
   untold.clear()
   cache.clear()
 }
+
+/** After a backup was put back: nobody is signed in and no browser is trusted. */
+export { endAll as endAfterRestore } from './store-restored'

@@ -8,8 +8,9 @@ import type { Agent } from '../base/agent'
 import { nowMs } from '../base/clock'
 import { inTx, isDown, onCommit, prisma, sql, type Tx } from '../base/db'
 import { KEYS, key } from '../base/keys'
+import type { Place } from '../base/place'
 import { redis, withRedis } from '../base/redis'
-import type { Proof, SessionFacts } from './facts'
+import { type Proof, type SessionFacts, withinRoles } from './facts'
 
 const FACTS = `s.id AS sid, s.generation, s.user_id, s.session_version, s.method, s.amr, s.acr, s.second_skipped, s.auth_at,
   s.created_at, s.expires_at, s.idle_seconds, s.last_active_at, s.device_id, u.default_role, u.is_anonymous,
@@ -35,7 +36,10 @@ interface FactsRow {
   roles: string[]
 }
 
-const toFacts = (row: FactsRow): SessionFacts => ({
+/** What a role is told to be stricter about holds from its next look on, whenever the role was given. */
+const toFacts = (row: FactsRow): SessionFacts => withinRoles(asRow(row))
+
+const asRow = (row: FactsRow): SessionFacts => ({
   sid: row.sid,
   generation: row.generation,
   userId: row.user_id,
@@ -80,6 +84,7 @@ export interface NewSession {
   agent: Agent
   userAgent: string
   ip: string
+  place: Place | null
   secondSkipped: boolean
   /** Spares this browser the second step; null leaves it as it was. */
   trust: { hash: string; until: Date } | null
@@ -101,7 +106,7 @@ export async function insertSession(
   s: NewSession,
   event: EventInput,
 ): Promise<{ facts: SessionFacts; newDevice: boolean } | null> {
-  const events = eventSql(22, event, 's')
+  const events = eventSql(26, event, 's')
   const [row] = await sql<FactsRow & { new_device: boolean }>({
     name: 'session-open',
     text: `WITH u AS (
@@ -110,18 +115,21 @@ export async function insertSession(
         RETURNING id, session_version, default_role, is_anonymous),
       d AS (
         INSERT INTO devices AS d (user_id, token_hash, browser, os, kind, last_ip, created_at, last_seen_at,
-          trust_hash, trusted_until)
-        SELECT u.id, $10, $11, $12, $13, $15::inet, $7, $7, $18, $19 FROM u
+          trust_hash, trusted_until, country, city, timezone, model)
+        SELECT u.id, $10, $11, $12, $13, $15::inet, $7, $7, $18, $19, $22, $23, $24, $25 FROM u
         ON CONFLICT (user_id, token_hash) DO UPDATE SET browser = EXCLUDED.browser, os = EXCLUDED.os,
           kind = EXCLUDED.kind, last_ip = EXCLUDED.last_ip, last_seen_at = EXCLUDED.last_seen_at,
+          country = EXCLUDED.country, city = EXCLUDED.city, timezone = EXCLUDED.timezone,
+          model = COALESCE(EXCLUDED.model, d.model),
           trust_hash = COALESCE(EXCLUDED.trust_hash, d.trust_hash),
           trusted_until = COALESCE(EXCLUDED.trusted_until, d.trusted_until)
         RETURNING d.id, (xmax = 0) AS new_device),
       s AS (
         INSERT INTO sessions (id, user_id, device_id, session_version, method, amr, acr, proofs, auth_at, user_agent,
-          browser, os, device_kind, ip, created_at, last_active_at, expires_at, idle_seconds, second_skipped)
+          browser, os, device_kind, ip, created_at, last_active_at, expires_at, idle_seconds, second_skipped,
+          country, city, timezone)
         SELECT $1, u.id, d.id, u.session_version, $3, $4, $5, $6::jsonb, $16, $14, $11, $12, $13, $15::inet, $7, $7, $8,
-          $9, $17
+          $9, $17, $22, $23, $24
         FROM u, d RETURNING *),
       e AS (${events.text})
       SELECT ${FACTS}, d.new_device FROM s JOIN u ON u.id = s.user_id CROSS JOIN d`,
@@ -147,6 +155,10 @@ export async function insertSession(
       s.trust?.until ?? null,
       s.versions?.session ?? null,
       s.versions?.factor ?? null,
+      s.place?.country ?? null,
+      s.place?.city ?? null,
+      s.place?.timezone ?? null,
+      s.agent.model,
       ...events.values,
     ],
   })
@@ -155,7 +167,7 @@ export async function insertSession(
 
 /** Raises a live session's generation after a new proof in the same browser; null when it is no longer live. */
 export async function renewSession(s: NewSession, event: EventInput): Promise<SessionFacts | null> {
-  const events = eventSql(18, event, 's')
+  const events = eventSql(24, event, 's')
   const [row] = await sql<FactsRow>({
     name: 'session-renew',
     text: `WITH u AS (
@@ -164,7 +176,8 @@ export async function renewSession(s: NewSession, event: EventInput): Promise<Se
         RETURNING id, session_version, default_role, is_anonymous),
       s AS (
         UPDATE sessions s SET generation = s.generation + 1, method = $3, amr = $4, acr = $5, proofs = $6::jsonb,
-          auth_at = $11, last_active_at = $7, expires_at = $8, idle_seconds = $9, ip = $10::inet, second_skipped = $12
+          auth_at = $11, last_active_at = $7, expires_at = $8, idle_seconds = $9, ip = $10::inet, second_skipped = $12,
+          browser = $18, os = $19, user_agent = $20, country = $21, city = $22, timezone = $23
         FROM u WHERE s.id = $1 AND s.user_id = u.id AND s.revoked_at IS NULL AND s.session_version = u.session_version
         RETURNING s.*),
       d AS (
@@ -190,6 +203,12 @@ export async function renewSession(s: NewSession, event: EventInput): Promise<Se
       s.versions?.session ?? null,
       s.versions?.factor ?? null,
       s.deviceTokenHash,
+      s.agent.browser,
+      s.agent.os,
+      s.userAgent,
+      s.place?.country ?? null,
+      s.place?.city ?? null,
+      s.place?.timezone ?? null,
       ...events.values,
     ],
   })
@@ -228,23 +247,121 @@ export interface RevokeWhere {
   all?: true
 }
 
-/** Marks live sessions revoked in `tx` and gives their ids; those already ended stay as they were. */
-export async function markRevoked(tx: Tx, where: RevokeWhere, reason: string): Promise<string[]> {
-  const at = new Date(nowMs())
-  if (where.all) {
-    // session_version is the epoch of sessions: raising it is how a session opened in the same instant dies too.
-    await tx.$executeRaw`UPDATE users SET session_version = session_version + 1 WHERE id = ${where.userId}::uuid`
-    await clearTrust(tx, where.userId)
-  }
+const LIVE = `s.revoked_at IS NULL AND s.session_version = u.session_version AND s.expires_at > $2::timestamptz
+  AND s.last_active_at + make_interval(secs => s.idle_seconds) > $2::timestamptz`
+
+/** The ids of live sessions that a revoke of `where` would end, most recently active first. */
+export async function liveIds(where: RevokeWhere, limit: number): Promise<string[]> {
+  const rows = await sql<{ id: string }>({
+    name: 'session-live-of',
+    text: `SELECT s.id::text FROM sessions s JOIN users u ON u.id = s.user_id
+           WHERE s.user_id = $1 AND ${LIVE}
+             AND ($3::uuid IS NULL OR s.id = $3) AND ($4::uuid IS NULL OR s.device_id = $4)
+             AND ($5::uuid IS NULL OR s.id <> $5)
+           ORDER BY s.last_active_at DESC, s.id DESC LIMIT $6`,
+    values: [
+      where.userId,
+      new Date(nowMs()),
+      where.sid ?? null,
+      where.deviceId ?? null,
+      where.exceptSid ?? null,
+      limit,
+    ],
+  })
+  return rows.map((row) => row.id)
+}
+
+/** The ids of sessions of this user that one revoke has ended so far. */
+export async function idsOfRevoke(userId: string, revokeId: string, limit: number): Promise<string[]> {
+  const rows = await sql<{ id: string }>({
+    name: 'session-ids-of-revoke',
+    text: 'SELECT id::text FROM sessions WHERE revoke_id = $1 AND user_id = $2 LIMIT $3',
+    values: [revokeId, userId, limit],
+  })
+  return rows.map((row) => row.id)
+}
+
+/** What `markRevoked` did. */
+export interface Marked {
+  sids: string[]
+  /** The epoch: every session of the user of an older version is over. Null where single ones were ended. */
+  version: number | null
+  /** There are more of older versions than were marked. */
+  rest: boolean
+}
+
+/**
+ * Marks live sessions revoked in `tx` and gives their ids; those already ended stay as they were. All of a user,
+ * or all but one, end by the user's session_version at any number; at most `atOnce` of their rows are marked here.
+ */
+export async function markRevoked(
+  tx: Tx,
+  where: RevokeWhere,
+  why: { reason: string; revokeId: string },
+  atOnce: number,
+): Promise<Marked> {
+  // The user's row before their sessions, as sign-in takes them: two at once never wait for each other.
+  if (!where.sid) await lockUser(tx, where.userId)
+  const version = where.all || where.exceptSid ? await raiseVersion(tx, where) : null
+  const limit = version === null ? null : atOnce
   const rows = await tx.$queryRaw<{ id: string; device: string | null }[]>`
-    UPDATE sessions SET revoked_at = ${at}, revoked_reason = ${reason}
-    WHERE user_id = ${where.userId}::uuid AND revoked_at IS NULL
-      AND (${where.sid ?? null}::uuid IS NULL OR id = ${where.sid ?? null}::uuid)
-      AND (${where.deviceId ?? null}::uuid IS NULL OR device_id = ${where.deviceId ?? null}::uuid)
-      AND (${where.exceptSid ?? null}::uuid IS NULL OR id <> ${where.exceptSid ?? null}::uuid)
+    UPDATE sessions SET revoked_at = ${new Date(nowMs())}, revoked_reason = ${why.reason}, revoke_id = ${why.revokeId}::uuid
+    WHERE revoked_at IS NULL AND id IN (
+      SELECT id FROM sessions WHERE user_id = ${where.userId}::uuid AND revoked_at IS NULL
+        AND (${where.sid ?? null}::uuid IS NULL OR id = ${where.sid ?? null}::uuid)
+        AND (${where.deviceId ?? null}::uuid IS NULL OR device_id = ${where.deviceId ?? null}::uuid)
+        AND (${where.exceptSid ?? null}::uuid IS NULL OR id <> ${where.exceptSid ?? null}::uuid)
+      ORDER BY last_active_at DESC, id DESC LIMIT ${limit}::int)
     RETURNING id::text, device_id::text AS device`
+  if (where.all) await clearTrust(tx, where.userId)
   if (where.exceptSid) await clearTrustBut(tx, where.userId, where.exceptSid)
   if (where.lost) for (const { device } of rows) if (device) await clearTrustOf(tx, where.userId, device)
+  const rest = version !== null && rows.length === atOnce && (await liveBelow(tx, where.userId, version))
+  return { sids: rows.map((row) => row.id), version, rest }
+}
+
+/** Others that change the user's sessions wait until `tx` is over. */
+export async function lockUser(tx: Tx, userId: string): Promise<void> {
+  await tx.$queryRaw`SELECT 1 FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`
+}
+
+/**
+ * Raises the user's session_version, the epoch of sessions: so a session that is opened in the same instant either
+ * came before and ends, or begins after it. The one that is to stay moves along.
+ */
+async function raiseVersion(tx: Tx, { userId, exceptSid }: RevokeWhere): Promise<number | null> {
+  const [user] = await tx.$queryRaw<{ version: number }[]>`
+    UPDATE users SET session_version = session_version + 1 WHERE id = ${userId}::uuid RETURNING session_version AS version`
+  if (user && exceptSid)
+    await tx.$executeRaw`
+      UPDATE sessions SET session_version = ${user.version}
+      WHERE id = ${exceptSid}::uuid AND user_id = ${userId}::uuid AND revoked_at IS NULL
+        AND session_version = ${user.version - 1}`
+  return user?.version ?? null
+}
+
+async function liveBelow(tx: Tx, userId: string, version: number): Promise<boolean> {
+  const rows = await tx.$queryRaw<object[]>`
+    SELECT 1 FROM sessions WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND session_version < ${version} LIMIT 1`
+  return rows.length > 0
+}
+
+/** Marks the next `batch` of the sessions that an epoch ended, in `tx`; gives their ids. */
+export async function markBelow(
+  tx: Tx,
+  userId: string,
+  version: number,
+  why: { reason: string; revokeId: string },
+  batch: number,
+): Promise<string[]> {
+  await lockUser(tx, userId)
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    UPDATE sessions SET revoked_at = ${new Date(nowMs())}, revoked_reason = ${why.reason}, revoke_id = ${why.revokeId}::uuid
+    WHERE revoked_at IS NULL AND id IN (
+      SELECT id FROM sessions
+      WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND session_version < ${version}
+      ORDER BY last_active_at DESC, id DESC LIMIT ${batch}::int)
+    RETURNING id::text`
   return rows.map((row) => row.id)
 }
 
@@ -263,6 +380,43 @@ export async function sessionsFrom(where: {
     values: [JSON.stringify([proof])],
   })
   return rows.map(({ user_id: userId, id: sid }) => ({ userId, sid }))
+}
+
+/** Marks sessions whose time was over before `before`, in `tx`, at most `batch`; what somebody else is at is left to them. */
+export async function markExpired(
+  tx: Tx,
+  before: Date,
+  revokeId: string,
+  batch: number,
+): Promise<{ sid: string; userId: string }[]> {
+  return await tx.$queryRaw<{ sid: string; userId: string }[]>`
+    UPDATE sessions s SET revoked_at = ${new Date(nowMs())}, revoked_reason = 'expired', revoke_id = ${revokeId}::uuid
+    FROM (SELECT o.id FROM sessions o JOIN users u ON u.id = o.user_id
+          WHERE o.revoked_at IS NULL AND o.ends_at < ${before}
+          ORDER BY o.ends_at LIMIT ${batch}::int
+          FOR UPDATE OF o SKIP LOCKED FOR NO KEY UPDATE OF u SKIP LOCKED) over
+    WHERE s.id = over.id RETURNING s.id::text AS sid, s.user_id::text AS "userId"`
+}
+
+/** Live sessions of a user beyond the `keep` most recently active ones, at most `limit`. */
+export async function idsBeyond(userId: string, keep: number, limit: number): Promise<string[]> {
+  const rows = await sql<{ id: string }>({
+    name: 'session-beyond',
+    text: `SELECT s.id::text FROM sessions s JOIN users u ON u.id = s.user_id
+           WHERE s.user_id = $1 AND ${LIVE}
+           ORDER BY s.last_active_at DESC, s.id DESC OFFSET $3 LIMIT $4`,
+    values: [userId, new Date(nowMs()), keep, limit],
+  })
+  return rows.map((row) => row.id)
+}
+
+/** Shortens the life of a session, where less holds for its user's roles than it was opened with. */
+export async function shorten(facts: SessionFacts): Promise<void> {
+  await sql({
+    name: 'session-shorten',
+    text: 'UPDATE sessions SET expires_at = $2, idle_seconds = $3 WHERE id = $1 AND (expires_at > $2 OR idle_seconds > $3)',
+    values: [facts.sid, new Date(facts.expiresAt), facts.idleSeconds],
+  })
 }
 
 /** All browsers but the one of this session: those that are signed out already are trusted as well. */
@@ -349,7 +503,7 @@ export async function usersInUse(userIds: string[], since: Date): Promise<string
 
 /** Marks live sessions as having proven too little, and gives their ids. Waits for one that is just being opened. */
 export async function markSkipped(tx: Tx, userId: string, exceptSid: string | null): Promise<string[]> {
-  await tx.$queryRaw`SELECT 1 FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`
+  await lockUser(tx, userId)
   const rows = await tx.$queryRaw<{ id: string }[]>`
     UPDATE sessions SET second_skipped = true
     WHERE user_id = ${userId}::uuid AND revoked_at IS NULL AND NOT second_skipped
@@ -365,17 +519,63 @@ export { inTx, isDown, onCommit }
 const TOMBSTONE = 'revoked'
 const TTL = KEYS.sessionValid.ttlSeconds
 
-/** What Redis says: facts, `revoked`, or null when it knows nothing. */
-export async function cachedFacts(sid: string): Promise<SessionFacts | 'revoked' | null> {
-  const text = await redis().get(key('sessionValid', sid))
+/**
+ * What Redis says: facts, `revoked`, or null when it knows nothing that still holds. One round trip where the caller
+ * knows whose the session is.
+ */
+export async function cachedFacts(
+  sid: string,
+  userId: string | null,
+): Promise<SessionFacts | 'revoked' | null> {
+  const client = redis()
+  const [text, known] = await Promise.all([
+    client.get(key('sessionValid', sid)),
+    userId ? client.get(key('sessionEpoch', userId)) : null,
+  ])
   if (text === null) return null
-  return text === TOMBSTONE ? 'revoked' : (JSON.parse(text) as SessionFacts)
+  if (text === TOMBSTONE) return 'revoked'
+  const facts = JSON.parse(text) as SessionFacts
+  const epoch = userId === facts.userId ? known : await client.get(key('sessionEpoch', facts.userId))
+  return facts.sessionVersion < Number(epoch ?? 0) ? null : facts
 }
 
-/** Offers facts to Redis unless it already holds something; gives what it then holds. */
+/**
+ * Offers facts to Redis unless it already holds a tombstone or what is as new; gives what it then holds.
+ * The facts are the caller's alone where they are of a version that is over.
+ */
 export async function publishFacts(facts: SessionFacts): Promise<SessionFacts | 'revoked'> {
-  const set = await redis().set(key('sessionValid', facts.sid), JSON.stringify(facts), 'EX', TTL, 'NX')
-  return set === 'OK' ? facts : ((await cachedFacts(facts.sid)) ?? facts)
+  const script = `
+    local held = redis.call('GET', KEYS[1])
+    if held then
+      if held == ARGV[1] then return held end
+      local generation = tonumber(string.match(held, '"generation":(%d+)') or '0')
+      local version = tonumber(string.match(held, '"sessionVersion":(%d+)') or '0')
+      if generation >= tonumber(ARGV[4]) and version >= tonumber(ARGV[5]) then return held end
+    end
+    redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+    return ''`
+  const held = (await redis().eval(
+    script,
+    1,
+    key('sessionValid', facts.sid),
+    TOMBSTONE,
+    JSON.stringify(facts),
+    TTL,
+    facts.generation,
+    facts.sessionVersion,
+  )) as string
+  if (held === TOMBSTONE) return TOMBSTONE
+  return held ? (JSON.parse(held) as SessionFacts) : facts
+}
+
+/** Says that every session of the user of an older version is over. @throws StoresDown */
+export async function raiseEpoch(userId: string, version: number): Promise<void> {
+  const script = `
+    local held = tonumber(redis.call('GET', KEYS[1]) or '0')
+    redis.call('SET', KEYS[1], math.max(held, tonumber(ARGV[1])), 'EX', ARGV[2])`
+  await withRedis((client) =>
+    client.eval(script, 1, key('sessionEpoch', userId), version, KEYS.sessionEpoch.ttlSeconds),
+  )
 }
 
 /** Replaces the facts after a renewal, but neither a tombstone nor those of a later renewal. */
@@ -424,13 +624,21 @@ export async function forgetFactsOf(userId: string): Promise<void> {
 
 // ── activity, lists ──────────────────────────────────────────────────────────
 
-/** Writes last activity of many sessions at once; never brings a revoked one back, never goes backwards. */
+/**
+ * Writes last activity of many sessions and their devices at once; never brings a revoked one back, never goes
+ * backwards.
+ */
 export async function writeActivity(activity: Map<string, number>): Promise<void> {
   await sql({
     name: 'session-activity',
-    text: `UPDATE sessions s SET last_active_at = a.at
-           FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::timestamptz[]) AS at) a
-           WHERE s.id = a.id AND s.revoked_at IS NULL AND s.last_active_at < a.at`,
+    text: `WITH s AS (
+             UPDATE sessions s SET last_active_at = a.at
+             FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::timestamptz[]) AS at) a
+             WHERE s.id = a.id AND s.revoked_at IS NULL AND s.last_active_at < a.at
+             RETURNING s.device_id, a.at)
+           UPDATE devices d SET last_seen_at = n.at
+           FROM (SELECT device_id, max(at) AS at FROM s GROUP BY device_id) n
+           WHERE d.id = n.device_id AND d.last_seen_at < n.at`,
     values: [[...activity.keys()], [...activity.values()].map((at) => new Date(at))],
   })
 }
@@ -530,11 +738,25 @@ export async function deviceKnown(userId: string, tokenHash: string): Promise<bo
   return rows.length > 0
 }
 
+/** Deletes browsers that nobody signed in with since `before` and that no session remembers, at most `batch`. */
+export async function sweepDevices(before: Date, batch: number): Promise<number> {
+  const rows = await sql({
+    name: 'device-sweep',
+    text: `DELETE FROM devices WHERE id IN (
+             SELECT d.id FROM devices d WHERE d.last_seen_at < $1
+               AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.device_id = d.id)
+             ORDER BY d.last_seen_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1`,
+    values: [before, batch],
+  })
+  return rows.length
+}
+
 /** Deletes sessions that ended before `before`, at most `batch`; how the past looked is in the events. */
 export async function sweepSessions(before: Date, batch: number): Promise<number> {
   const rows = await sql({
     name: 'session-sweep',
-    text: `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2) RETURNING 1`,
+    text: `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2
+             FOR UPDATE SKIP LOCKED) RETURNING 1`,
     values: [before, batch],
   })
   return rows.length

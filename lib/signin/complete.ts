@@ -1,4 +1,5 @@
 /** The end of an attempt: the one place that asks for a session. */
+import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { inTx } from '../base/db'
 import { log } from '../base/log'
@@ -14,6 +15,7 @@ import { look } from './look'
 import { beginAnew, type Outcome } from './outcome'
 import { type Step, twoProven, twoStepOn } from './steps'
 import * as store from './store'
+import type { UnusualReason } from './unusual'
 
 export interface Completed {
   step: 'done'
@@ -39,14 +41,30 @@ export async function advance(flow: string, caller: Caller): Promise<Result<Outc
     // Another tab may have begun with somebody else meanwhile: what was seen is not about them.
     if (a.userId !== userId) return
     a.status = 'active'
-    a.person = seen.person
+    // A reason that was seen once stays: with it the attempt may not come back from a better address.
+    a.person = { ...seen.person, unusual: union(a.person?.unusual, seen.person.unusual) }
     a.versions ??= { session: seen.user.sessionVersion, factor: seen.user.factorVersion }
   })
   if (!attempt) return refuse('flow_expired')
   const step = stepOf(attempt)
+  if (!found.value.person?.unusual?.length) await noteUnusual(attempt, caller)
   if (step !== 'done') return ok({ step })
   const joined = await join(flow, attempt, caller)
   return joined.ok ? take(flow, caller) : beginAnew(flow, joined.refusal)
+}
+
+const union = (...lists: (readonly UnusualReason[] | undefined)[]): UnusualReason[] => [
+  ...new Set(lists.flatMap((list) => list ?? [])),
+]
+
+/** Once for each attempt, as soon as its first proof was right, whether or not it gets any further. */
+async function noteUnusual({ userId, person, proofs }: Attempt, caller: Caller): Promise<void> {
+  if (!person?.unusual?.length) return
+  const data = { reasons: person.unusual, method: proofs[0]?.method }
+  const event = { type: 'signin.unusual', outcome: 'info', userId, caller, data } as const
+  await record(null, event).catch((error: Error) =>
+    log().error({ err: error, userId }, 'unusual sign-in not recorded'),
+  )
 }
 
 /**
@@ -76,14 +94,23 @@ async function take(flow: string, caller: Caller): Promise<Result<Outcome>> {
   }
 }
 
-/** Tells the person of a sign-in from a browser they never used; the first of an account is no news. */
-async function tellNewDevice(userId: string, caller: Caller): Promise<void> {
-  if ((await sessions.devices(userId, 2)).length < 2) return
+/**
+ * Tells the person of a sign-in from a browser they never used (the first of an account is no news), or one that is
+ * unusual in another way, with the reasons.
+ */
+async function tellSignIn(
+  userId: string,
+  { newDevice, unusual = [] }: { newDevice: boolean; unusual: readonly UnusualReason[] | undefined },
+  caller: Caller,
+): Promise<void> {
+  const another = newDevice && (await sessions.devices(userId, 2)).length >= 2
+  if (!another && unusual.length === 0) return
   try {
-    await inTx((tx) => tellSecurity(tx, userId, 'new_device', caller))
+    const what = another ? 'new_device' : 'unusual_sign_in'
+    await inTx((tx) => tellSecurity(tx, userId, { what, reasons: unusual }, caller))
   } catch (error) {
     // The session is open; a mail that could not be owed must not make the sign-in look failed.
-    log().error({ err: error, userId }, 'new device not told')
+    log().error({ err: error, userId }, 'sign-in not told')
   }
 }
 
@@ -108,6 +135,12 @@ async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Res
   const [first] = proofs
   if (stepOf(attempt) !== 'done' || !attempt.userId || !first || !person)
     throw new Error('login attempt is not complete')
+  const previous = await sessions.check(caller.cookies)
+  // Proving again who one is renews a session. One that was revoked meanwhile stays revoked, and its attempt with it.
+  if (attempt.reauthUserId !== null && previous?.sid !== attempt.session) {
+    await store.putBack(flow, attempt)
+    return beginAnew(flow, refuse('account_changed').refusal)
+  }
   const bothProven = twoProven(proofs, policy())
   const provider = first.method === 'oauth' ? (attempt.linked?.identity.provider ?? null) : null
   const opened = await sessions.open({
@@ -115,7 +148,7 @@ async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Res
     method: first.method,
     proofs,
     caller,
-    previous: await sessions.check(caller.cookies),
+    previous,
     secondSkipped: (twoStepOn(person, policy()) && !bothProven) || undated(proofs),
     trust: attempt.trust && bothProven,
     versions: attempt.versions,
@@ -132,8 +165,8 @@ async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Res
     .catch((error: Error) => log().warn({ err: error.message }, 'what is left of a sign-in was not kept'))
   const { facts, setCookies, newDevice } = opened.value
   if (person.passwordByMail && first.method === 'password' && bothProven) await vouch(facts.userId, first.at)
-  if (newDevice) await tellNewDevice(facts.userId, caller)
   await touch(attempt)
+  await tellSignIn(facts.userId, { newDevice, unusual: person.unusual }, caller)
   if (attempt.postponed === 'now') setCookies.push(sessions.laterCookie())
   if (provider) setCookies.push(sessions.providerCookie(provider))
   return ok({ step: 'done', request, returnTo, setCookies, facts })

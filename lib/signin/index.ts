@@ -31,6 +31,7 @@ export { couldReachAal2 } from './reach'
 export { second, sendSecond, type TypedMethod } from './second'
 export { details, signUp } from './sign-up'
 export { nextStep, type Offer, type Step } from './steps'
+export type { UnusualReason } from './unusual'
 export { expect, type View } from './view'
 
 /**

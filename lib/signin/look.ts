@@ -1,10 +1,13 @@
 /** Who the first proof was about: what they have set up, and how much of it this browser may skip. */
+import * as audit from '../audit'
 import type { Caller } from '../base/caller'
+import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import * as factors from '../factors'
 import * as sessions from '../sessions'
 import * as users from '../users'
 import type { Attempt, Person } from './attempt'
+import { type UnusualReason, unusualReasons } from './unusual'
 
 interface Seen {
   user: users.UserSummary
@@ -21,12 +24,31 @@ export async function look(
   // A relying app that asks for two factors, whoever proves again who they are, and whoever is about to get another way in
   // get all that there is.
   const mayTrust = reauth === null && level === null && linking === null
-  const [seen, trusted] = await Promise.all([
+  const [seen, trusted, past] = await Promise.all([
     standingOf(userId),
     mayTrust ? sessions.trustedDevice(userId, caller.cookies) : null,
+    reauth === null ? audit.past(userId, new Date(nowMs() - DAY_MS)) : null,
   ])
-  return seen && { ...seen, person: { ...seen.person, trusted: trusted !== null } }
+  if (!seen) return null
+  const unusual = past ? unlike(past, seen.user, caller) : []
+  return { ...seen, person: { ...seen.person, trusted: trusted !== null, unusual } }
 }
+
+const DAY_MS = 86_400_000
+
+/** How this sign-in differs from those before it. */
+const unlike = (
+  { signIns, failures }: Awaited<ReturnType<typeof audit.past>>,
+  { lastLoginAt }: users.UserSummary,
+  { place }: Caller,
+): UnusualReason[] =>
+  unusualReasons({
+    at: nowMs(),
+    place,
+    before: signIns.map(({ at, place: was }) => ({ at: at.getTime(), place: was })),
+    lastAt: lastLoginAt?.getTime() ?? null,
+    failures,
+  })
 
 /** What somebody has set up, in a browser that nobody trusts. */
 export async function standingOf(userId: string): Promise<Seen | null> {

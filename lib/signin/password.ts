@@ -2,11 +2,13 @@
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
+import { inTx } from '../base/db'
 import { env } from '../base/env'
-import { bucket } from '../base/limits'
+import { bucket, budget } from '../base/limits'
 import { log } from '../base/log'
 import { type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
+import { tellSecurity } from '../security'
 import * as sessions from '../sessions'
 import * as users from '../users'
 import { startOver, type Typed } from './attempt'
@@ -15,8 +17,11 @@ import { advance } from './complete'
 import { running, spendRequest, stepOf } from './gate'
 import { type Outcome, turnDown } from './outcome'
 import * as store from './store'
+import { MANY_FAILURES } from './unusual'
 
 const ONE_A_WINDOW = { capacity: 1, perMinute: 1 / 15 }
+/** The failure that its owner is told of, and how long none after it is news. */
+const NEWS = { max: MANY_FAILURES, windowSeconds: 86_400 }
 
 /**
  * Takes an address and a password. Unknown names cost and answer the same as known ones (ENU1-3).
@@ -96,6 +101,14 @@ export function note(
     // Refused tries are without number, and nothing is ever deleted from a history: one line for each window.
     if (type === 'signin.limited' && !(await bucket(userId, ONE_A_WINDOW, type)).ok) return
     await record(null, { type, outcome: 'failure', userId, caller, data: { method } })
+    if (type === 'signin.failed') await tellOfMany(userId, caller)
   }
   write().catch((error: Error) => log().warn({ err: error.message, type }, 'event not written'))
+}
+
+/** The tenth failure within a day is told to the owner, once: the count reaches it once, whoever is at it (ASVS 6.3.5). */
+async function tellOfMany(userId: string, caller: Caller): Promise<void> {
+  const spent = await budget(`signin-failures:${userId}`, NEWS)
+  if (!spent.ok || spent.value.left > 0) return
+  await inTx((tx) => tellSecurity(tx, userId, 'many_failures', caller))
 }

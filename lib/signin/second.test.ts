@@ -853,3 +853,17 @@ describe('the first step by passkey', () => {
     expect(done(await FIRST.passkey(proving, ada)).facts.sid).toBeDefined()
   })
 })
+
+describe('a session that is revoked while its person proves who they are', () => {
+  it('attempt_of_a_revoked_session_opens_no_other', async () => {
+    const ada = await person()
+    const { setCookies } = done(await FIRST.password(await begin(), ada))
+    const cookies = jar(setCookies)
+    const proving = await begin(cookies, { reauth: true })
+    const facts = await sessions.check(cookies)
+    await sessions.revoke({ userId: ada.id, sid: facts?.sid ?? '' }, { reason: 'user' })
+    const outcome = must(await FIRST.password(proving, ada))
+    expect(outcome).toMatchObject({ step: 'identify', refusal: { code: 'account_changed' } })
+    expect(await sessions.list(ada.id)).toEqual([])
+  })
+})

@@ -35,7 +35,15 @@ const verifiedPasskey: Proof = { ...proof('passkey', 'a'), amr: ['swk', 'user', 
 
 const STRONG: SecondMethod[] = ['totp', 'passkey', 'security_key', 'backup_code']
 const policy = (second: Partial<SecondFactorSettings> = {}, signInMethods?: SignInMethod[]): Policy => ({
-  secondFactor: { policy: 'optional', roles: [], from: null, methods: STRONG, trustedDays: 30, ...second },
+  secondFactor: {
+    policy: 'optional',
+    roles: [],
+    from: null,
+    methods: STRONG,
+    trustedDays: 30,
+    unusual: 'notice',
+    ...second,
+  },
   signInMethods: signInMethods ?? ['password', 'email_code', 'sms_code', 'passkey'],
   at: 1000,
 })
@@ -218,6 +226,53 @@ describe('the second step', () => {
     expect(nextStep(facts({ proofs: [proof('email_code')], person }), onlyKeys)).toBe('second')
     const holder = somebody({ passkeys: 1 }, { trusted: true })
     expect(nextStep(facts({ proofs: [proof('email_code')], person: holder }), onlyKeys)).toBe('second')
+  })
+
+  it('an_unusual_sign_in_is_asked_for_it_in_a_trusted_browser_too', () => {
+    const wary = policy({ unusual: 'second_factor' })
+    const person = somebody({ totp: 1 }, { trusted: true, unusual: ['new_country'] })
+    expect(secondAsked(facts({ person }), wary)).toMatchObject({ offers: ['totp'], why: 'unusual' })
+    // Where it is asked for anyway, that is why.
+    expect(secondAsked(facts({ person: { ...person, trusted: false } }), wary)?.why).toBe('enrolled')
+    expect(nextStep(facts({ person, proofs: [proof('password'), proof('totp', 't')] }), wary)).toBe('done')
+    expect(nextStep(facts({ person }), policy())).toBe('done')
+    expect(nextStep(facts({ person: { ...person, unusual: [] } }), wary)).toBe('done')
+  })
+
+  it('an_unusual_sign_in_asks_whoever_has_no_second_factor_for_another_thing_they_have', () => {
+    const wary = (methods: SecondMethod[] = STRONG, ways?: SignInMethod[]) =>
+      policy({ unusual: 'second_factor', methods }, ways)
+    const person = somebody({}, { unusual: ['impossible_travel', 'many_failures'] })
+    const rows: [Parameters<typeof proof>[0], Partial<Standing>, Policy, Offer[]][] = [
+      ['password', {}, wary(), ['email_code']],
+      ['password', { passwordByMail: true }, wary(), ['email_code']],
+      ['password', {}, wary([...STRONG, 'sms_code']), ['sms_code', 'email_code']],
+      ['password', { reach: { email: null, phone: null } }, wary(), []],
+      ['email_code', {}, wary(), ['password']],
+      ['email_code', {}, wary(STRONG, ['email_code', 'passkey']), []],
+      ['sms_code', {}, wary(), ['password', 'email_code']],
+      [
+        'email_code',
+        { enrolled: { ...person.enrolled, password: false, backupCodes: 1 } },
+        wary(),
+        ['backup_code'],
+      ],
+    ]
+    for (const [first, more, p, expected] of rows) {
+      const f = facts({ proofs: [proof(first)], person: { ...person, ...more } })
+      expect(offers(f, p), first).toEqual(expected)
+      expect(nextStep(f, p), first).toBe(expected.length > 0 ? 'second' : 'done')
+      for (const second of expected) {
+        const both = facts({ ...f, proofs: [proof(first), proof(second)] })
+        expect(nextStep(both, p), `${first}, ${second}`).toBe('done')
+      }
+    }
+    // One thing shown twice is one, an address that was proven is none; proving again is not signing in.
+    const twice = (method: string) => facts({ proofs: [proof('password'), proof(method)], person })
+    expect(nextStep(twice('password'), wary())).toBe('second')
+    expect(nextStep(twice('address'), wary())).toBe('second')
+    expect(nextStep(facts({ person }, { reauth: true }), wary())).toBe('done')
+    expect(nextStep(facts({ person, proofs: [] }), wary())).toBe('identify')
   })
 
   it('a trusted browser is spared it, and nothing else', () => {

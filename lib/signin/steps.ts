@@ -12,6 +12,7 @@ import {
 } from '../base/env-factors'
 import type { Enrolled } from '../factors'
 import { acrOf, type Proof } from '../sessions'
+import type { UnusualReason } from './unusual'
 
 export type Step =
   /** Who is it, and a first proof: the sign-in or the sign-up page. */
@@ -41,6 +42,8 @@ export interface Standing {
   trusted: boolean
   /** Nobody yet: an anonymous user. */
   guest: boolean
+  /** What is unlike the sign-ins before it; absent in attempts from before there were such reasons. */
+  unusual?: readonly UnusualReason[]
 }
 
 /** What else is asked of this attempt, beside who it is. */
@@ -142,7 +145,7 @@ const AMR: Record<Offer, string[]> = {
 export interface SecondAsked {
   /** Best first; never empty. */
   offers: Offer[]
-  why: 'enrolled' | 'policy' | 'app'
+  why: 'enrolled' | 'policy' | 'app' | 'unusual'
   /** Only a passkey that verifies its user helps: the first proof was a key that did not. */
   verifiedOnly: boolean
 }
@@ -153,13 +156,38 @@ export function secondAsked(facts: Facts, policy: Policy): SecondAsked | null {
   if (!person) return null
   const verifiedOnly = proofs[0]?.method === 'passkey'
   const best = (offers: readonly Offer[]) => BEST_FIRST.filter((offer) => offers.includes(offer))
-  if (twoStepOn(person, policy) && !twoProven(proofs, policy) && !spared(person, facts, policy)) {
-    const why = wants.level ? 'app' : requiredOf(person, policy) ? 'policy' : 'enrolled'
-    return { offers: best(secondsOf(person, proofs, policy)), why, verifiedOnly }
+  const alarmed = alarming(person, facts, policy)
+  const sparing = spared(person, facts, policy)
+  if (twoStepOn(person, policy) && !twoProven(proofs, policy) && (alarmed || !sparing)) {
+    const usual = wants.level ? 'app' : requiredOf(person, policy) ? 'policy' : 'enrolled'
+    return {
+      offers: best(secondsOf(person, proofs, policy)),
+      why: sparing ? 'unusual' : usual,
+      verifiedOnly,
+    }
   }
-  if (wants.level !== 'aal2' || acrOf(proofs) === 'aal2') return null
-  const rising = raising(person, proofs, policy)
-  return rising.length > 0 ? { offers: best(rising), why: 'app', verifiedOnly } : null
+  const rising = wants.level === 'aal2' && acrOf(proofs) !== 'aal2' ? raising(person, proofs, policy) : []
+  if (rising.length > 0) return { offers: best(rising), why: 'app', verifiedOnly }
+  const more = alarmed ? besides(person, proofs, policy) : []
+  return more.length > 0 ? { offers: best(more), why: 'unusual', verifiedOnly } : null
+}
+
+/** The operator asks for more when a sign-in is unusual. Whoever proves again who they are is asked for all anyway. */
+const alarming = ({ unusual = [] }: Standing, { wants }: Facts, { secondFactor }: Policy): boolean =>
+  secondFactor.unusual === 'second_factor' && unusual.length > 0 && !wants.reauth
+
+/**
+ * What somebody without a second factor is asked for when a sign-in is unusual: any other thing they have, and a code to
+ * their mailbox also where it counts for nothing else. Nothing when two things were shown, or there is no other.
+ */
+function besides(person: Standing, proofs: readonly Proof[], policy: Policy): Offer[] {
+  const given = proofs.filter(({ method }) => method !== 'address')
+  const shown = new Set(given.map(thingOf)).size >= 2 || given.some(({ amr }) => amr.includes('mfa'))
+  if (shown || twoStepOn(person, policy)) return []
+  const all: Offer[] = SECOND_METHODS.filter((method) => has(person, method, policy))
+  if (person.reach.email !== null) all.push('email_code')
+  if (passwordOf(person, policy)) all.push('password')
+  return all.filter((offer) => offer !== given[0]?.method)
 }
 
 /**

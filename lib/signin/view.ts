@@ -17,6 +17,7 @@ import {
   type Step,
   secondAsked,
 } from './steps'
+import type { UnusualReason } from './unusual'
 
 /** What the pages of the login may know of an attempt. Moments are milliseconds since the epoch. */
 export interface View {
@@ -77,7 +78,9 @@ export interface SecondView {
   sent: { method: 'email_code' | 'sms_code'; to: string; resendAt: number; expiresAt: number } | null
   /** For how many days this browser may be trusted; null: not now. */
   trustDays: number | null
-  why: 'enrolled' | 'policy' | 'app'
+  why: 'enrolled' | 'policy' | 'app' | 'unusual'
+  /** What is unusual, where that is why. */
+  reasons: readonly UnusualReason[]
 }
 
 const NOTHING = {
@@ -211,8 +214,12 @@ function secondView(attempt: Attempt): SecondView | null {
     offers:
       attempt.canPasskey === false ? offers.sort((a, b) => +isKey(a.method) - +isKey(b.method)) : offers,
     sent: secondSent && { ...secondSent, to: masked(secondSent.to) },
-    trustDays: trustedDays > 0 && reauth === null && !onlyPasskeys(policy()) ? trustedDays : null,
+    trustDays:
+      trustedDays > 0 && reauth === null && !onlyPasskeys(policy()) && asked.why !== 'unusual'
+        ? trustedDays
+        : null,
     why: asked.why,
+    reasons: asked.why === 'unusual' ? (person?.unusual ?? []) : [],
   }
 }
 

@@ -127,6 +127,7 @@ export function testCaller(overrides: Partial<Caller> = {}): Caller {
     ipPrefix: '203.0.113.7',
     userAgent:
       'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36',
+    place: null,
     cookies: {},
     locale: 'en',
     local: false,

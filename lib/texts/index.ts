@@ -4,6 +4,7 @@
  * Invariant: each language has exactly the keys of English (texts.test.ts).
  */
 import deAccount from './de/account.json'
+import deActivity from './de/activity.json'
 import deCrash from './de/crash.json'
 import deFactors from './de/factors.json'
 import deHost from './de/host.json'
@@ -15,6 +16,7 @@ import deSecurity from './de/security.json'
 import deSms from './de/sms.json'
 import deUi from './de/ui.json'
 import account from './en/account.json'
+import activity from './en/activity.json'
 import crash from './en/crash.json'
 import factors from './en/factors.json'
 import host from './en/host.json'
@@ -26,12 +28,13 @@ import security from './en/security.json'
 import sms from './en/sms.json'
 import ui from './en/ui.json'
 
-const en = { account, crash, factors, host, login, mail, recovery, refusals, security, sms, ui }
+const en = { account, activity, crash, factors, host, login, mail, recovery, refusals, security, sms, ui }
 
 export type Messages = typeof en
 
 const de = {
   account: deAccount,
+  activity: deActivity,
   crash: deCrash,
   factors: deFactors,
   host: deHost,

@@ -1,5 +1,6 @@
 import { createTranslator } from 'use-intl/core'
 import { describe, expect, it } from 'vitest'
+import { PERSONAL } from '../audit/kinds'
 import { SPOKEN } from '../base/caller'
 import { REFUSALS } from '../base/refusals'
 import { LANGUAGES, language, messages } from './index'
@@ -91,6 +92,22 @@ describe('texts', () => {
       )
     }
     expect(failed).toEqual([])
+  })
+
+  it.each(LANGUAGES)('%s has words for every event that people read in their history', (locale) => {
+    const failed: string[] = []
+    const t = createTranslator({
+      locale,
+      messages: messages(locale),
+      namespace: 'activity.events',
+      onError: (error) => failed.push(error.message),
+    }) as unknown as (key: string, values: object) => string
+    const values = { method: 'M', again: 'true', name: 'N', app: 'A', left: 2, on: 'true', reason: 'user' }
+    const said = PERSONAL.map((type) => t(type, values))
+    expect(failed).toEqual([])
+    expect(said.filter((text) => text.length < 8)).toEqual([])
+    // Two kinds of events told alike could not be told apart.
+    expect(new Set(said).size).toBe(said.length)
   })
 
   it('falls back from a region to its language, and to English', () => {

@@ -215,8 +215,8 @@ export async function expel(tx: Tx, userId: string, foreign: Foreign, caller?: C
   return go.filter((row) => row.verifiedAt)
 }
 
-/** Where a person can be told something, and in which language: every proven address, primary first. */
-export const reach = (tx: Tx, userId: string): Promise<{ locale: string; addresses: string[] } | null> =>
+/** Where a person can be told something, and in which language. */
+export const reach = (tx: Tx, userId: string): Promise<addresses.Reach | null> =>
   addresses.readReach(tx, userId)
 
 /** Takes an address that now has an owner away from everyone who only claimed it, and tells their history. */

@@ -58,7 +58,7 @@ export const emails = {
   reach: emailsOf.reach,
 }
 
-/** list, claim, ownerOf, add, verify, makePrimary, remove, expel, release. */
+/** list, claim, ownerOf, add, verify, makePrimary, remove, expel, release, wantsTexts, setTexts. */
 export const phones = {
   list: phonesOf.list,
   claim: phonesOf.claim,
@@ -69,6 +69,8 @@ export const phones = {
   remove: phonesOf.remove,
   expel: phonesOf.expel,
   release: phonesOf.release,
+  wantsTexts: phonesOf.wantsTexts,
+  setTexts: phonesOf.setTexts,
 }
 
 /** @returns null when there is no such user; deleted ones are shown as such */

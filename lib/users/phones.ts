@@ -213,3 +213,14 @@ export async function release(tx: Tx, number: string): Promise<{ userId: string 
   announce(tx, 'updated', userId)
   return { userId }
 }
+
+/** Whether this person wants to be told of security changes by text message too. */
+export const wantsTexts = (userId: string): Promise<boolean> => store.readTexts(userId)
+
+/** Switches that on, for whoever has a proven number, or off. Twice is no error. */
+export async function setTexts(userId: string, on: boolean, caller: Caller): Promise<void> {
+  await inTx(async (tx) => {
+    if (await store.setTexts(tx, userId, on))
+      await record(tx, { type: 'phone.notices_changed', userId, caller, data: { on } })
+  })
+}

@@ -93,15 +93,24 @@ export async function deleteAddressesSince(
   return rows.filter((row) => row.verified_at).map((row) => row.address)
 }
 
-/** Where and in which language a person can be told something: every verified address. */
-export async function readReach(
-  tx: Tx,
-  userId: string,
-): Promise<{ locale: string; addresses: string[] } | null> {
-  const [row] = await tx.$queryRaw<{ locale: string; addresses: string[] }[]>`
+export interface Reach {
+  /** BCP 47. */
+  locale: string
+  /** Every proven one, primary first. */
+  addresses: string[]
+  /** The proven number of somebody who wants text messages too. */
+  texts: string | null
+}
+
+/** Where and in which language a person can be told something. */
+export async function readReach(tx: Tx, userId: string): Promise<Reach | null> {
+  const [row] = await tx.$queryRaw<Reach[]>`
     SELECT u.locale, ARRAY(
       SELECT e.address::text FROM emails e WHERE e.user_id = u.id AND e.verified_at IS NOT NULL
-      ORDER BY e.is_primary DESC, e.created_at) AS addresses
+      ORDER BY e.is_primary DESC, e.created_at) AS addresses,
+      CASE WHEN u.security_texts THEN (
+        SELECT p.number FROM phones p WHERE p.user_id = u.id AND p.verified_at IS NOT NULL
+        ORDER BY p.is_primary DESC, p.created_at LIMIT 1) END AS texts
     FROM users u WHERE u.id = ${userId}::uuid AND u.status <> 'deleted'`
   return row ?? null
 }

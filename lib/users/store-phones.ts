@@ -156,3 +156,21 @@ export async function readOwner(number: string): Promise<string | null> {
 /** The row of whoever proved a number, disabled people's too. */
 export const ownedPhone = (tx: Tx, number: string): Promise<{ id: string; userId: string } | null> =>
   tx.phone.findFirst({ where: { number, verifiedAt: { not: null } }, select: { id: true, userId: true } })
+
+/** Whether somebody wants to be told of security changes by text message too. */
+export async function readTexts(userId: string): Promise<boolean> {
+  const [row] = await sql<{ on: boolean }>({
+    name: 'users-texts',
+    text: 'SELECT security_texts AS "on" FROM users WHERE id = $1',
+    values: [userId],
+  })
+  return row?.on ?? false
+}
+
+/** @returns false when it was so already */
+export async function setTexts(tx: Tx, userId: string, on: boolean): Promise<boolean> {
+  const count = await tx.$executeRaw`
+    UPDATE users SET security_texts = ${on} WHERE id = ${userId}::uuid AND security_texts <> ${on}
+      AND (NOT ${on} OR EXISTS (SELECT 1 FROM phones p WHERE p.user_id = users.id AND p.verified_at IS NOT NULL))`
+  return count > 0
+}

@@ -1,12 +1,17 @@
 import { getTranslations } from 'next-intl/server'
 import type { ReactNode } from 'react'
 import { federation, notify, requests } from '@/lib'
+import { REASONS } from '../../../components/account/session-reasons'
+import { SessionWatch } from '../../../components/account/session-watch'
 import { AccountShell } from '../../../components/account/shell'
+import { Icon } from '../../../components/ui/icon'
 import {
   layoutDashboard,
   link,
+  lockKeyhole,
   mail,
   monitorSmartphone,
+  rotateCcwClock,
   shieldCheck,
   smartphone,
   userRound,
@@ -27,36 +32,45 @@ export default async function AccountLayout({
   const t = await getTranslations('account')
   const { productName, logoUrl } = requests.settings()
   const overview = { href: '/account', label: t('nav.overview'), icon: layoutDashboard, exact: true }
+  const say = (name: (typeof REASONS)[number] | 'title' | 'button') => [name, t(`locked.${name}`)]
+  const words = Object.fromEntries((['title', 'button', ...REASONS] as const).map(say))
   return (
-    <AccountShell
-      product={productName}
-      logoUrl={logoUrl}
-      user={{
-        name: user.isAnonymous ? t('guest.name') : (user.name ?? user.email ?? t('title')),
-        email: user.email,
-        avatarUrl: user.avatarPath,
-      }}
-      profileHref={user.isAnonymous ? null : '/account/profile'}
-      items={
-        user.isAnonymous
-          ? [overview]
-          : [
-              overview,
-              { href: '/account/profile', label: t('nav.profile'), icon: userRound },
-              { href: '/account/emails', label: t('nav.emails'), icon: mail },
-              ...(notify.sms.enabled()
-                ? [{ href: '/account/phones', label: t('nav.phones'), icon: smartphone }]
-                : []),
-              { href: '/account/security', label: t('nav.security'), icon: shieldCheck },
-              ...(federation.providers().length > 0
-                ? [{ href: '/account/linked', label: t('nav.linked'), icon: link }]
-                : []),
-              { href: '/account/devices', label: t('nav.devices'), icon: monitorSmartphone },
-            ]
-      }
+    <SessionWatch
+      sid={session.sid}
+      words={words}
+      icon={<Icon of={lockKeyhole} className="size-10 text-ink-3" />}
     >
-      {notice}
-      {children}
-    </AccountShell>
+      <AccountShell
+        product={productName}
+        logoUrl={logoUrl}
+        user={{
+          name: user.isAnonymous ? t('guest.name') : (user.name ?? user.email ?? t('title')),
+          email: user.email,
+          avatarUrl: user.avatarPath,
+        }}
+        profileHref={user.isAnonymous ? null : '/account/profile'}
+        items={
+          user.isAnonymous
+            ? [overview]
+            : [
+                overview,
+                { href: '/account/profile', label: t('nav.profile'), icon: userRound },
+                { href: '/account/emails', label: t('nav.emails'), icon: mail },
+                ...(notify.sms.enabled()
+                  ? [{ href: '/account/phones', label: t('nav.phones'), icon: smartphone }]
+                  : []),
+                { href: '/account/security', label: t('nav.security'), icon: shieldCheck },
+                ...(federation.providers().length > 0
+                  ? [{ href: '/account/linked', label: t('nav.linked'), icon: link }]
+                  : []),
+                { href: '/account/devices', label: t('nav.devices'), icon: monitorSmartphone },
+                { href: '/account/activity', label: t('nav.activity'), icon: rotateCcwClock },
+              ]
+        }
+      >
+        {notice}
+        {children}
+      </AccountShell>
+    </SessionWatch>
   )
 }

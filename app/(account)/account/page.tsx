@@ -1,8 +1,9 @@
 import type { Metadata } from 'next'
 import { getLocale, getTranslations } from 'next-intl/server'
 import { audit, factors, requests, security, sessions, users } from '@/lib'
+import { eventWriter } from '../../../components/account/event-words'
 import { GuestOverview } from '../../../components/account/guest-overview'
-import { RecentSignIns } from '../../../components/account/recent-sign-ins'
+import { RecentActivity } from '../../../components/account/recent-activity'
 import { methodName } from '../../../components/account/words'
 import { Badge } from '../../../components/ui/badge'
 import { LinkButton } from '../../../components/ui/button'
@@ -21,6 +22,7 @@ import { PageHeader } from '../../../components/ui/page-header'
 import { Row, Rows } from '../../../components/ui/rows'
 import { relativeTime } from '../../../components/ui/time'
 import { keepAccountHref, reauthHref, signedIn } from '../../_lib/guard'
+import { appsOf } from './activity/query'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('account.overview'))('title') }
@@ -28,30 +30,24 @@ export async function generateMetadata(): Promise<Metadata> {
 
 /** Sessions counted before "more than" is said: a count must not grow with the total. */
 const COUNTED = 25
-/** Sign-ins shown. */
+/** Events shown. */
 const RECENT = 6
 
 export default async function Overview() {
-  const { session, user } = await signedIn('/account')
+  const { session, user, caller } = await signedIn('/account')
   if (user.isAnonymous) {
     const keep = requests.settings().signUp ? keepAccountHref() : null
     return <GuestOverview keepHref={keep} signInHref={reauthHref('/account')} />
   }
-  const [t, profile, enrolled, live, history] = await Promise.all([
+  const [t, profile, enrolled, live, history, apps] = await Promise.all([
     getTranslations('account.overview'),
     users.profile.get(user.id),
     factors.enrolled(user.id),
     sessions.list(user.id, { limit: COUNTED + 1 }),
-    audit.list(user.id, {
-      limit: 3 * RECENT,
-      types: ['session.opened', 'session.renewed', 'signin.failed', 'signin.limited'],
-    }),
+    audit.list(user.id, { limit: RECENT, kind: 'any' }),
+    appsOf(user.id),
   ])
   const standing = security.standing(session, enrolled)
-  // A session is also renewed when a password or factor changes; that is no sign-in, and names no way.
-  const recent = history.items
-    .filter(({ type, data }) => type !== 'session.renewed' || typeof data.method === 'string')
-    .slice(0, RECENT)
   const now = Date.now()
   const timeZone = profile?.timezone ?? 'UTC'
   const steps = {
@@ -144,7 +140,13 @@ export default async function Overview() {
           </div>
         </Card>
 
-        <RecentSignIns events={recent} timeZone={timeZone} now={now} />
+        <RecentActivity
+          events={history.items}
+          words={await eventWriter(apps, requests.settings().productName)}
+          here={{ device: audit.deviceMark(caller.cookies), sid: session.sid }}
+          timeZone={timeZone}
+          now={now}
+        />
       </div>
     </>
   )

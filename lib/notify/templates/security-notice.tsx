@@ -29,11 +29,16 @@ export const SECURITY_NEWS = [
   'recovery_vetoed',
   'recovery_completed',
   'second_failed',
+  'many_failures',
   'new_device',
+  'unusual_sign_in',
   'locked_down',
 ] as const
 
 export type SecurityNewsName = (typeof SECURITY_NEWS)[number]
+
+/** Why a sign-in stands out; each has its words in mail.json. */
+export type NoticeReason = 'new_country' | 'impossible_travel' | 'long_idle' | 'many_failures'
 
 export interface SecurityNoticeProps extends Asker {
   what: SecurityNewsName
@@ -45,6 +50,8 @@ export interface SecurityNoticeProps extends Asker {
   left?: number
   /** The kind of factor it is about, told where it has no name. */
   kind?: 'totp' | 'passkey' | 'security_key'
+  /** What is unusual about the sign-in it tells of. */
+  reasons?: readonly NoticeReason[]
   /** To the page that locks the account down; null where there is nothing left to lock. */
   lockdownUrl: string | null
   /** To the page that takes the change back, and for how long it works. */
@@ -67,6 +74,7 @@ export function securityNotice(props: SecurityNoticeProps, look: Look): Draft {
   }
   const title = words(`security_notice.${props.what}.title`, about)
   const text = words(`security_notice.${props.what}.text`, about)
+  const reasons = (props.reasons ?? []).map((reason) => words(`security_notice.reasons.${reason}`))
   const facts = words('security_notice.facts')
   const wasYou = words('security_notice.was_you')
   const notYou = words('security_notice.not_you')
@@ -77,6 +85,9 @@ export function securityNotice(props: SecurityNoticeProps, look: Look): Draft {
     body: (
       <>
         <Paragraph>{text}</Paragraph>
+        {reasons.length > 0 ? (
+          <Paragraph>{`${words('security_notice.reasons_title')} ${reasons.join(' ')}`}</Paragraph>
+        ) : null}
         <Asked title={facts} asker={props} look={look} />
         <Paragraph>{wasYou}</Paragraph>
         {undo ? (
@@ -100,6 +111,7 @@ export function securityNotice(props: SecurityNoticeProps, look: Look): Draft {
     text: [
       title,
       text,
+      ...(reasons.length > 0 ? [`${words('security_notice.reasons_title')} ${reasons.join(' ')}`] : []),
       askedText(facts, props, look),
       wasYou,
       ...(undo ? [`${undo.text}\n${undo.url}`] : []),

@@ -274,6 +274,8 @@ export abstract class Peer {
     if (request.path === this.authorizePath) return this.authorize(request, res)
     if (request.path === '/decision' && request.method === 'POST') return this.decide(request, res)
     if (request.path === this.tokenPath && request.method === 'POST') return this.token(request, res)
+    // Browsers ask for it by themselves.
+    if (request.path === '/favicon.ico') return void res.writeHead(204).end()
     if (!(await this.other(request, res))) res.writeHead(404).end()
   }
 

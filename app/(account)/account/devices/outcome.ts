@@ -1,10 +1,13 @@
-/** What a sign-out of other sessions just did. */
+/** What a form of the devices pages just did, besides ending sessions. */
 import { z } from 'zod'
 import { outcomesOf } from '../../../_lib/outcome'
 
 const outcomes = outcomesOf(
   '/account/devices',
-  z.object({ kind: z.enum(['one', 'others']), count: z.int().min(0) }),
+  z.discriminatedUnion('kind', [
+    z.object({ kind: z.enum(['gone', 'renamed']) }),
+    z.object({ kind: z.literal('forgotten'), name: z.string().max(200) }),
+  ]),
 )
 
 export const { keep: keepOutcome, last: lastOutcome } = outcomes

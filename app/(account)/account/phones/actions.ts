@@ -69,3 +69,15 @@ export async function removePhone(_previous: FormState | null, form: FormData): 
     redirect(PAGE)
   })
 }
+
+/** Chooses whether security changes are told by text message too. */
+export async function chooseTexts(_previous: FormState | null, form: FormData): Promise<FormState> {
+  const schema = z.object({ texts: z.literal('on').optional() })
+  return action(form, { page: PAGE, schema, fresh: true }, async ({ texts }, { caller, session }) => {
+    const chosen = await security.phones.setTexts(session, texts === 'on', caller)
+    if (!chosen.ok) return chosen.refusal
+    revalidatePath(PAGE)
+    const t = await getTranslations('account.phones')
+    return { ok: true, message: t(texts === 'on' ? 'texts_on' : 'texts_off') }
+  })
+}

@@ -14,13 +14,14 @@ import { Card } from '../../../../components/ui/card'
 import { countryOptions } from '../../../../components/ui/country-options'
 import { EmptyState } from '../../../../components/ui/empty-state'
 import { smartphone } from '../../../../components/ui/icons'
+import { Checkbox } from '../../../../components/ui/input'
 import { Notice } from '../../../../components/ui/notice'
 import { PageHeader } from '../../../../components/ui/page-header'
 import { Rows } from '../../../../components/ui/rows'
 import { SubmitButton } from '../../../../components/ui/submit-button'
 import { draftsOf, reauthHref, signedIn } from '../../../_lib/guard'
 import { homeCountry, type Query } from '../../../_lib/login'
-import { addPhone, makePrimary, removePhone, resendCode, verifyPhone } from './actions'
+import { addPhone, chooseTexts, makePrimary, removePhone, resendCode, verifyPhone } from './actions'
 import { lastOutcome } from './outcome'
 
 export async function generateMetadata(): Promise<Metadata> {
@@ -37,7 +38,7 @@ export default async function Phones({ searchParams }: { searchParams: Query }) 
   // Where no text messages are sent there are no phones; those from before can still be removed.
   const off = !notify.sms.enabled()
   if (off && phones.length === 0) notFound()
-  const [t, ui, locale, outcome, troubled, ways, draft] = await Promise.all([
+  const [t, ui, locale, outcome, troubled, ways, draft, texts] = await Promise.all([
     getTranslations('account.phones'),
     getTranslations('ui'),
     getLocale(),
@@ -45,6 +46,7 @@ export default async function Phones({ searchParams }: { searchParams: Query }) 
     notify.sms.troubled(),
     users.waysBack(null, user.id),
     draftsOf(session, PATH),
+    users.phones.wantsTexts(user.id),
   ])
   const fresh = sessions.isFresh(session)
   /** Where a question is asked; whoever proved themselves a while ago does so again first. */
@@ -107,6 +109,19 @@ export default async function Phones({ searchParams }: { searchParams: Query }) 
             </Rows>
           )}
         </Card>
+
+        {off || !phones.some(({ verifiedAt }) => verifiedAt) ? null : (
+          <Card id="texts" title={t('texts_title')} lead={t('texts_text')}>
+            <ActionForm action={chooseTexts} icons={answerIcons} className="grid gap-4">
+              <Checkbox name="texts" value="on" defaultChecked={texts} key={String(texts)}>
+                {t('texts_label')}
+              </Checkbox>
+              <div>
+                <SubmitButton workingLabel={ui('working')}>{t('texts_submit')}</SubmitButton>
+              </div>
+            </ActionForm>
+          </Card>
+        )}
 
         {off ? null : (
           <Card id="add" title={t('add_title')} lead={t('add_text')}>

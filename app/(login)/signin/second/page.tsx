@@ -21,7 +21,7 @@ export default async function SecondPage({ searchParams }: { searchParams: Query
   const { step, second, notice, request } = found.value
   const [best] = second?.offers ?? []
   if (step !== 'second' || !second || !best) redirect(at('/signin', flow))
-  const { offers, sent, trustDays, why } = second
+  const { offers, sent, trustDays, why, reasons } = second
   const chosen = offers.find(({ method }) => method === one(query.with)) ?? best
   const settings = requests.settings()
   return (
@@ -31,6 +31,7 @@ export default async function SecondPage({ searchParams }: { searchParams: Query
       chosen={chosen}
       hrefOf={(way) => at('/signin/second', flow, { with: way })}
       why={why}
+      reasons={reasons}
       product={settings.productName}
       client={await waitingClient(request, caller)}
       sent={sent?.method === chosen.method ? sent : null}

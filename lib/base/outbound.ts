@@ -1,0 +1,109 @@
+/**
+ * Posts to addresses that other people registered (server-side request forgery: OWASP ASVS 13.2.4, RFC 9700 section
+ * 4.15). The name is resolved once and what came out is judged and connected to, so that a second answer of its name
+ * server counts for nothing; no redirect is followed; the answer's body is of no interest; all of it has one deadline.
+ */
+import { lookup as dnsLookup, type LookupAddress } from 'node:dns'
+import { request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { isIP } from 'node:net'
+import { promisify } from 'node:util'
+import ipaddr from 'ipaddr.js'
+import proxyaddr from 'proxy-addr'
+
+const DEADLINE_MS = 5000
+/** Whoever has more to say than this in its headers says nothing that we need. */
+const MAX_HEADER_BYTES = 16_384
+
+type Resolve = (host: string) => Promise<LookupAddress[]>
+
+const lookupAll = promisify(dnsLookup)
+const resolveAll: Resolve = (host) => lookupAll(host, { all: true, verbatim: true })
+
+export interface Outbound {
+  /** Networks that are not public and allowed all the same: CIDRs, or loopback, linklocal, uniquelocal. */
+  privateNetworks: readonly string[]
+  signal?: AbortSignal
+  deadlineMs?: number
+  /** Tests only. */
+  resolve?: Resolve
+}
+
+/** What must not be connected to: the message names no address, since operators may show it. */
+export class ForbiddenAddress extends Error {
+  override name = 'ForbiddenAddress'
+}
+
+/** True for addresses of the public internet, and those of the networks that the operator allows. */
+export function mayConnect(address: string, privateNetworks: readonly string[]): boolean {
+  if (!ipaddr.isValid(address)) return false
+  // An IPv4 address that is dressed as one of IPv6 is judged as what it is.
+  const judged = ipaddr.process(address)
+  return judged.range() === 'unicast' || proxyaddr.compile([...privateNetworks])(judged.toString(), 0)
+}
+
+/**
+ * Posts a form and gives the status of the answer.
+ * @throws ForbiddenAddress when the name leads nowhere we may go; Error when there is no answer in time
+ */
+export async function postForm(
+  target: string,
+  fields: Record<string, string>,
+  { privateNetworks, signal, deadlineMs = DEADLINE_MS, resolve = resolveAll }: Outbound,
+): Promise<number> {
+  const url = new URL(target)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    throw new ForbiddenAddress('not an address of the web')
+  const deadline = AbortSignal.timeout(deadlineMs)
+  const until = signal ? AbortSignal.any([signal, deadline]) : deadline
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const family = isIP(host)
+  const found = family ? [{ address: host, family }] : await orAborted(resolve(host), until)
+  const allowed = found.filter(({ address }) => mayConnect(address, privateNetworks))
+  if (allowed.length === 0) throw new ForbiddenAddress('its address is not public, and not allowed here')
+  return await send(url, new URLSearchParams(fields).toString(), allowed, until)
+}
+
+async function orAborted<T>(work: Promise<T>, until: AbortSignal): Promise<T> {
+  until.throwIfAborted()
+  let end: (() => void) | undefined
+  try {
+    return await Promise.race([
+      work,
+      new Promise<never>((_, reject) => {
+        end = () => reject(until.reason)
+        until.addEventListener('abort', end)
+      }),
+    ])
+  } finally {
+    if (end) until.removeEventListener('abort', end)
+  }
+}
+
+function send(url: URL, body: string, allowed: LookupAddress[], until: AbortSignal): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
+      method: 'POST',
+      agent: false,
+      signal: until,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headers: {
+        'Content-Type': 'application/x-www-form-urlencoded',
+        'Content-Length': Buffer.byteLength(body),
+        Connection: 'close',
+      },
+      // What was judged is what is connected to; a literal address is not looked up at all.
+      lookup: (_host, options, done) => {
+        const [first] = allowed
+        if (options.all) done(null, allowed)
+        else done(null, first?.address ?? '', first?.family)
+      },
+    })
+    request.on('response', (response) => {
+      resolve(response.statusCode ?? 0)
+      response.destroy()
+    })
+    request.on('error', reject)
+    request.end(body)
+  })
+}
