@@ -222,6 +222,7 @@ test('docs/openapi.yaml describes the JSON endpoints of the portal', () => {
   const paths = [...read('docs/openapi.yaml').matchAll(/^ {2}(\/\S*):$/gm)].map(([, name]) => name)
   expect(paths).toEqual([
     '/api/session',
+    '/api/session/events',
     '/api/me/provider-tokens/{provider}',
     '/healthz',
     '/readyz',

@@ -591,10 +591,11 @@ export const forgetDevice = (userId: string, deviceId: string, why: RevokeReason
   store.inTx(async (tx) => {
     // No sign-in of theirs comes in between: it would leave a session without a device.
     await store.lockUser(tx, userId)
-    if (!known.isId(deviceId) || !(await deviceStore.exists(tx, userId, deviceId))) return refuse('not_found')
+    const name = known.isId(deviceId) ? await deviceStore.nameOf(tx, userId, deviceId) : null
+    if (name === null) return refuse('not_found')
     const ended = await revokeIn(tx, { userId, deviceId }, why)
     await deviceStore.forget(tx, userId, deviceId)
-    await record(tx, { type: 'device.forgotten', userId, caller: why.caller, deviceId })
+    await record(tx, { type: 'device.forgotten', userId, caller: why.caller, deviceId, data: { name } })
     return ok(ended)
   })
 

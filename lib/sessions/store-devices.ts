@@ -216,11 +216,12 @@ export async function rename(
   return row?.before ?? (row ? null : undefined)
 }
 
-/** False when it is none of this user's. */
-export async function exists(tx: Tx, userId: string, id: string): Promise<boolean> {
-  const rows = await tx.$queryRaw<unknown[]>`
-    SELECT 1 FROM devices WHERE id = ${id}::uuid AND user_id = ${userId}::uuid`
-  return rows.length > 0
+/** What a device is called, by its person or its browser; null when it is none of this user's. */
+export async function nameOf(tx: Tx, userId: string, id: string): Promise<string | null> {
+  const [row] = await tx.$queryRaw<{ name: string }[]>`
+    SELECT COALESCE(name, concat_ws(', ', browser, os)) AS name
+    FROM devices WHERE id = ${id}::uuid AND user_id = ${userId}::uuid`
+  return row?.name ?? null
 }
 
 /** Deletes a device whose user is locked; sessions that ended keep their rows, and no name. */
