@@ -10,6 +10,7 @@ import { CHANNELS, KEYS } from './base/keys'
 import { clientCommands } from './cli/client'
 import { doctorCommand } from './cli/doctor'
 import { keyCommands } from './cli/key'
+import { restoredCommand } from './cli/restored'
 import { sessionCommands } from './cli/session'
 import { userCommands } from './cli/user'
 
@@ -151,7 +152,15 @@ describe('links', () => {
 
 describe('the command line', () => {
   const program = new Command('gatehouse')
-  for (const add of [clientCommands, userCommands, sessionCommands, keyCommands, doctorCommand]) add(program)
+  for (const add of [
+    clientCommands,
+    userCommands,
+    sessionCommands,
+    keyCommands,
+    doctorCommand,
+    restoredCommand,
+  ])
+    add(program)
 
   /** Why a typed command does not exist; null when it does. */
   function wrong(typed: string): string | null {
