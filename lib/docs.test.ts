@@ -11,6 +11,7 @@ import { clientCommands } from './cli/client'
 import { doctorCommand } from './cli/doctor'
 import { eventCommands } from './cli/event'
 import { keyCommands } from './cli/key'
+import { restoredCommand } from './cli/restored'
 import { sessionCommands } from './cli/session'
 import { userCommands } from './cli/user'
 
@@ -159,6 +160,7 @@ describe('the command line', () => {
     keyCommands,
     eventCommands,
     doctorCommand,
+    restoredCommand,
   ])
     add(program)
 
