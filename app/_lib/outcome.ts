@@ -17,7 +17,8 @@ export function outcomesOf<Schema extends z.ZodType>(path: string, schema: Schem
       store.set(COOKIE, JSON.stringify(outcome), {
         path,
         httpOnly: true,
-        sameSite: 'strict',
+        // Not strict: the way back from a provider begins at another site, and what it led to is to be told.
+        sameSite: 'lax',
         secure: requests.settings().https,
         maxAge: SECONDS,
       })
