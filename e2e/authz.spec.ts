@@ -576,6 +576,7 @@ test('a_guest_sees_the_overview_and_no_other_page_of_the_console', async () => {
     const led = answer.location || (/url=([^"]+)/.exec(answer.body)?.[1] ?? '')
     expect(led, page).toBe('/account')
   }
+  expect((await guest.get('/account/activity/export?format=json')).location).toBe('/account')
   const passOn = await guest.get('/signin/start?to=/reports')
   expect(passOn.location).toMatch(/^\/signup\?flow=/)
 })

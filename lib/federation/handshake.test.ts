@@ -438,6 +438,39 @@ describe('attacks', () => {
     expect(await verified({})).toBe(true)
   })
 
+  test('a_word_about_one_address_vouches_for_no_other: one that the operator took from another claim', async () => {
+    const { microsoft, acme } = peers()
+    const claims = { email: 'eve@evil.example', email_verified: true, xms_edov: true }
+    microsoft.person = { ...ADA, ...claims, preferred_username: 'victim@example.com' } as never
+    acme.person = { ...ADA, ...claims, mail: 'victim@example.com', confirmed: true } as never
+    configure({
+      ...peers().env,
+      PROVIDER_MICROSOFT_MAP: 'email=preferred_username',
+      PROVIDER_ACME_MAP: 'email=mail',
+    })
+    const there = async (id: 'microsoft' | 'acme') => identityOf(await trip(peers()[id], id))
+    const victim = { email: 'victim@example.com', emailVerified: false }
+    expect(await there('microsoft')).toMatchObject(victim)
+    expect(await there('acme')).toMatchObject(victim)
+    microsoft.person = { ...microsoft.person, email: 'Victim@example.com' }
+    expect((await there('microsoft')).emailVerified).toBe(true)
+    configure({ ...peers().env, PROVIDER_ACME_MAP: 'email=mail,emailVerified=confirmed' })
+    expect((await there('acme')).emailVerified).toBe(true)
+  })
+
+  test('a_word_about_one_address_vouches_for_no_other: one of userinfo for one of the ID token', async () => {
+    const { acme } = peers()
+    acme.person = { ...ADA, name: undefined, email: 'victim@example.com', email_verified: undefined } as never
+    acme.bend = { userinfo: { email: 'eve@evil.example', email_verified: true } }
+    expect(identityOf(await trip(acme, 'acme'))).toMatchObject({
+      email: 'victim@example.com',
+      emailVerified: false,
+    })
+    acme.bend = { userinfo: { email: 'victim@example.com', email_verified: true } }
+    expect(identityOf(await trip(acme, 'acme')).emailVerified).toBe(true)
+    acme.bend = {}
+  })
+
   test.each([
     ['missing', { email_verified: undefined }],
     ['false', { email_verified: false }],

@@ -62,6 +62,20 @@ function vouches(type: string, claims: Claims, email: string, mapped: unknown): 
   }
 }
 
+/**
+ * Whether the provider's word is about this address. It is about its own `email`: what the operator took from another
+ * claim (a user name at Microsoft, which a tenant's administrator writes) is not vouched for by it, unless they also name
+ * the claim that does.
+ */
+function isAbout({ settings: { type, map } }: Good, claims: Claims, email: string): boolean {
+  if (!map.email || (map.emailVerified && !OWN_WORD.includes(type))) return true
+  const own = normalizeEmail(claims.email)
+  return own.ok && own.value.toLowerCase() === email.toLowerCase()
+}
+
+/** Those whose word for a verified address is none that could be mapped. */
+const OWN_WORD = ['google', 'microsoft', 'apple']
+
 function rolesOf({ settings }: Good, claims: Claims): string[] | null {
   if (!settings.roles) return null
   const { claim, values } = settings.roles
@@ -105,7 +119,9 @@ export function identify(
   const asked = view.kind === 'oidc' || type === 'github' || settings.map.emailVerified
   const verified =
     email !== null &&
-    (settings.trustEmail || vouches(type, claims, email, asked ? read('emailVerified') : false))
+    (settings.trustEmail ||
+      (isAbout(provider, claims, email) &&
+        vouches(type, claims, email, asked ? read('emailVerified') : false)))
   const domain = email?.slice(email.lastIndexOf('@') + 1) ?? ''
   if (settings.domains && !(verified && settings.domains.includes(domain))) return notAllowed(provider)
   if (settings.tenants) {

@@ -155,8 +155,10 @@ function fuller(settings: ProviderSettings, url: string): Entry['userinfo'] {
       const claims: Claims = (tokens as unknown as { claims: () => Claims }).claims()
       const wanted = ['email', 'name', settings.roles?.claim, ...Object.values(settings.map)]
       if (wanted.every((name) => !name || claimAt(claims, name) !== undefined)) return claims as never
-      const more = await client.userinfo(tokens as never)
-      return { ...more, ...claims } as never
+      const { email_verified, ...more }: Claims = await client.userinfo(tokens as never)
+      // Said of the address there, and of no other that an ID token may name (LNK2).
+      const same = claims.email === undefined || claims.email === more.email
+      return { ...more, ...(same ? { email_verified } : {}), ...claims } as never
     },
   }
 }

@@ -624,6 +624,16 @@ describe('the session check', () => {
     expect(asked.headers['x-gatehouse-roles']).toBe('anonymous')
   })
 
+  test('a_guest_has_no_picture_to_send', async () => {
+    const head = { Host: 'localhost:3000', Origin: origin, 'Content-Length': '1048576' }
+    const long = () => raw(`POST /account/profile HTTP/1.1\r\n${lines(head)}\r\n`)
+    session = async () => ({ ...facts, guest: true, roles: ['anonymous'] })
+    expect((await long()).status).toBe(401)
+    expect(seen).toBeNull()
+    session = async () => facts
+    expect((await long()).status).toBe(200)
+  })
+
   test('says who is signed in, and when that ends: idle or absolute, what comes first', async () => {
     session = async () => facts
     const { status, headers, body } = await get('/api/session')

@@ -182,8 +182,9 @@ export function createHost(parts: HostParts): Host {
     }
     if (parts.health.databaseDown() && !OIDC_STATIC.test(pathname)) return refuse(req, res, STORES_DOWN)
     // Pictures come from people who are signed in; nobody else has anything that long to say.
-    if (!oidc && isLong(req) && !(await parts.checkSession(caller.cookies))) {
-      return refuse(req, res, SIGNED_OUT)
+    if (!oidc && isLong(req)) {
+      const who = await parts.checkSession(caller.cookies)
+      if (!who || who.guest) return refuse(req, res, SIGNED_OUT)
     }
     if (crowd.full && !oidc) return refuse(req, res, CROWDED)
     if (hasBody(req) && crowd.owes(caller.ipPrefix)) return refuse(req, res, CROWDED)

@@ -146,6 +146,21 @@ describe('linking', () => {
     expect(await accounts(eve.id)).toEqual([])
   })
 
+  test('two_tabs_link_one_account_of_a_provider', async () => {
+    const ada = await person()
+    const browser = await browserOf(ada)
+    const [one, two] = [await goTo(browser), await goTo(browser)]
+    const come = async ({ query, cookies }: typeof one, session: Record<string, string>) => {
+      const caller = { ...browser.caller, cookies: { ...session, ...cookies } }
+      const came = await signin.fromProvider('acme', query, caller)
+      if (came.purpose !== 'link') throw new Error(JSON.stringify(came))
+      return came.result
+    }
+    const { setCookies } = must(await come(one, browser.caller.cookies))
+    expect(refusal(await come(two, jar(setCookies)))).toBe('already_exists')
+    expect(await accounts(ada.id)).toHaveLength(1)
+  })
+
   test('is off where passkeys are the only way in', async () => {
     under({ SIGN_IN_METHODS: 'passkey' })
     const { who, caller } = await browserOf(await person())

@@ -82,7 +82,7 @@ export async function begin(
  * Links what the provider said to the person whose session asked, in the browser that asked: not to whoever is signed in
  * when an answer comes (account linking by CSRF). All proven addresses are told.
  * @returns its name, and cookies; refusals `flow_foreign_browser` in another session, those of `changeFactors`,
- *   `identity_taken`
+ *   `already_exists`, `identity_taken`
  */
 export async function finish(
   context: Extract<federation.Context, { purpose: 'link' }>,
@@ -93,6 +93,9 @@ export async function finish(
   if (who?.sid !== context.sid || who.userId !== context.userId) return refuse('flow_foreign_browser')
   if (!providersOn()) return refuse('method_off')
   return changeFactors(who, caller, async (tx) => {
+    // Another tab may have linked one meanwhile.
+    const others = await federation.accounts.list(who.userId)
+    if (others.some(({ provider }) => provider === identity.provider)) return refuse('already_exists')
     const made = await enrol.account(tx, who.userId, identity, caller)
     return made.ok ? ok({ name: made.value.name }) : made
   })

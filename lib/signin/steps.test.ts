@@ -251,6 +251,9 @@ describe('the second step', () => {
       ['email_code', {}, wary(), ['password']],
       ['email_code', {}, wary(STRONG, ['email_code', 'passkey']), []],
       ['sms_code', {}, wary(), ['password', 'email_code']],
+      ['oauth', {}, wary(), ['password', 'email_code']],
+      ['oauth', { enrolled: { ...person.enrolled, password: false } }, wary(), ['email_code']],
+      ['oauth', { reach: { email: null, phone: null } }, wary(STRONG, ['email_code']), []],
       [
         'email_code',
         { enrolled: { ...person.enrolled, password: false, backupCodes: 1 } },

@@ -182,7 +182,9 @@ const alarming = ({ unusual = [] }: Standing, { wants }: Facts, { secondFactor }
  */
 function besides(person: Standing, proofs: readonly Proof[], policy: Policy): Offer[] {
   const given = proofs.filter(({ method }) => method !== 'address')
-  const shown = new Set(given.map(thingOf)).size >= 2 || given.some(({ amr }) => amr.includes('mfa'))
+  // A code by mail counts here beside a provider's word: it is asked for, so it must be enough.
+  const things = new Set(given.map((proof) => (proof.method === 'oauth' ? 'oauth' : thingOf(proof))))
+  const shown = things.size >= 2 || given.some(({ amr }) => amr.includes('mfa'))
   if (shown || twoStepOn(person, policy)) return []
   const all: Offer[] = SECOND_METHODS.filter((method) => has(person, method, policy))
   if (person.reach.email !== null) all.push('email_code')

@@ -15,7 +15,7 @@ const PAGE = '/account/activity'
 export async function GET(request: Request): Promise<Response> {
   const { session, caller } = await whoIs()
   if (!session) return seeOther(signInHref(PAGE))
-  // A guest sees the overview alone.
+  // Whoever laid a guest's session into a browser must not read there from where it is used.
   if (session.guest) return seeOther('/account')
   const { userId } = session
   const query = Object.fromEntries(new URL(request.url).searchParams)
