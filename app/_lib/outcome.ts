@@ -9,15 +9,22 @@ import { requests } from '@/lib'
 const COOKIE = 'gatehouse.outcome'
 const SECONDS = 10
 
-/** The outcomes of one page: `keep` before the redirect to it, `last` while it is made. */
-export function outcomesOf<Schema extends z.ZodType>(path: string, schema: Schema) {
+/**
+ * The outcomes of one page: `keep` before the redirect to it, `last` while it is made.
+ * @param options.fromElsewhere the redirect is the end of a way through another site, on which strict cookies do not come along
+ */
+export function outcomesOf<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+  options: { fromElsewhere?: boolean } = {},
+) {
   return {
     async keep(outcome: z.infer<Schema>): Promise<void> {
       const store = await cookies()
       store.set(COOKIE, JSON.stringify(outcome), {
         path,
         httpOnly: true,
-        sameSite: 'strict',
+        sameSite: options.fromElsewhere ? 'lax' : 'strict',
         secure: requests.settings().https,
         maxAge: SECONDS,
       })

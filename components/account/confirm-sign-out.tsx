@@ -14,7 +14,8 @@ interface Props {
   ending: Ending
   /** The device skips the second step, and will not after this. */
   trusted?: boolean
-  action: (previous: FormState | null, form: FormData) => Promise<FormState>
+  /** An action, or the address of a plain form. */
+  action: ((previous: FormState | null, form: FormData) => Promise<FormState>) | string
   hidden?: Record<string, string>
   closeHref: string
 }

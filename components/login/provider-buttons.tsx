@@ -66,7 +66,7 @@ async function ProviderButton({ id, name, brand, last }: ProviderChoice) {
     >
       <ProviderMark brand={brand} />
       <span className="wrap-anywhere">{words}</span>
-      {last ? <span className="badge brand">{t('last')}</span> : null}
+      {last ? <span className="badge brand absolute -top-2.5 right-3">{t('last')}</span> : null}
     </SubmitButton>
   )
 }

@@ -592,7 +592,9 @@ const announceEnded = ({ userId, sids, version, exceptSid, reason }: Told): Prom
  */
 export const forgetDevice = (userId: string, deviceId: string, why: RevokeReason): Promise<Result<Revoked>> =>
   store.inTx(async (tx) => {
-    if (!known.isId(deviceId) || !(await deviceStore.lock(tx, userId, deviceId))) return refuse('not_found')
+    // No sign-in of theirs comes in between: it would leave a session without a device.
+    await store.lockUser(tx, userId)
+    if (!known.isId(deviceId) || !(await deviceStore.exists(tx, userId, deviceId))) return refuse('not_found')
     const ended = await revokeIn(tx, { userId, deviceId }, why)
     await deviceStore.forget(tx, userId, deviceId)
     await record(tx, { type: 'device.forgotten', userId, caller: why.caller, deviceId })

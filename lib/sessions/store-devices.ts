@@ -1,11 +1,10 @@
 /**
  * SQL of the devices page. Each list is one statement whose cost is a page's, however many devices or sessions a
- * person has (indexes `devices_user_id_last_seen_at_id_idx`, `sessions_device_live_idx`). Atomic: `lock` takes the
- * user's row before the device's sessions end, so that a sign-in of the same instant comes before or begins anew.
+ * person has (indexes `devices_user_id_last_seen_at_id_idx`, `sessions_device_live_idx`). A device is forgotten in a
+ * transaction that holds its user's row, as the statement that opens a session does: of the two one comes first.
  */
 import { nowMs } from '../base/clock'
 import { sql, type Tx } from '../base/db'
-import { lockUser } from './store'
 
 /** What a session says of how it was entered and where from. */
 export interface SessionView {
@@ -217,18 +216,14 @@ export async function rename(
   return row?.before ?? (row ? null : undefined)
 }
 
-/**
- * Nobody signs in on a device of the user to the end of `tx`; false when it is none of theirs. The order is that of a
- * sign-in, and of the writing of activity: the user, then sessions, then devices.
- */
-export async function lock(tx: Tx, userId: string, id: string): Promise<boolean> {
-  await lockUser(tx, userId)
+/** False when it is none of this user's. */
+export async function exists(tx: Tx, userId: string, id: string): Promise<boolean> {
   const rows = await tx.$queryRaw<unknown[]>`
     SELECT 1 FROM devices WHERE id = ${id}::uuid AND user_id = ${userId}::uuid`
   return rows.length > 0
 }
 
-/** Deletes a locked device; sessions that ended keep their rows, and no name. */
+/** Deletes a device whose user is locked; sessions that ended keep their rows, and no name. */
 export async function forget(tx: Tx, userId: string, id: string): Promise<void> {
   await tx.$executeRaw`DELETE FROM devices WHERE id = ${id}::uuid AND user_id = ${userId}::uuid`
 }

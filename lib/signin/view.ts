@@ -186,12 +186,16 @@ async function providersFor({ reauthUserId, linking }: Attempt, caller: Caller):
 }
 
 function newcomerView({ newcomer, stranger }: Attempt): NewcomerView {
+  const { firstName, lastName, displayName } = stranger ?? {}
+  // Many know a name in one piece alone: a guess at its parts is less to type, and can be changed.
+  const [, first, last] = /^(.+?)(?: (\S+))?$/.exec(displayName ?? '') ?? []
+  const guessed = !firstName && !lastName
   return {
     provider: stranger && (federation.provider(stranger.provider)?.name ?? ''),
     email: newcomer?.email ?? stranger?.email ?? null,
     proven: newcomer !== null,
-    firstName: stranger?.firstName ?? null,
-    lastName: stranger?.lastName ?? null,
+    firstName: (guessed ? first : firstName) ?? null,
+    lastName: (guessed ? last : lastName) ?? null,
   }
 }
 

@@ -5,7 +5,6 @@ import { z } from 'zod'
 import { sessions } from '@/lib'
 import { deviceName } from '../../../../components/account/words'
 import { action, type FormState } from '../../../_lib/guard'
-import { setCookieLines } from '../../../_lib/set-cookies'
 import { keepOutcome } from './outcome'
 
 const PAGE = '/account/devices'
@@ -53,15 +52,6 @@ export async function signOutOthers(_previous: FormState | null, form: FormData)
   return action(form, { page: PAGE, schema: z.object({}) }, async (_input, { caller, session }) => {
     const where = { userId: session.userId, exceptSid: session.sid }
     return tell(PAGE, await sessions.revoke(where, { reason: 'user', caller }))
-  })
-}
-
-/** Ends every session of the signed-in person, this one too. */
-export async function signOutEverywhere(_previous: FormState | null, form: FormData): Promise<FormState> {
-  return action(form, { page: PAGE, schema: z.object({}) }, async (_input, { caller, session }) => {
-    await sessions.revoke({ userId: session.userId, all: true }, { reason: 'user', caller })
-    await setCookieLines(sessions.clearCookies())
-    redirect('/signed-out')
   })
 }
 

@@ -19,7 +19,7 @@ import { PageHeader } from '../../../../components/ui/page-header'
 import { Rows } from '../../../../components/ui/rows'
 import { signedIn } from '../../../_lib/guard'
 import { againMs, endedBy, hrefOf, PATH, placeFrom, placeText, type Query, said } from './_query'
-import { signOutDevice, signOutEverywhere, signOutOthers } from './actions'
+import { signOutDevice, signOutOthers } from './actions'
 import { lastOutcome } from './outcome'
 
 export async function generateMetadata(): Promise<Metadata> {
@@ -175,7 +175,7 @@ export default async function Devices({ searchParams }: { searchParams: Promise<
         <ConfirmSignOut
           what="all"
           ending={await oidc.whatEnds({ userId: user.id })}
-          action={signOutEverywhere}
+          action="/signout/everywhere"
           closeHref={PATH}
         />
       ) : asked?.live && asked.id !== session.deviceId ? (

@@ -9,4 +9,5 @@ export const linkedOutcome = outcomesOf(
     z.object({ kind: z.enum(['linked', 'unlinked']), name: z.string().max(400) }),
     refusedSchema.extend({ kind: z.literal('refused') }),
   ]),
+  { fromElsewhere: true },
 )

@@ -15,6 +15,8 @@ const PAGE = '/account/activity'
 export async function GET(request: Request): Promise<Response> {
   const { session, caller } = await whoIs()
   if (!session) return seeOther(signInHref(PAGE))
+  // A guest sees the overview alone.
+  if (session.guest) return seeOther('/account')
   const { userId } = session
   const query = Object.fromEntries(new URL(request.url).searchParams)
   const [profile, apps] = await Promise.all([users.profile.get(userId), appsOf(userId)])
