@@ -111,6 +111,8 @@ export function verifyExport(history) {
 /** What two exports of one person tell differently; nothing when they agree. */
 export function compareExports(newer, older) {
   if (newer.userId !== older.userId) return ['The two exports are of different people.']
+  if (older.head.seq < newer.start.seq)
+    return ['The two exports have no event in common: whether they tell one story cannot be seen.']
   const known = new Map(newer.events.map(({ seq, hash }) => [seq, hash]))
   known.set(newer.start.seq, newer.start.hash)
   const told = [older.head, ...older.events].filter(({ seq }) => seq >= newer.start.seq)

@@ -237,6 +237,39 @@ describe('what is old', () => {
   })
 })
 
+describe('what guards the past', () => {
+  test('tables_and_functions_of_the_same_name_elsewhere_open_no_past', async () => {
+    const [young, old] = [await somebody(3), await somebody(3, 50)]
+    const shadow = (userId: string) =>
+      `CREATE TEMP TABLE event_anchors AS SELECT '${userId}'::uuid AS user_id, 99 AS seq`
+    const never = `CREATE SCHEMA elsewhere; CREATE FUNCTION elsewhere.events_keep() RETURNS interval LANGUAGE sql
+      AS $$ SELECT interval '-9 years' $$; SET search_path = elsewhere, public`
+    // Several statements at once are one transaction, which the refusal takes back.
+    for (const attack of [
+      `${shadow(old)}; DELETE FROM public.events WHERE user_id = '${old}' AND seq = 2`,
+      `${never}; ${shadow(young)}; DELETE FROM public.events WHERE user_id = '${young}'`,
+      `${never}; INSERT INTO public.event_anchors SELECT user_id, seq, hash, at, now() FROM public.events
+         WHERE user_id = '${young}' AND seq = 3`,
+    ]) {
+      await expect(sql(attack), attack).rejects.toThrow(/append-only|an anchor is/)
+    }
+    for (const userId of [young, old]) expect(await verify(userId)).toMatchObject({ events: 3, problems: [] })
+  })
+
+  test('older_export_that_ends_before_the_newer_one_begins_vouches_for_nothing', async () => {
+    const userId = await somebody(2)
+    const older = await exported(userId)
+    const newer = {
+      ...older,
+      start: { seq: 7, hash: '00', cutAt: null },
+      head: { seq: 7, hash: '00' },
+      events: [],
+    }
+    expect(compareExports(older, older)).toEqual([])
+    expect(compareExports(newer, older)).toEqual([expect.stringContaining('no event in common')])
+  })
+})
+
 describe('a history', () => {
   const all = async (pages: AsyncGenerator<EventView[], void>) => {
     const found: EventView[] = []

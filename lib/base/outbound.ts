@@ -15,6 +15,8 @@ const DEADLINE_MS = 5000
 /** Whoever has more to say than this in its headers says nothing that we need. */
 const MAX_HEADER_BYTES = 16_384
 
+const GIVEN_OUT = ipaddr.parseCIDR('2000::/3')
+
 type Resolve = (host: string) => Promise<LookupAddress[]>
 
 const lookupAll = promisify(dnsLookup)
@@ -39,7 +41,11 @@ export function mayConnect(address: string, privateNetworks: readonly string[]):
   if (!ipaddr.isValid(address)) return false
   // An IPv4 address that is dressed as one of IPv6 is judged as what it is.
   const judged = ipaddr.process(address)
-  return judged.range() === 'unicast' || proxyaddr.compile([...privateNetworks])(judged.toString(), 0)
+  // Of IPv6 2000::/3 alone is given out (RFC 4291 section 2.4); what lies outside may be IPv4 in yet another dress.
+  const given = judged.kind() === 'ipv4' || judged.match(GIVEN_OUT)
+  return (
+    (given && judged.range() === 'unicast') || proxyaddr.compile([...privateNetworks])(judged.toString(), 0)
+  )
 }
 
 /**

@@ -209,6 +209,8 @@ export async function open(input: {
   provider?: string | null
 }): Promise<Result<Opened>> {
   const { userId, method, proofs, caller, previous, provider } = input
+  // Before the row is written: whatever ends it afterwards makes what is kept of it here stale.
+  const since = cache.mark()
   const at = new Date(nowMs())
   const known = deviceCookie(caller.cookies)
   const deviceToken = known ?? randomToken()
@@ -253,7 +255,6 @@ export async function open(input: {
       event('session.renewed', previous.sid),
     )
     if (renewed) {
-      const since = cache.mark()
       await tellRenewed(renewed)
       cache.store(renewed, since)
       return ok({
@@ -265,7 +266,7 @@ export async function open(input: {
   }
   const opened = await store.insertSession(session, event('session.opened', session.sid))
   if (!opened) return refuse((await store.mayBeSignedIn(userId)) ? 'account_changed' : 'account_disabled')
-  cache.store(opened.facts, cache.mark())
+  cache.store(opened.facts, since)
   await keepWithinLimits(opened.facts)
   if (previous && previous.userId !== userId)
     await revoke({ userId: previous.userId, sid: previous.sid }, { reason: 'replaced', caller })
@@ -460,9 +461,11 @@ export async function revokeUpstream(
   where: { credential: string; upstream?: string } | { credential?: string; upstream: string },
   why: RevokeReason,
 ): Promise<{ sids: string[] }> {
-  const found = await store.sessionsFrom(where)
-  const ended = await Promise.all(found.map(({ userId, sid }) => revoke({ userId, sid }, why)))
-  return { sids: ended.flatMap(({ sids }) => sids) }
+  const ended: string[] = []
+  // One after the other: somebody with many sessions takes one connection from requests, not all of them.
+  for (const { userId, sid } of await store.sessionsFrom(where))
+    ended.push(...(await revoke({ userId, sid }, why)).sids)
+  return { sids: ended }
 }
 
 /**
@@ -603,7 +606,8 @@ async function tellEnded(ended: Told, buried: boolean): Promise<void> {
   const { userId, sids, version } = ended
   for (const sid of sids) cache.drop(sid)
   if (version !== null) cache.dropUser(userId)
-  if (buried) return announceEnded(ended)
+  // Again: a Redis that lost what it was told before the commit may have been offered the row as it was until then.
+  if (buried && (await buriedAtOnce(ended))) return announceEnded(ended)
   if (version !== null) {
     untold.set(userId, async () => {
       await bury(ended)

@@ -380,6 +380,24 @@ describe('Redis away for a moment', () => {
     )
   })
 
+  it.each([
+    ['one', {}],
+    ['all', { all: true } as const],
+  ])('what_redis_lost_between_a_revoke_and_its_commit_lives_no_longer: %s', async (_name, all) => {
+    const { cookies, facts } = await known()
+    const { sid, userId } = facts
+    await inTx(async (tx) => {
+      await sessions.revokeIn(tx, { userId, ...('all' in all ? all : { sid }) }, { reason: 'user' })
+      await stores.redis().del(key('sessionValid', sid), key('sessionEpoch', userId))
+      cache.clear()
+      // Not over yet: another request reads the row as it is, and tells Redis.
+      expect(await sessions.check(cookies)).not.toBeNull()
+    })
+    expect(await sessions.check(cookies)).toBeNull()
+    later(3 * cache.BELIEVED_MS)
+    expect(await sessions.check(cookies)).toBeNull()
+  })
+
   it('a_lost_message_is_believed_for_five_seconds_and_no_longer', async () => {
     const { cookies, facts } = await known()
     // Another process revoked it, and its message never came.
@@ -427,6 +445,73 @@ describe('Redis away for a moment', () => {
     pipeline.mockRestore()
     await sessions.start()
     expect(await sessions.check(cookies)).not.toBeNull()
+  })
+})
+
+describe('the order of locks', () => {
+  /** A transaction of somebody else, in the midst of which `fn` runs. */
+  async function beside(fn: (run: (text: string, values: unknown[]) => Promise<unknown>) => Promise<void>) {
+    const client = await pool().connect()
+    try {
+      await client.query('BEGIN')
+      await fn((text, values) => client.query(text, values))
+      await client.query('COMMIT')
+    } finally {
+      client.release(true)
+    }
+  }
+  const somebodyWaits = () =>
+    vi.waitFor(async () => {
+      const { rows } = await stores.sql(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      )
+      expect(rows).toHaveLength(1)
+    })
+
+  it('revoke_of_one_session_beside_one_of_several_fails_neither', async () => {
+    const userId = await newUser()
+    const { facts } = await signIn(userId)
+    let ended: Promise<{ sids: string[] }> | undefined
+    // What ends several has written of one already, and comes to the next.
+    await beside(async (run) => {
+      await run('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [userId])
+      await run('UPDATE event_heads SET seq = seq WHERE user_id = $1', [userId])
+      ended = sessions.revoke({ userId, sid: facts.sid }, { reason: 'user' })
+      await somebodyWaits()
+      await run('SELECT 1 FROM sessions WHERE id = $1 FOR UPDATE NOWAIT', [facts.sid])
+    })
+    expect((await ended)?.sids).toEqual([facts.sid])
+  })
+
+  it('forgetting_a_device_beside_a_sign_in_on_it_fails_neither', async () => {
+    const userId = await newUser()
+    const { facts } = await signIn(userId)
+    const deviceId = facts.deviceId ?? ''
+    let forgotten: ReturnType<typeof sessions.forgetDevice> | undefined
+    // A sign-in has the user's row, and comes to the device.
+    await beside(async (run) => {
+      await run('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [userId])
+      forgotten = sessions.forgetDevice(userId, deviceId, { reason: 'user' })
+      await somebodyWaits()
+      await run('SELECT 1 FROM devices WHERE id = $1 FOR UPDATE NOWAIT', [deviceId])
+    })
+    expect(await forgotten).toMatchObject({ ok: true, value: { sids: [facts.sid] } })
+  })
+
+  it('activity_waits_for_no_revoke_and_is_written_for_the_others', async () => {
+    const userId = await newUser()
+    const [held, other] = [await signIn(userId), await signIn(userId)]
+    const at = Date.now() + 120_000
+    setClock(() => at)
+    await sessions.check(held.cookies)
+    await sessions.check(other.cookies)
+    await beside(async (run) => {
+      await run('SELECT 1 FROM sessions WHERE id = $1 FOR UPDATE', [held.facts.sid])
+      const rows = await sessions.list(userId)
+      const seen = new Map(rows.map(({ sid, lastActiveAt }) => [sid, lastActiveAt.getTime()]))
+      expect(seen.get(other.facts.sid)).toBe(at)
+      expect(seen.get(held.facts.sid)).toBe(held.facts.createdAt)
+    })
   })
 })
 

@@ -300,8 +300,9 @@ export async function markRevoked(
   why: { reason: string; revokeId: string },
   atOnce: number,
 ): Promise<Marked> {
-  // The user's row before their sessions, as sign-in takes them: two at once never wait for each other.
-  if (!where.sid) await lockUser(tx, where.userId)
+  // The user's row before their sessions, as sign-in takes them, for a single one too: two at once never wait for each
+  // other, also where one of them ends several, or writes of one end before it comes to the next.
+  await lockUser(tx, where.userId)
   const version = where.all || where.exceptSid ? await raiseVersion(tx, where) : null
   const limit = version === null ? null : atOnce
   const rows = await tx.$queryRaw<{ id: string; device: string | null }[]>`
@@ -626,19 +627,24 @@ export async function forgetFactsOf(userId: string): Promise<void> {
 
 /**
  * Writes last activity of many sessions and their devices at once; never brings a revoked one back, never goes
- * backwards.
+ * backwards. It waits for nobody who holds a row (a revoke of several takes them in another order, and would be the one
+ * that fails): such a session's activity is told by its next one.
  */
 export async function writeActivity(activity: Map<string, number>): Promise<void> {
   await sql({
     name: 'session-activity',
-    text: `WITH s AS (
-             UPDATE sessions s SET last_active_at = a.at
-             FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::timestamptz[]) AS at) a
-             WHERE s.id = a.id AND s.revoked_at IS NULL AND s.last_active_at < a.at
-             RETURNING s.device_id, a.at)
-           UPDATE devices d SET last_seen_at = n.at
-           FROM (SELECT device_id, max(at) AS at FROM s GROUP BY device_id) n
-           WHERE d.id = n.device_id AND d.last_seen_at < n.at`,
+    text: `WITH a AS (
+             SELECT o.id, a.at FROM sessions o
+             JOIN (SELECT unnest($1::uuid[]) AS id, unnest($2::timestamptz[]) AS at) a ON a.id = o.id
+             WHERE o.revoked_at IS NULL AND o.last_active_at < a.at
+             FOR NO KEY UPDATE OF o SKIP LOCKED),
+           s AS (
+             UPDATE sessions s SET last_active_at = a.at FROM a WHERE s.id = a.id RETURNING s.device_id, a.at),
+           n AS (
+             SELECT d.id, s.at FROM devices d JOIN (SELECT device_id, max(at) AS at FROM s GROUP BY device_id) s
+               ON s.device_id = d.id
+             WHERE d.last_seen_at < s.at FOR NO KEY UPDATE OF d SKIP LOCKED)
+           UPDATE devices d SET last_seen_at = n.at FROM n WHERE d.id = n.id`,
     values: [[...activity.keys()], [...activity.values()].map((at) => new Date(at))],
   })
 }

@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs'
 import { createTranslator } from 'use-intl/core'
 import { describe, expect, it } from 'vitest'
 import { PERSONAL } from '../audit/kinds'
@@ -107,6 +108,26 @@ describe('texts', () => {
     expect(failed).toEqual([])
     expect(said.filter((text) => text.length < 8)).toEqual([])
     // Two kinds of events told alike could not be told apart.
+    expect(new Set(said).size).toBe(said.length)
+  })
+
+  it.each(LANGUAGES)('every_reason_for_which_a_session_ends_has_words_of_its_own: %s', (locale) => {
+    const t = createTranslator({
+      locale,
+      messages: messages(locale),
+      namespace: 'activity.events.session',
+    }) as unknown as (key: string, values: object) => string
+    const sources = ['lib', 'app'].flatMap((folder) =>
+      globSync(`${folder}/**/*.{ts,tsx}`, { exclude: (name) => name.includes('.test.') }),
+    )
+    const reasons = new Set(
+      sources.flatMap((file) =>
+        [...readFileSync(file, 'utf8').matchAll(/\breason(?:: | = )'(\w+)'/g)].map(([, reason]) => reason),
+      ),
+    )
+    expect([...reasons]).toEqual(expect.arrayContaining(['user', 'too_many', 'expired', 'provider_logout']))
+    // "From another session" is told of those alone that a person ended from one.
+    const said = [...reasons].map((reason) => t('revoked', { reason }))
     expect(new Set(said).size).toBe(said.length)
   })
 
