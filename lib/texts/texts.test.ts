@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createTranslator } from 'use-intl/core'
 import { describe, expect, it } from 'vitest'
 import { PERSONAL } from '../audit/kinds'
@@ -118,7 +118,9 @@ describe('texts', () => {
       namespace: 'activity.events.session',
     }) as unknown as (key: string, values: object) => string
     const sources = ['lib', 'app'].flatMap((folder) =>
-      globSync(`${folder}/**/*.{ts,tsx}`, { exclude: (name) => name.includes('.test.') }),
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((name) => /\.tsx?$/.test(name) && !name.includes('.test.'))
+        .map((name) => `${folder}/${name}`),
     )
     const reasons = new Set(
       sources.flatMap((file) =>
