@@ -19,6 +19,7 @@ const MEANING: Record<string, Reason> = {
   another_account: 'another',
   replaced: 'another',
   upgraded: 'another',
+  provider_logout: 'signed_out',
   too_many: 'too_many',
 }
 

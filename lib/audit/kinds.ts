@@ -17,6 +17,7 @@ const OF_NOUN: Record<string, EventKind> = {
   backup_codes: 'factors',
   factors: 'factors',
   link: 'factors',
+  account: 'factors',
   email: 'addresses',
   phone: 'addresses',
   consent: 'apps',

@@ -254,7 +254,7 @@ describe('an intruder’s linked account', () => {
     expect(await accounts(ada.id)).toHaveLength(2)
     const token = await tokenFor(ada.email, 'lockdown')
     expect(await security.lockdown.peek(token)).toMatchObject({
-      factors: [{ kind: 'account', name: 'google (thief@gmail.com)' }],
+      factors: [{ kind: 'account', name: 'Google (thief@gmail.com)' }],
     })
     must(await security.lockdown.lockDown(token, somewhere()))
     expect((await accounts(ada.id)).map(({ id }) => id)).toEqual([mine])

@@ -175,7 +175,10 @@ describe('somebody known', () => {
     expect(stepOf(await come([]))).toBe('done')
     expect(await roles()).toEqual(['auditor', 'user'])
     const seen = await audit.list(ada.id, { limit: 10, types: ['user.roles_changed'] })
-    expect(seen.items[0]).toMatchObject({ actor: 'provider:acme', data: { given: [], taken: ['admin'] } })
+    expect(seen.items[0]).toMatchObject({
+      actor: 'system',
+      data: { given: [], taken: ['admin'], provider: 'acme' },
+    })
   })
 })
 

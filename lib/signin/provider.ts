@@ -241,7 +241,7 @@ export async function endedUpstream(
   if (!judged.ok) return judged
   const { account, sessionId } = judged.value
   const upstream = sessionId ? upstreamOf(provider, sessionId) : undefined
-  const why = { reason: 'provider_logout', actor: `provider:${provider}`, caller }
+  const why = { reason: 'provider_logout', actor: 'system', caller }
   if (account)
     return ok(await sessions.revokeUpstream({ credential: account.id, ...(upstream && { upstream }) }, why))
   return ok(upstream ? await sessions.revokeUpstream({ upstream }, why) : { sids: [] })

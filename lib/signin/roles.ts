@@ -18,5 +18,5 @@ export async function syncRoles(
   if (!roles) return
   const mapping = env().federation.providers.find(({ id }) => id === provider)?.roles
   const mapped = mapping ? Object.values(mapping.values) : []
-  await users.setRoles(tx, userId, { roles, among: mapped }, { caller, actor: `provider:${provider}` })
+  await users.setRoles(tx, userId, { roles, among: mapped }, { caller, actor: 'system', provider })
 }
