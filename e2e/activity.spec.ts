@@ -40,7 +40,7 @@ test('what happened is shown, filtered, downloaded whole and checked; "this wasn
   await expect(events).toHaveCount(1)
   await expect(page.getByLabel('Outcome')).toHaveValue('failure')
   await page.getByRole('link', { name: 'Show everything' }).click()
-  await page.getByLabel('From').fill('2020-01-01')
+  await page.getByLabel('From', { exact: true }).fill('2020-01-01')
   await page.getByLabel('Until').fill('2020-12-31')
   await page.getByRole('button', { name: 'Show', exact: true }).click()
   await expect(page.getByText('Nothing of this kind happened')).toBeVisible()

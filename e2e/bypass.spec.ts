@@ -7,6 +7,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { expect, test } from '@playwright/test'
 import account from '../lib/texts/en/account.json' with { type: 'json' }
+import activity from '../lib/texts/en/activity.json' with { type: 'json' }
 import recovery from '../lib/texts/en/recovery.json' with { type: 'json' }
 import security from '../lib/texts/en/security.json' with { type: 'json' }
 import { buildId, builtRoutes, callByScript, callRaw, MULTIPART, multipart, serverActions } from './actions'
@@ -20,6 +21,8 @@ const WORDS = [
   account.devices.lead,
   account.emails.lead,
   account.phones.lead,
+  account.linked.lead,
+  activity.lead,
   recovery.security.lead,
   security.authenticator.lead,
   security.codes.lead,

@@ -51,7 +51,16 @@ async function worthy(page: Page, name: string, script = true): Promise<void> {
   for (const width of [1440, 360]) {
     await page.setViewportSize({ width, height: width > 800 ? 900 : 740 })
     for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme })
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      // Colours on their way from one scheme to the other are neither's.
+      await page.evaluate(() =>
+        Promise.all(
+          document
+            .getAnimations()
+            .filter((animation) => animation instanceof CSSTransition)
+            .map((animation) => animation.finished.catch(() => {})),
+        ),
+      )
       const { FEDERATION_SHOTS: folder } = process.env
       if (folder)
         await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png`, fullPage: true })
@@ -78,7 +87,7 @@ async function worthy(page: Page, name: string, script = true): Promise<void> {
     }
   }
   await page.setViewportSize({ width: 1280, height: 800 })
-  await page.emulateMedia({ colorScheme: null })
+  await page.emulateMedia({ colorScheme: null, reducedMotion: null })
 }
 
 const somebodyThere = (more: Partial<PeerPerson> = {}): PeerPerson => {
