@@ -69,11 +69,11 @@ test('what happened is shown, filtered, downloaded whole and checked; "this wasn
   const answer = await page.request.get('/account/activity/export?format=json')
   expect(answer.headers()).toMatchObject({
     'content-type': 'application/json; charset=utf-8',
-    'cache-control': 'no-store, private',
+    'cache-control': 'no-store',
     'content-disposition': expect.stringContaining('attachment'),
   })
   const history = await answer.json()
-  expect(history.events.length).toBeGreaterThan(5)
+  expect(history.events.length).toBeGreaterThanOrEqual(5)
   expect(history.events.at(-1)).toMatchObject({ type: 'session.opened', what: 'Signed in with password' })
   const file = path.join(mkdtempSync(path.join(tmpdir(), 'gatehouse-activity-')), 'activity.json')
   const check = (content: unknown) => {

@@ -165,8 +165,10 @@ export async function startRelyingApp(options) {
         const event = payload.events?.['http://schemas.openid.net/event/backchannel-logout']
         if (!event || 'nonce' in payload || !(payload.sid || payload.sub))
           throw new Error('not a logout token')
-        for (const [id, { user }] of sessions) {
-          if (user && (payload.sid ? user.sid === payload.sid : user.sub === payload.sub)) sessions.delete(id)
+        for (const [id, { user, until, running }] of sessions) {
+          if (!user || (payload.sid ? user.sid !== payload.sid : user.sub !== payload.sub)) continue
+          // A sign-in that is under way becomes a session of its own.
+          sessions.set(id, { id, until, running })
         }
         res.writeHead(200, { 'Cache-Control': 'no-store' }).end()
       } catch {
