@@ -25,8 +25,8 @@ const address = (): string => `198.18.${randomBytes(1)[0]}.${(randomBytes(1)[0] 
 
 function watch(page: Page, complaints: string[]): void {
   page.on('console', (message) => {
-    // Open pages listen all the time. When their session or the portal ends, the browser itself writes that down.
-    if (message.location().url.endsWith('/api/session/events')) return
+    // Open pages listen all the time, and ask. When their session or the portal ends, the browser itself writes it down.
+    if (/\/api\/session(\/events|\?guests=allow)?$/.test(message.location().url)) return
     if (message.type() === 'error') complaints.push(`console: ${message.text()} at ${page.url()}`)
   })
   page.on('pageerror', (error) => complaints.push(`script: ${error.message} at ${page.url()}`))
