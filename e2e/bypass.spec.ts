@@ -29,8 +29,8 @@ const WORDS = [
   recovery.outlook.lead,
   recovery.vouch.lead,
 ]
-/** Pages that ask for more than a session: somebody's request, or a link. */
-const needsMore = (path: string): boolean => /\[|\/accept$/.test(path)
+/** Pages that ask for more than a session: somebody's request, a link, or another provider to link. */
+const needsMore = (path: string): boolean => /\[|\/accept$|\/linked$/.test(path)
 const shows = (body: string): boolean => WORDS.some((words) => body.includes(words))
 
 const protectedPages = (): string[] =>
