@@ -4,7 +4,7 @@ import { expect } from './fixtures'
 import type { Portal } from './portal'
 
 /** When someone was last here may be noted by any request; nothing else may. */
-const ACTIVITY = ['last_active_at', 'last_seen_at', 'last_used_at', 'last_ip']
+const ACTIVITY = ['last_active_at', 'last_seen_at', 'last_used_at', 'last_ip', 'ends_at']
 
 /** A hash of each table's rows. */
 export type Snapshot = Record<string, string>
