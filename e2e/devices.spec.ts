@@ -37,7 +37,7 @@ test('a sign-in elsewhere appears on the open page; signed out from there, its o
   const context = await otherBrowser({ userAgent: IPHONE })
   const phone = await signInAt(context, person, '/account/profile')
   const row = page.getByRole('listitem').filter({ hasText: 'Safari' })
-  await expect(row).toContainText('iOS', { timeout: 1000 })
+  await expect(row).toContainText('iOS')
   await expect(row).toContainText('password')
   await expect(row).toContainText('Unknown')
   await clean(page)
@@ -54,7 +54,7 @@ test('a sign-in elsewhere appears on the open page; signed out from there, its o
   await expect(phone.getByLabel('Display name')).toBeVisible()
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
   // What was on the screen is gone, and not just covered.
-  await expect(phone.getByRole('heading', { name: 'You are signed out' })).toBeFocused({ timeout: 1000 })
+  await expect(phone.getByRole('heading', { name: 'You are signed out' })).toBeFocused()
   expect(await phone.content()).not.toContain(person.email)
   await expect(phone.getByLabel('Display name')).toHaveCount(0)
   await expect(phone.getByText('ended from another of your devices')).toBeVisible()
