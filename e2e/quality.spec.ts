@@ -301,7 +301,7 @@ test('sign-up, sign-in and the end of another session work by keys alone', async
   // The focus stays within the question until it is answered.
   await tabTo(page, question.getByRole('button', { name: 'Sign out', exact: true }))
   await page.keyboard.press('Enter')
-  await expect(page.getByText('That session is signed out')).toBeVisible()
+  await expect(page.getByText('1 session is signed out.')).toBeVisible()
 
   await page.goto(`${url}/signout`)
   await tabTo(page, page.getByRole('button', { name: 'Sign out', exact: true }))
