@@ -147,7 +147,7 @@ test('an_address_of_somebody_else_looks_like_any_other_and_its_owner_is_told', a
     (await page.locator('main').innerText())
       .replaceAll(address, 'ADDRESS')
       .replace(/\d+ s\b/g, 'N s')
-      .replace(/\d\d:\d\d/g, 'HH:MM')
+      .replace(/\d\d:\d\d( UTC)?/g, 'HH:MM')
   await expect(page.getByText(/Send a new code in/)).toBeVisible()
   const taken = await looks(owner.email)
 
@@ -160,7 +160,7 @@ test('an_address_of_somebody_else_looks_like_any_other_and_its_owner_is_told', a
     .replaceAll(free, 'ADDRESS')
     .replaceAll(someone.email, person.email)
     .replace(/\d+ s\b/g, 'N s')
-    .replace(/\d\d:\d\d/g, 'HH:MM')
+    .replace(/\d\d:\d\d( UTC)?/g, 'HH:MM')
   expect(taken).toBe(shape)
 })
 
