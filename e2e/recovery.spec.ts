@@ -7,7 +7,10 @@ import { newPerson, type Person } from './people'
 
 const NEW_PASSWORD = 'copper-lantern-meadow-tide'
 
-/** Links that were taken out of mails: a mail that is still on its way must not be taken for the one before. */
+/**
+ * Links that were taken out of somebody's mails: a mail that is still on its way must not be taken for the one before.
+ * Two people may get the same link.
+ */
 const taken = new Set<string>()
 
 /**
@@ -21,9 +24,10 @@ async function mailLinking(
   subject = '',
 ): Promise<{ mail: Mail; link: string }> {
   const found: { mail: Mail; link: string }[] = []
+  const name = (url: string) => `${address} ${url}`
   const arrived = async () => {
     for (const mail of await mailsTo(address)) {
-      const link = mail.links.find((url) => path.test(new URL(url).pathname) && !taken.has(url))
+      const link = mail.links.find((url) => path.test(new URL(url).pathname) && !taken.has(name(url)))
       if (link && mail.subject.includes(subject)) found.push({ mail, link })
     }
     return found.length
@@ -31,7 +35,7 @@ async function mailLinking(
   await expect.poll(arrived, { timeout: 15_000 }).toBeGreaterThan(0)
   const [newest] = found
   if (!newest) throw new Error('no mail')
-  taken.add(newest.link)
+  taken.add(name(newest.link))
   return newest
 }
 
