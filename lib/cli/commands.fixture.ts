@@ -8,7 +8,7 @@ import { runCommand } from './program'
 export interface Line {
   args: string[]
   stdin: string
-  env: Record<string, string | undefined>
+  env: NodeJS.ProcessEnv
 }
 
 export interface Outcome {
