@@ -57,6 +57,21 @@ async function open(page: Page, exhibit: Exhibit): Promise<void> {
   })
 }
 
+/** Looks another way, and has finished to. */
+async function settle(page: Page, media: Parameters<Page['emulateMedia']>[0]): Promise<void> {
+  await page.emulateMedia(media)
+  await page.evaluate(async () => {
+    const frame = () => new Promise((resolve) => requestAnimationFrame(resolve))
+    // What ends may begin what inherits from it.
+    for (let still = 0; still < 3; still++) {
+      await frame()
+      const running = document.getAnimations()
+      if (running.length > 0) still = 0
+      await Promise.allSettled(running.map(({ finished }) => finished))
+    }
+  })
+}
+
 /** @param rules only these; all of RULES where left out */
 async function axe(page: Page, ...rules: string[]): Promise<string[]> {
   await page.evaluate(AXE)
@@ -195,8 +210,9 @@ for (const [width, loaded, other] of [
         must(!twin, `the title "${facts.title}" is also that of ${twin}`)
         titles.set(facts.title, exhibit.name)
       }
-      await page.emulateMedia({ colorScheme: other, reducedMotion: 'reduce' })
+      await settle(page, { colorScheme: loaded, reducedMotion: 'reduce' })
       for (const found of await moving(page)) must(false, `moves: ${found}`)
+      await settle(page, { colorScheme: other, reducedMotion: 'reduce' })
       for (const found of await axe(page, 'color-contrast')) must(false, `${other}: ${found}`)
       // 200 % of a 1280 px window is 640 px wide, 400 % is 320 px (WCAG 1.4.10).
       const narrow = wide ? 640 : 320
