@@ -5,7 +5,7 @@
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { bucket } from '../base/limits'
-import { sha256 } from '../base/secrets'
+import { sha256, successors } from '../base/secrets'
 import * as sessions from '../sessions'
 import { current, type Granted, splitGrantId } from './context'
 import { may } from './gate'
@@ -195,6 +195,28 @@ async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | nul
 
 const iso = (seconds: number): Date => new Date(seconds * 1000)
 
+/**
+ * The successor of a refresh token is made of the token itself, so that its app can be told once more, and
+ * nobody can tell who has only what is at rest (docs/decisions/082-two-tabs-refresh-at-once.md).
+ */
+const successorsOf = (id: string): string[] => successors('refresh_token', id, REFRESH_TOKEN_BITS / 8)
+
+const graceFrom = (): Date => new Date(nowMs() - env().refreshGraceSeconds * 1000)
+
+/** Whether the token endpoint is shown again what was used a moment ago and whose successor nobody used yet. */
+async function repeats(id: string, consumedAt: Date): Promise<boolean> {
+  const state = current()
+  const { route } = (Provider.ctx as KoaContextWithOIDC).oidc
+  if (!state || route !== 'token' || consumedAt <= graceFrom()) return false
+  const byHash = new Map(successorsOf(id).map((value) => [sha256(value), value]))
+  const unused = await store.unusedRefresh([...byHash.keys()])
+  state.repeated = unused ? byHash.get(unused) : undefined
+  return unused !== null
+}
+
+/** The value of a refresh token that is being made: the successor of the one just consumed, else of chance alone. */
+export const refreshTokenValue = (): string | undefined => current()?.rotating?.next
+
 /** Refresh tokens: one row each, a family for each sign-in, rotated in one statement. */
 const refreshTokens: Adapter = {
   ...nothing,
@@ -214,10 +236,12 @@ const refreshTokens: Adapter = {
       expiresAt: exp ? iso(exp) : new Date(nowMs() + (expiresIn ?? 0) * 1000),
     }
     const state = current()
-    const old = state?.rotating
+    const old = state?.rotating?.old
     if (!old) return noteSignIn(payload, row)
     state.rotating = undefined
-    if (await store.rotateRefresh(old, row)) return sessions.noteUse(sessionUid)
+    const rotated =
+      (await store.rotateRefresh(old, row)) || (await store.repeatable(old, row.hash, graceFrom()))
+    if (rotated) return sessions.noteUse(sessionUid)
     await revokeFamily(grant)
     throw new errors.InvalidGrant('refresh token already used')
   },
@@ -228,14 +252,17 @@ const refreshTokens: Adapter = {
     const payload = found.payload as AdapterPayload
     if (!(await admit(payload))) return undefined
     remember(payload, found.grant)
-    return { ...payload, jti: id, ...(found.consumedAt && { consumed: true }) }
+    const used = found.consumedAt && !(await repeats(id, found.consumedAt))
+    return { ...payload, jti: id, ...(used && { consumed: true }) }
   },
   async consume(id) {
     // Not yet: it is consumed by the statement that stores its successor (REL3, REL6), which the library
     // always asks for next.
     const state = current()
     if (!state) throw new Error('a refresh token can only be rotated within a request')
-    state.rotating = sha256(id)
+    const next = state.repeated ?? successorsOf(id)[0]
+    if (!next) throw new Error('no GATEHOUSE_SECRET')
+    state.rotating = { old: sha256(id), next }
   },
   async destroy() {
     // Whoever destroys one revokes its family next, which deletes the row.

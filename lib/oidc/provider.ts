@@ -7,7 +7,7 @@ import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { StoresDown } from '../base/refusals'
 import * as sessions from '../sessions'
-import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, TOKEN_BITS } from './adapter'
+import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
 import { claimsOf } from './claims'
 import * as clients from './clients'
 import { stateOf } from './context'
@@ -253,6 +253,7 @@ export function buildProvider(keys: KeySet): Provider {
   const Context = pinned(provider)
   Object.defineProperties(provider, { Session: { value: Session }, OIDCContext: { value: Context } })
   useOurClients(provider)
+  useOurRefreshTokens(provider)
   listen(provider)
   return provider
 }
@@ -272,6 +273,15 @@ function pinned(provider: Provider): Provider['OIDCContext'] {
     },
   })
   return Context
+}
+
+/** A refresh token that takes another's place has the value that the adapter made for it. */
+function useOurRefreshTokens(provider: Provider): void {
+  const { prototype } = provider.RefreshToken as unknown as { prototype: { generateTokenId(): string } }
+  const byChance = prototype.generateTokenId
+  prototype.generateTokenId = function generateTokenId(): string {
+    return refreshTokenValue() ?? byChance.call(this)
+  }
 }
 
 type LibraryClient = InstanceType<Provider['Client']>

@@ -1,6 +1,7 @@
 /**
  * All SQL and Redis of the room. Atomic: `consumeArtifact` has one winner; `rotateRefresh` consumes the
  * old token and stores the new one in one statement (a token is consumed exactly when it was replaced);
+ * `repeatable` looks at both in one statement;
  * `mergeGrant` keeps one live consent per user and app; `deleteFamily` leaves no token of a family, even
  * one being rotated at that moment.
  */
@@ -283,6 +284,27 @@ export async function rotateRefresh(old: string, next: RefreshRow): Promise<bool
     values: [...refreshValues(next), old],
   })
   return rows.length === 1
+}
+
+/** Whether `old` was consumed after `since`, and `next`, which took its place, is unused. */
+export async function repeatable(old: string, next: string, since: Date): Promise<boolean> {
+  const rows = await sql({
+    name: 'oidc-refresh-repeatable',
+    text: `SELECT 1 FROM refresh_tokens o JOIN refresh_tokens n ON n.id = $2 AND n.family_id = o.family_id
+           WHERE o.id = $1 AND o.consumed_at > $3 AND n.consumed_at IS NULL`,
+    values: [old, next, since],
+  })
+  return rows.length === 1
+}
+
+/** The one of these refresh tokens, by hash, that is there and unused. */
+export async function unusedRefresh(hashes: string[]): Promise<string | null> {
+  const [row] = await sql<{ id: string }>({
+    name: 'oidc-refresh-unused',
+    text: 'SELECT id FROM refresh_tokens WHERE id = ANY($1::text[]) AND consumed_at IS NULL',
+    values: [hashes],
+  })
+  return row?.id ?? null
 }
 
 /** An app's sign-in: which app the session is signed in to, the event, and its first refresh token if it gets one. */
