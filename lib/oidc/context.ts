@@ -37,6 +37,8 @@ export interface RequestState {
   repeated?: string
   /** A sign-in's access token, kept as soon as its refresh token is stored. */
   access?: Artifact
+  /** A signed access token that was shown at introspection or revocation, and the name it goes by inside. */
+  shown?: { token: string; name: string }
   problem?: Problem
   /** Set-Cookie lines of ours, beside anything the library wants. */
   setCookies: string[]

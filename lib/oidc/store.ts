@@ -106,17 +106,21 @@ export interface GrantRow {
   id: string
   scopes: string[]
   claims: string[]
+  /** Scopes of APIs, by the address of each. */
+  resources: Record<string, string[]>
 }
 
 interface GrantPayload {
   scopes?: string[]
   claims?: string[]
+  resources?: Record<string, string[]>
 }
 
 const toGrant = (row: { id: string; payload: GrantPayload }): GrantRow => ({
   id: row.id,
   scopes: row.payload.scopes ?? [],
   claims: row.payload.claims ?? [],
+  resources: row.payload.resources ?? {},
 })
 
 export async function liveGrant(userId: string, clientId: string): Promise<GrantRow | null> {
@@ -152,13 +156,18 @@ export async function mergeGrant(
       VALUES ($1, $2, $3, $4::jsonb, $5, $5)
       ON CONFLICT (user_id, client_id) WHERE revoked_at IS NULL DO UPDATE SET updated_at = $5, payload = jsonb_build_object(
         'scopes', (SELECT COALESCE(jsonb_agg(DISTINCT s), '[]') FROM jsonb_array_elements((g.payload->'scopes') || (EXCLUDED.payload->'scopes')) s),
-        'claims', (SELECT COALESCE(jsonb_agg(DISTINCT c), '[]') FROM jsonb_array_elements((g.payload->'claims') || (EXCLUDED.payload->'claims')) c))
+        'claims', (SELECT COALESCE(jsonb_agg(DISTINCT c), '[]') FROM jsonb_array_elements((g.payload->'claims') || (EXCLUDED.payload->'claims')) c),
+        'resources', (SELECT COALESCE(jsonb_object_agg(id, scopes), '{}') FROM (
+          SELECT r.key AS id, jsonb_agg(DISTINCT s) AS scopes
+          FROM (SELECT * FROM jsonb_each(COALESCE(g.payload->'resources', '{}')) UNION ALL
+                SELECT * FROM jsonb_each(EXCLUDED.payload->'resources')) r, jsonb_array_elements(r.value) s
+          GROUP BY r.key) merged))
       RETURNING g.id, g.payload`,
     values: [
       grant.id,
       grant.userId,
       grant.clientId,
-      JSON.stringify({ scopes: grant.scopes, claims: grant.claims }),
+      JSON.stringify({ scopes: grant.scopes, claims: grant.claims, resources: grant.resources }),
       new Date(nowMs()),
       ...events.values,
     ],
@@ -167,11 +176,8 @@ export async function mergeGrant(
   return toGrant(row)
 }
 
-export interface GrantListRow {
-  id: string
+export interface GrantListRow extends GrantRow {
   clientId: string
-  scopes: string[]
-  claims: string[]
   createdAt: Date
   lastUsedAt: Date | null
 }
