@@ -125,6 +125,39 @@ describe('help', () => {
   })
 })
 
+describe('resource', () => {
+  test('an API, an app that acts for itself there, and the API as a client', async () => {
+    const id = 'https://api.example.com'
+    const scopes = ['--scope', 'orders:read=Read orders', '--scope', 'orders:write']
+    await ok(['resource', 'add', id, '--name', 'Orders', ...scopes, '--lifetime-minutes', '5'])
+    expect(await ok(['resource', 'list'])).toMatchObject([
+      {
+        id,
+        format: 'jwt',
+        algorithm: 'ES256',
+        lifetime_seconds: 300,
+        scopes: [{}, { name: 'orders:write' }],
+      },
+    ])
+    const app = ['client', 'add', '--name', 'Import', '--grant', 'client_credentials', '--resource']
+    const { client_id } = await ok<{ client_id: string }>([...app, `${id} orders:write`])
+    await ok(['client', 'update', client_id, '--resource', id])
+    expect(await ok(['client', 'show', client_id])).toMatchObject({
+      grants: ['client_credentials'],
+      redirect_uris: [],
+      resources: [{ resource: id, scopes: null }],
+    })
+    const served = await ok<{ client_id: string }>(['client', 'add', '--name', 'Orders', '--serves', id])
+    expect(await ok(['client', 'show', served.client_id])).toMatchObject({ grants: [], serves: [id] })
+    const unknown = await gatehouse([...app, 'https://nobody.example.com'])
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('there is no API')])
+    await ok(['resource', 'update', id, '--format', 'opaque', '--lifetime-minutes', '0'])
+    expect(await ok(['resource', 'list'])).toMatchObject([{ format: 'opaque', lifetime_seconds: null }])
+    await ok(['resource', 'remove', id])
+    expect(await ok(['resource', 'list'])).toEqual([])
+  })
+})
+
 describe('client', () => {
   type Added = { client_id: string; client_secret?: string; issuer: string }
   const uri = 'https://app.example.com/callback'

@@ -10,6 +10,7 @@ import { doctorCommand } from './doctor'
 import { eventCommands } from './event'
 import { keyCommands } from './key'
 import { CliError } from './output'
+import { resourceCommands } from './resource'
 import { restoredCommand } from './restored'
 import { sessionCommands } from './session'
 import { closeClients } from './session-of-work'
@@ -25,6 +26,7 @@ function program(): Command {
     .showSuggestionAfterError()
     .exitOverride()
   clientCommands(gatehouse)
+  resourceCommands(gatehouse)
   userCommands(gatehouse)
   sessionCommands(gatehouse)
   keyCommands(gatehouse)

@@ -15,10 +15,21 @@ import { log } from '../base/log'
 import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
-import { type NewClient, newClientSchema, PROVIDER_TOKENS_NEED_A_SECRET, toMetadata } from './client-metadata'
+import {
+  type GrantName,
+  grantMetadata,
+  grantsProblem,
+  type NewClient,
+  type NewReach,
+  newClientSchema,
+  PROVIDER_TOKENS_NEED_A_SECRET,
+  reachSetting,
+  toMetadata,
+} from './client-metadata'
 import type { Level } from './levels'
 import { inTx } from './store'
 import * as store from './store-registry'
+import { findResource } from './store-resources'
 
 export type { NewClient } from './client-metadata'
 
@@ -139,6 +150,10 @@ export interface ClientView {
   guests: boolean
   /** Providers whose tokens it may ask people for. */
   providerTokens: string[]
+  /** The APIs it may get tokens for; scopes null: all of that API. */
+  resources: { resource: string; scopes: string[] | null }[]
+  /** The APIs that it is itself. */
+  serves: string[]
   /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
   sessionIdleMinutes: number | null
   sessionMaxMinutes: number | null
@@ -177,6 +192,11 @@ export function view(row: store.ClientRow): ClientView {
     acr: row.settings.acr ?? 'aal1',
     guests: row.settings.guests === true,
     providerTokens: row.settings.providerTokens ?? [],
+    resources: Object.entries(row.settings.resources ?? {}).map(([resource, scopes]) => ({
+      resource,
+      scopes: scopes === true ? null : scopes,
+    })),
+    serves: row.settings.serves ?? [],
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
     logoUri: m.logo_uri ?? null,
@@ -218,6 +238,8 @@ export async function add(
     return refuse(code, { field, values: { message: `${field}: ${issue?.message ?? 'cannot be used'}` } })
   }
   const client = parsed.data
+  const unknown = await unknownApi([...client.resources.map(({ resource }) => resource), ...client.serves])
+  if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
   const secret = client.authMethod === 'none' ? null : newSecret()
   const made = await inTx(async (tx) => {
@@ -271,6 +293,16 @@ export const disable = (clientId: string, by: By = {}): Promise<Result> =>
 export const enable = (clientId: string, by: By = {}): Promise<Result> =>
   change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, null), { disabled: false })
 
+/** The refusal for the first of these that is no registered API. */
+async function unknownApi(ids: string[]): Promise<ReturnType<typeof refuse> | null> {
+  for (const id of ids) {
+    if (await findResource(id)) continue
+    const message = `resources: there is no API ${id} (gatehouse resource add)`
+    return refuse('invalid_input', { field: 'resources', values: { message } })
+  }
+  return null
+}
+
 /** What an operator may change of an app. */
 export interface ClientChanges {
   /** aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do. */
@@ -282,6 +314,11 @@ export interface ClientChanges {
    * given back is good again for whoever allowed it before.
    */
   providerTokens?: string[] | undefined
+  /** All that it may do at the token endpoint; one that is taken away is refused from the next request on. */
+  grants?: GrantName[] | undefined
+  /** The APIs it may get tokens for, in place of those before. */
+  resources?: NewReach[] | undefined
+  serves?: string[] | undefined
   /** Null takes the limit away. */
   sessionIdleMinutes?: number | null | undefined
   sessionMaxMinutes?: number | null | undefined
@@ -289,23 +326,21 @@ export interface ClientChanges {
 
 /**
  * Changes what an app demands of sign-ins, from the next request on.
- * @returns refusal `not_found`, `invalid_input` for an app that could not keep tokens
+ * @returns refusal `not_found`, `invalid_input` for what such an app cannot have
  */
 export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
   const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
-  if (providerTokens?.length) {
-    const row = await store.findClient(clientId)
-    if (row?.metadata.token_endpoint_auth_method === 'none') {
-      const message = `providerTokens: ${PROVIDER_TOKENS_NEED_A_SECRET}`
-      return refuse('invalid_input', { field: 'providerTokens', values: { message } })
-    }
-  }
+  const { grants, resources, serves } = changes
+  const wrong = await cannotHave(clientId, changes)
+  if (wrong) return wrong
   const limits = {
     ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes }),
     ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes }),
   }
   const settings = {
     ...limits,
+    ...(resources && { resources: resources.length > 0 ? reachSetting(resources) : null }),
+    ...(serves && { serves: serves.length > 0 ? [...new Set(serves)] : null }),
     ...(acr && { acr: acr === 'aal2' ? acr : null }),
     ...(guests !== undefined && { guests: guests || null }),
     ...(providerTokens && {
@@ -314,11 +349,40 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
   }
   const said = {
     ...limits,
+    ...(grants && { grants }),
+    ...(resources && { resources: reachSetting(resources) }),
+    ...(serves && { serves }),
     ...(acr && { acr }),
     ...(guests !== undefined && { guests }),
     ...(providerTokens && { providerTokens }),
   }
-  return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, settings), said)
+  const metadata = grants ? grantMetadata(grants) : {}
+  return change(
+    clientId,
+    'client.updated',
+    by,
+    (tx) => store.changeClient(tx, clientId, settings, metadata),
+    said,
+  )
+}
+
+/** Why an app cannot have what it is to be given; null when it can, or is not there. */
+async function cannotHave(
+  clientId: string,
+  { grants, providerTokens, resources = [], serves }: ClientChanges,
+): Promise<ReturnType<typeof refuse> | null> {
+  if (providerTokens?.length || grants || serves) {
+    const row = await store.findClient(clientId)
+    if (!row) return null
+    const { redirectUris, authMethod, grants: had, serves: served } = view(row)
+    const no = (field: string, message: string) =>
+      refuse('invalid_input', { field, values: { message: `${field}: ${message}` } })
+    if (providerTokens?.length && authMethod === 'none')
+      return no('providerTokens', PROVIDER_TOKENS_NEED_A_SECRET)
+    const problem = grantsProblem(grants ?? had, { redirectUris, authMethod, serves: serves ?? served })
+    if (problem) return no(problem.path[0], problem.message)
+  }
+  return unknownApi([...resources.map(({ resource }) => resource), ...(serves ?? [])])
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Room: oidc.
- * Owns: the OpenID Provider (issuer `${GATEHOUSE_URL}/oidc`), relying apps and their secrets, consents,
+ * Owns: the OpenID Provider (issuer `${GATEHOUSE_URL}/oidc`), relying apps and their secrets, APIs, consents,
  *   refresh tokens, signing keys, requests that wait for a person.
  * Hands off: who is signed in (sessions), who that is (users), pages and proofs (the app, signin).
  * Invariants: one truth about who is signed in, and every code and token asks it at every use; what may
@@ -21,6 +21,7 @@ import * as registry from './clients'
 import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
+import * as registeredApis from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
 
@@ -53,6 +54,7 @@ export type { KeyView } from './keys'
 export type { Level } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
+export type { NewResource, ResourceChanges, ResourceView } from './resources'
 
 /** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret. */
 export const clients = {
@@ -64,6 +66,14 @@ export const clients = {
   disable: registry.disable,
   enable: registry.enable,
   rotateSecret: registry.rotateSecret,
+}
+
+/** APIs that access tokens are made for: add, list, update, remove. */
+export const resources = {
+  add: registeredApis.add,
+  list: registeredApis.list,
+  update: registeredApis.update,
+  remove: registeredApis.remove,
 }
 
 /** Consents of a user: list, revoke, revokeAll. */
@@ -139,6 +149,7 @@ export async function start(): Promise<void> {
     await subscribe(CHANNELS.cacheDrop, (payload) => {
       const { kind, id } = payload as { kind: string; id: string }
       if (kind === 'client') registry.drop(id)
+      if (kind === 'resource') registeredApis.drop(id)
       if (kind === 'signing-keys') refresh()
       if (kind === 'oidc-revoked') revocations.heard(id)
     }),
@@ -146,6 +157,7 @@ export async function start(): Promise<void> {
     // What changed while messages were lost is unknown.
     onSubscription(() => {
       registry.drop()
+      registeredApis.drop()
       claims.drop()
       revocations.forget()
       if (instance) refresh()
@@ -182,6 +194,7 @@ export async function stop(): Promise<void> {
   await loading?.catch(() => {})
   instance = null
   registry.drop()
+  registeredApis.drop()
   claims.drop()
 }
 

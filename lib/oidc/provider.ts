@@ -7,7 +7,7 @@ import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { StoresDown } from '../base/refusals'
 import * as sessions from '../sessions'
-import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, TOKEN_BITS } from './adapter'
+import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
 import { claimsOf } from './claims'
 import * as clients from './clients'
 import { stateOf } from './context'
@@ -18,9 +18,11 @@ import { LEVELS } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
+import { defaultResource, describePerson, getResourceServerInfo } from './resource-server'
 import { CLAIMS, providerTokensScope, SCOPE_OF_CLAIM } from './scopes'
 import { sessionModel } from './session'
 import type { ClientRow } from './store-registry'
+import { keepStructured, nameStructured } from './structured'
 
 /** Names of the library's cookies: none of them ever leaves or enters (see handle.ts). */
 export const LIBRARY_COOKIES = {
@@ -62,6 +64,7 @@ function configuration(keys: KeySet): Configuration {
     allowOmittingSingleRegisteredRedirectUri: false,
     clockTolerance: 5,
     formats: {
+      customizers: { jwt: describePerson },
       bitsOfOpaqueRandomness: (_ctx, token) =>
         token.kind === 'RefreshToken' ? REFRESH_TOKEN_BITS : TOKEN_BITS,
     },
@@ -76,7 +79,8 @@ function configuration(keys: KeySet): Configuration {
       required: (_ctx, client) => !confidential(client) || clients.rowOf.get(client)?.requirePkce !== false,
     },
     ttl: {
-      AccessToken: accessTokenSeconds,
+      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenSeconds,
+      ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenSeconds,
       AuthorizationCode: CODE_SECONDS,
       IdToken: idTokenSeconds,
       Interaction: loginAttemptSeconds,
@@ -91,7 +95,8 @@ function configuration(keys: KeySet): Configuration {
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
-      resourceIndicators: { enabled: false },
+      resourceIndicators: { enabled: true, defaultResource, getResourceServerInfo },
+      clientCredentials: { enabled: true },
       claimsParameter: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       rpInitiatedLogout: { enabled: true },
@@ -147,14 +152,16 @@ function scopesFor({ settings }: ClientRow): string {
     .join(' ')
 }
 
-/** Introspection (RFC 7662) is for apps that prove who they are, about tokens of their own. */
+/** Introspection (RFC 7662) is for apps that prove who they are, about tokens of their own; an API asks about those for it. */
 function mayIntrospect(
   _ctx: KoaContextWithOIDC,
   client: { clientId: string; clientAuthMethod?: string | undefined },
-  token: { clientId?: string | undefined },
+  token: { clientId?: string | undefined; aud?: string | string[] | undefined },
 ): boolean {
   if (!confidential(client)) throw new errors.InvalidClientAuth('public clients cannot introspect')
-  return token.clientId === client.clientId
+  if (token.clientId === client.clientId) return true
+  const serves = clients.rowOf.get(client)?.settings.serves ?? []
+  return [token.aud ?? []].flat().some((id) => serves.includes(id))
 }
 
 /** RFC 7009 section 2.1: the token must be the app's own; a public client learns nothing either way. */
@@ -253,6 +260,8 @@ export function buildProvider(keys: KeySet): Provider {
   const Context = pinned(provider)
   Object.defineProperties(provider, { Session: { value: Session }, OIDCContext: { value: Context } })
   useOurClients(provider)
+  useOurRefreshTokens(provider)
+  keepStructured(provider)
   listen(provider)
   return provider
 }
@@ -271,7 +280,17 @@ function pinned(provider: Provider): Provider['OIDCContext'] {
       return acr === undefined ? undefined : acrTold(demandsOf(this.ctx), acr)
     },
   })
+  nameStructured(Context)
   return Context
+}
+
+/** A refresh token that takes another's place has the value that the adapter made for it. */
+function useOurRefreshTokens(provider: Provider): void {
+  const { prototype } = provider.RefreshToken as unknown as { prototype: { generateTokenId(): string } }
+  const byChance = prototype.generateTokenId
+  prototype.generateTokenId = function generateTokenId(): string {
+    return refreshTokenValue() ?? byChance.call(this)
+  }
 }
 
 type LibraryClient = InstanceType<Provider['Client']>
