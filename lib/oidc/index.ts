@@ -18,6 +18,7 @@ import { whenEnding } from '../sessions'
 import * as backchannel from './backchannel'
 import * as claims from './claims'
 import * as registry from './clients'
+import * as connected from './connected'
 import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
@@ -27,6 +28,7 @@ import * as store from './store'
 export { type Access, access } from './access'
 export { appsOf, type SessionApp, sessionsWithApp } from './apps'
 export type { ClientChanges, ClientView, NewClient } from './clients'
+export type { GrantView, Removal } from './connected'
 export type { Problem } from './context'
 export {
   type Ending,
@@ -38,7 +40,7 @@ export {
   whatEnds,
 } from './endings'
 export { type SignedOutView, signedOut } from './frontchannel'
-export type { GrantView } from './grants'
+export type { Removed } from './grants'
 export type { HandleOptions } from './handle'
 export {
   approve,
@@ -66,8 +68,14 @@ export const clients = {
   rotateSecret: registry.rotateSecret,
 }
 
-/** Consents of a user: list, revoke, revokeAll. */
-export const grants = { list: consents.list, revoke: consents.revoke, revokeAll: consents.revokeAll }
+/** Consents of a user: list, get, revoke, removal (what a revoke ended), revokeAll. */
+export const grants = {
+  list: connected.list,
+  get: connected.get,
+  revoke: consents.revoke,
+  removal: connected.removal,
+  revokeAll: consents.revokeAll,
+}
 
 /** Signing keys: list, rotate. */
 export const keys = { list: signingKeys.list, rotate: signingKeys.rotate }
