@@ -15,6 +15,7 @@ import { log } from '../base/log'
 import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
+import { type MappedClaim, readMapping } from './claims-mapping'
 import { type NewClient, newClientSchema, PROVIDER_TOKENS_NEED_A_SECRET, toMetadata } from './client-metadata'
 import type { Level } from './levels'
 import { inTx } from './store'
@@ -142,6 +143,8 @@ export interface ClientView {
   /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
   sessionIdleMinutes: number | null
   sessionMaxMinutes: number | null
+  /** Claims of the operator's own. */
+  claims: MappedClaim[]
   logoUri: string | null
   clientUri: string | null
   policyUri: string | null
@@ -179,6 +182,7 @@ export function view(row: store.ClientRow): ClientView {
     providerTokens: row.settings.providerTokens ?? [],
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
+    claims: row.settings.claims ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
@@ -319,6 +323,19 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     ...(providerTokens && { providerTokens }),
   }
   return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, settings), said)
+}
+
+/**
+ * Gives an app claims of the operator's own, in the place of those it had; an empty list takes them away. From the next
+ * token and userinfo on.
+ * @returns refusal `not_found`, or `invalid_input` with `values.message` (what to mend)
+ */
+export async function setClaims(clientId: string, input: unknown, by: By = {}): Promise<Result> {
+  const read = readMapping(input)
+  if (!read.ok) return refuse('invalid_input', { field: 'claims', values: { message: read.message } })
+  const claims = read.claims.length > 0 ? read.claims : null
+  const said = { claims: read.claims.map(({ name }) => name) }
+  return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, { claims }), said)
 }
 
 /**

@@ -17,6 +17,7 @@ import { onSubscription, subscribe } from '../base/redis'
 import { whenEnding } from '../sessions'
 import * as backchannel from './backchannel'
 import * as claims from './claims'
+import { previewClaims } from './claims-shown'
 import * as registry from './clients'
 import * as connected from './connected'
 import * as consents from './grants'
@@ -27,6 +28,8 @@ import * as store from './store'
 
 export { type Access, access } from './access'
 export { appsOf, type SessionApp, sessionsWithApp } from './apps'
+export { type MappedClaim, TEMPLATES as CLAIM_TEMPLATES } from './claims-mapping'
+export type { ClaimsPreview } from './claims-shown'
 export type { ClientChanges, ClientView, NewClient } from './clients'
 export type { GrantView, Removal } from './connected'
 export type { Problem } from './context'
@@ -56,7 +59,7 @@ export type { Level } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 
-/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret. */
+/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret, setClaims, previewClaims. */
 export const clients = {
   add: registry.add,
   get: registry.get,
@@ -66,6 +69,8 @@ export const clients = {
   disable: registry.disable,
   enable: registry.enable,
   rotateSecret: registry.rotateSecret,
+  setClaims: registry.setClaims,
+  previewClaims,
 }
 
 /** Consents of a user: list, get, revoke, removal (what a revoke ended), revokeAll. */
