@@ -218,6 +218,11 @@ const ACTIONS: Record<string, ActionRow> = {
     page: '/account/linked',
     fields: () => [['id', emailId]],
   },
+  // The victim allowed no app anything: whoever asks removes nothing of anyone's.
+  '(account)/account/apps/actions.ts#removeAccess': {
+    page: '/account/apps',
+    fields: () => [['app', 'demo-app']],
+  },
   '(account)/account/devices/actions.ts#signOutOne': {
     page: '/account/devices',
     fields: ({ otherSid }) => [['id', otherSid]],

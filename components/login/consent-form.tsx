@@ -1,33 +1,11 @@
 import { getTranslations } from 'next-intl/server'
+import { scopeWords } from '../scope-words'
 import { Icon } from '../ui/icon'
-import {
-  check,
-  circleUserRound,
-  clock,
-  type IconShape,
-  idCard,
-  keyRound,
-  mail,
-  mapPin,
-  phone,
-  usersRound,
-} from '../ui/icons'
+import { check } from '../ui/icons'
 import { SubmitButton } from '../ui/submit-button'
 import { AccountChooserLine } from './account-chooser-line'
 import { AuthCard } from './auth-shell'
 import { ClientLogo, type ClientView } from './client-logo'
-
-const SCOPES = {
-  openid: idCard,
-  profile: circleUserRound,
-  email: mail,
-  phone,
-  roles: usersRound,
-  address: mapPin,
-  offline_access: clock,
-} as const satisfies Record<string, IconShape>
-
-const isKnown = (scope: string): scope is keyof typeof SCOPES => Object.hasOwn(SCOPES, scope)
 
 interface Props {
   /** The interaction's id, posted as `request` with `decision` = `allow` or `decline`. */
@@ -57,18 +35,11 @@ export async function ConsentForm(props: Props) {
     providers = {},
     returnHost,
   } = props
-  const [t, ui] = await Promise.all([getTranslations('login'), getTranslations('ui')])
-  const words = (scope: string) => {
-    const [, provider] = /^provider_tokens:(.+)$/.exec(scope) ?? []
-    if (provider) {
-      const values = { provider: providers[provider] ?? provider, app: client.name }
-      const said = 'scopes.provider_tokens' as const
-      return { shape: keyRound, title: t(`${said}.title`, values), text: t(`${said}.text`, values) }
-    }
-    return isKnown(scope)
-      ? { shape: SCOPES[scope], title: t(`scopes.${scope}.title`), text: t(`scopes.${scope}.text`) }
-      : { shape: keyRound, title: t('scopes.other.title', { scope }), text: t('scopes.other.text') }
-  }
+  const [t, ui, words] = await Promise.all([
+    getTranslations('login'),
+    getTranslations('ui'),
+    scopeWords(client.name, providers),
+  ])
   const lead = grantedScopes.length ? 'consent.subtitle_more' : 'consent.subtitle'
   return (
     <AuthCard

@@ -158,6 +158,43 @@ describe('resource', () => {
   })
 })
 
+describe('claims of an operator’s own', () => {
+  test('are set from a file, shown, previewed for somebody with metadata and roles, and taken away', async () => {
+    const { client_id: id } = await ok<{ client_id: string }>([
+      ...['client', 'add', '--name', 'Claims', '--redirect-uri', 'https://app.example.com/cb'],
+    ])
+    const who = 'mapped@example.com'
+    await ok(['user', 'add', '--email', who, '--verified', '--no-password'])
+    expect(
+      (await gatehouse(['user', 'metadata', who, '--set', '-'], { stdin: '{"myPlan":"pro"}' })).code,
+    ).toBe(0)
+    expect(await ok(['user', 'roles', who, '--set', 'author', '--default', 'editor'])).toMatchObject({
+      roles: ['author', 'editor'],
+      default_role: 'editor',
+    })
+    const mapping = [{ name: 'myPlan', scope: 'profile', value: '{{metadata.myPlan}}' }]
+    const set = ['client', 'claims', id, '--set', '-']
+    // Claims keep the names they have.
+    expect(await ok(set, { stdin: JSON.stringify(mapping) })).toEqual({ client_id: id, claims: mapping })
+    const { out } = await gatehouse(['client', 'claims', id, '--preview', who])
+    expect(out).toMatch(/profile +myPlan +yes +yes +"pro"/)
+    expect(out).toContain('Nothing was issued')
+
+    const bad = await gatehouse(set, { stdin: '[{"name":"sub","always":true,"value":"x"}]' })
+    expect([bad.code, bad.err]).toEqual([1, expect.stringContaining('sub: name is reserved')])
+    expect((await gatehouse(set, { stdin: 'no json' })).err).toContain('is not JSON')
+    expect((await gatehouse(['client', 'claims', id, '--template', 'hasura'])).out).toContain(
+      'x-hasura-default-role',
+    )
+    expect((await gatehouse(['client', 'claims', id, '--none'])).out).toContain(
+      'no claims but the standard ones',
+    )
+    expect((await gatehouse(['client', 'claims', 'nobody', '--none'])).err).toContain(
+      'There is no such client',
+    )
+  })
+})
+
 describe('client', () => {
   type Added = { client_id: string; client_secret?: string; issuer: string }
   const uri = 'https://app.example.com/callback'

@@ -36,7 +36,10 @@ process.on('message', async ({ args, stdin, env }: Line) => {
   reloadEnv()
   forgetKeys()
   resetLog()
-  Object.defineProperty(process, 'stdin', { value: Readable.from(stdin ? [stdin] : []), configurable: true })
+  Object.defineProperty(process, 'stdin', {
+    value: Readable.from(stdin ? [Buffer.from(stdin)] : []),
+    configurable: true,
+  })
   const [out, err] = [take(process.stdout), take(process.stderr)]
   const code = await runCommand(args)
   process.exitCode = 0

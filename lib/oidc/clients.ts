@@ -15,6 +15,7 @@ import { log } from '../base/log'
 import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
+import { type MappedClaim, readMapping } from './claims-mapping'
 import {
   type GrantName,
   grantMetadata,
@@ -157,6 +158,8 @@ export interface ClientView {
   /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
   sessionIdleMinutes: number | null
   sessionMaxMinutes: number | null
+  /** Claims of the operator's own. */
+  claims: MappedClaim[]
   logoUri: string | null
   clientUri: string | null
   policyUri: string | null
@@ -199,6 +202,7 @@ export function view(row: store.ClientRow): ClientView {
     serves: row.settings.serves ?? [],
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
+    claims: row.settings.claims ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
@@ -383,6 +387,19 @@ async function cannotHave(
     if (problem) return no(problem.path[0], problem.message)
   }
   return unknownApi([...resources.map(({ resource }) => resource), ...(serves ?? [])])
+}
+
+/**
+ * Gives an app claims of the operator's own, in the place of those it had; an empty list takes them away. From the next
+ * token and userinfo on.
+ * @returns refusal `not_found`, or `invalid_input` with `values.message` (what to mend)
+ */
+export async function setClaims(clientId: string, input: unknown, by: By = {}): Promise<Result> {
+  const read = readMapping(input)
+  if (!read.ok) return refuse('invalid_input', { field: 'claims', values: { message: read.message } })
+  const claims = read.claims.length > 0 ? read.claims : null
+  const said = { claims: read.claims.map(({ name }) => name) }
+  return change(clientId, 'client.updated', by, (tx) => store.changeClient(tx, clientId, { claims }), said)
 }
 
 /**

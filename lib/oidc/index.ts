@@ -17,7 +17,9 @@ import { onSubscription, subscribe } from '../base/redis'
 import { whenEnding } from '../sessions'
 import * as backchannel from './backchannel'
 import * as claims from './claims'
+import { previewClaims } from './claims-shown'
 import * as registry from './clients'
+import * as connected from './connected'
 import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
@@ -27,7 +29,10 @@ import * as store from './store'
 
 export { type Access, access } from './access'
 export { appsOf, type SessionApp, sessionsWithApp } from './apps'
+export { type MappedClaim, TEMPLATES as CLAIM_TEMPLATES } from './claims-mapping'
+export type { ClaimsPreview } from './claims-shown'
 export type { ClientChanges, ClientView, NewClient } from './clients'
+export type { GrantView, Removal } from './connected'
 export type { Problem } from './context'
 export {
   type Ending,
@@ -39,7 +44,7 @@ export {
   whatEnds,
 } from './endings'
 export { type SignedOutView, signedOut } from './frontchannel'
-export type { GrantView } from './grants'
+export type { Removed } from './grants'
 export type { HandleOptions } from './handle'
 export {
   approve,
@@ -56,7 +61,7 @@ export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { NewResource, ResourceChanges, ResourceView } from './resources'
 
-/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret. */
+/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret, setClaims, previewClaims. */
 export const clients = {
   add: registry.add,
   get: registry.get,
@@ -66,6 +71,8 @@ export const clients = {
   disable: registry.disable,
   enable: registry.enable,
   rotateSecret: registry.rotateSecret,
+  setClaims: registry.setClaims,
+  previewClaims,
 }
 
 /** APIs that access tokens are made for: add, list, update, remove. */
@@ -76,8 +83,14 @@ export const resources = {
   remove: registeredApis.remove,
 }
 
-/** Consents of a user: list, revoke, revokeAll. */
-export const grants = { list: consents.list, revoke: consents.revoke, revokeAll: consents.revokeAll }
+/** Consents of a user: list, get, revoke, removal (what a revoke ended), revokeAll. */
+export const grants = {
+  list: connected.list,
+  get: connected.get,
+  revoke: consents.revoke,
+  removal: connected.removal,
+  revokeAll: consents.revokeAll,
+}
 
 /** Signing keys: list, rotate. */
 export const keys = { list: signingKeys.list, rotate: signingKeys.rotate }

@@ -8,7 +8,7 @@ import { env } from '../base/env'
 import { StoresDown } from '../base/refusals'
 import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
-import { claimsOf } from './claims'
+import { accountClaims, claimsModel } from './claims-shown'
 import * as clients from './clients'
 import { stateOf } from './context'
 import * as grants from './grants'
@@ -19,7 +19,7 @@ import { type Configuration, errors, type KoaContextWithOIDC, Provider } from '.
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
 import { defaultResource, describePerson, getResourceServerInfo } from './resource-server'
-import { CLAIMS, providerTokensScope, SCOPE_OF_CLAIM } from './scopes'
+import { CLAIMS, providerTokensScope } from './scopes'
 import { sessionModel } from './session'
 import type { ClientRow } from './store-registry'
 import { keepStructured, nameStructured } from './structured'
@@ -193,28 +193,12 @@ function mayCallFromBrowser(
  */
 function account(ctx: KoaContextWithOIDC, userId: string, sid: string | undefined) {
   // Read by the gate a moment ago, so it costs nothing.
-  const guest = async () => (sid && (await sessions.alive(sid))?.guest ? { is_anonymous: true } : {})
+  const isGuest = async () => Boolean(sid && (await sessions.alive(sid))?.guest)
   return {
     accountId: userId,
     claims: async (use: string, scope: string, requested: object) => {
-      const single = Object.keys(requested).filter((claim) => SCOPE_OF_CLAIM.has(claim))
       const row = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)
-      const byScope = use !== 'id_token' || row?.settings.claimsInIdToken === true
-      const scopes = new Set<string>(single.map((claim) => SCOPE_OF_CLAIM.get(claim) ?? ''))
-      if (byScope) for (const name of scope.split(' ')) scopes.add(name)
-      scopes.delete('openid')
-      scopes.delete('offline_access')
-      const whoever = await guest()
-      if (scopes.size === 0) return { ...whoever, sub: userId }
-      const found = await claimsOf(userId, scopes)
-      // Core section 5.4: by default an ID token has only what was asked for by name.
-      return byScope
-        ? { ...found, ...whoever, sub: userId }
-        : {
-            ...Object.fromEntries(single.filter((c) => c in found).map((c) => [c, found[c]])),
-            ...whoever,
-            sub: userId,
-          }
+      return accountClaims(row ?? null, userId, { use, scope, requested, guest: await isGuest() })
     },
   }
 }
@@ -258,7 +242,12 @@ export function buildProvider(keys: KeySet): Provider {
   provider.proxy = true
   const Session = sessionModel(provider)
   const Context = pinned(provider)
-  Object.defineProperties(provider, { Session: { value: Session }, OIDCContext: { value: Context } })
+  const Claims = claimsModel(provider)
+  Object.defineProperties(provider, {
+    Session: { value: Session },
+    OIDCContext: { value: Context },
+    Claims: { value: Claims },
+  })
   useOurClients(provider)
   useOurRefreshTokens(provider)
   keepStructured(provider)
