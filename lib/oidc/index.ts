@@ -59,7 +59,7 @@ export type { KeyView } from './keys'
 export type { Level } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
-export type { NewResource, ResourceChanges, ResourceView } from './resources'
+export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 
 /** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret, setClaims, previewClaims. */
 export const clients = {

@@ -17,6 +17,7 @@ import { stateOf } from './context'
 import * as grants from './grants'
 import type { AdapterPayload, Interaction, KoaContextWithOIDC } from './library'
 import { guestWouldDo, type LoginDemands, type Unmet, unmet, withRegistered } from './policy'
+import { type ApiScope, describeScopes } from './resources'
 import { SCOPE_OF_CLAIM } from './scopes'
 import * as store from './store'
 
@@ -94,6 +95,8 @@ export interface InteractionView {
   allScopes: string[]
   /** Scopes of APIs asked for now and not granted yet, by the address of each. */
   missingResources: Record<string, string[]>
+  /** Those scopes in words. */
+  apiScopes: Record<string, ApiScope>
   /** Single claims asked for by name and not granted yet. */
   missingClaims: string[]
   /**
@@ -179,6 +182,7 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
     missingScopes,
     allScopes: words(params.scope),
     missingResources,
+    apiScopes: await describeScopes(missingResources),
     missingClaims,
     newScopes: [
       ...new Set([

@@ -36,7 +36,7 @@ async function ok<T>(result: Promise<{ ok: true; value: T } | { ok: false; refus
   return got.value
 }
 
-const SCOPES = [{ name: 'orders:read' }, { name: 'orders:write' }]
+const SCOPES = [{ name: 'orders:read', description: 'Read orders' }, { name: 'orders:write' }]
 const MACHINE = { redirectUris: [], grants: ['client_credentials' as const] }
 
 beforeAll(async () => {
@@ -105,14 +105,17 @@ describe('a token for an API', () => {
       await newUser(stores.sql),
     ]
     const browser = new Browser(portal)
+    let said: Record<string, oidc.ApiScope> | undefined
     const asked = async (params: Record<string, string>) => {
       let at = await browser.go(ask(portal, mine, params).url)
       if (at.url.pathname === '/signin/start') at = await browser.signIn(person, at)
       const view = at.url.pathname === '/consent' ? JSON.parse(at.body).view : null
       if (view) await browser.allow(at)
+      said = view?.apiScopes
       return view?.newScopes ?? null
     }
     expect(await asked({ scope: 'openid orders:read', resource: ORDERS })).toEqual(['openid', 'orders:read'])
+    expect(said).toEqual({ 'orders:read': { apis: ['Orders'], description: 'Read orders' } })
     expect(await asked({ scope: 'openid orders:read', resource: ORDERS })).toBeNull()
     expect(await asked({ scope: 'openid orders:read orders:write', resource: ORDERS })).toEqual([
       'orders:write',
@@ -122,6 +125,11 @@ describe('a token for an API', () => {
       person,
     ])
     expect(rows).toEqual([{ all: { [ORDERS]: ['orders:read', 'orders:write'], [STOCK]: ['stock:read'] } }])
+    const [connected] = await oidc.grants.list(person)
+    expect(connected?.apiScopes).toMatchObject({
+      'orders:read': { apis: ['Orders'] },
+      'stock:read': { apis: ['Stock'], description: null },
+    })
   })
 
   it('comes at refresh too, for one API or the portal itself', async () => {

@@ -68,6 +68,31 @@ export async function reachOf(settings: ClientSettings, id: string): Promise<Rea
   return { row, scopes: allowed === true ? all : all.filter((name) => allowed.includes(name)) }
 }
 
+/** A scope of APIs, in the operator's words. */
+export interface ApiScope {
+  /** The names of the APIs that it is a scope of. */
+  apis: string[]
+  /** What it allows; null where the operator said nothing. */
+  description: string | null
+}
+
+/** Words for scopes of APIs, given by the address of each, for whoever is asked to allow them. */
+export async function describeScopes(of: Record<string, string[]>): Promise<Record<string, ApiScope>> {
+  const said: Record<string, ApiScope> = {}
+  for (const [id, names] of Object.entries(of)) {
+    const row = await find(id)
+    for (const name of names) {
+      const scope = row?.scopes.find((one) => one.name === name)
+      const before = said[name] ?? { apis: [], description: null }
+      said[name] = {
+        apis: [...before.apis, row?.name ?? id],
+        description: before.description ?? scope?.description ?? null,
+      }
+    }
+  }
+  return said
+}
+
 // ── for operators ────────────────────────────────────────────────────────────
 
 /** OpenID Connect's own, which no API can have: a token for an API would say something else by them. */

@@ -4,7 +4,7 @@ import { sql, type Tx } from '../base/db'
 
 export interface ResourceScope {
   name: string
-  /** What it allows, for operators. */
+  /** What it allows, as people read it who are asked. */
   description?: string
 }
 
