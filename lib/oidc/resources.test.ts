@@ -99,6 +99,23 @@ describe('a token for an API', () => {
     expect(jose.decodeJwt(json.id_token).aud).toBe(app.clientId)
   })
 
+  it('holds the claims that the operator maps for the app, as far as their scopes were granted', async () => {
+    const mine = await newApp({ resources: [{ resource: ORDERS }] })
+    await ok(
+      oidc.clients.setClaims(mine.clientId, [
+        { name: 'https://example.com/tenant', scope: 'roles', value: 'north' },
+        { name: 'https://example.com/who', always: true, in: ['access_token'], value: '{{user.id}}' },
+        { name: 'https://example.com/elsewhere', always: true, in: ['userinfo'], value: 'x' },
+      ]),
+    )
+    const without = jose.decodeJwt((await tokenFor(mine)).access)
+    expect(without).toMatchObject({ 'https://example.com/who': user, sub: user, aud: ORDERS, acr: 'aal1' })
+    expect(without).not.toHaveProperty('https://example.com/tenant')
+    expect(without).not.toHaveProperty('https://example.com/elsewhere')
+    const granted = await tokenFor(mine, ORDERS, 'openid roles orders:read', await newUser(stores.sql))
+    expect(jose.decodeJwt(granted.access)).toMatchObject({ 'https://example.com/tenant': 'north' })
+  })
+
   it('is asked about on the consent page, once, and for each API by itself', async () => {
     const [mine, person] = [
       await newApp({ resources: [{ resource: ORDERS }, { resource: STOCK }] }),
