@@ -16,15 +16,14 @@ import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
 import { type MappedClaim, readMapping } from './claims-mapping'
+import { forget as forgetLog } from './client-log'
 import {
-  type GrantName,
-  grantMetadata,
-  grantsProblem,
+  type CheckedClient,
   type NewClient,
-  type NewReach,
   newClientSchema,
-  PROVIDER_TOKENS_NEED_A_SECRET,
+  patchOf,
   reachSetting,
+  registered,
   toMetadata,
 } from './client-metadata'
 import type { Level } from './levels'
@@ -224,6 +223,16 @@ interface By {
   caller?: Caller
 }
 
+/** The one judgement of what is registered, the first time and at every change. */
+function judge(input: NewClient): Result<CheckedClient> {
+  const parsed = newClientSchema.safeParse(input)
+  if (parsed.success) return ok(parsed.data)
+  const issue = parsed.error.issues[0]
+  const field = String(issue?.path[0] ?? 'client')
+  const code = field.endsWith('edirectUris') ? 'redirect_uri_invalid' : 'invalid_input'
+  return refuse(code, { field, values: { message: `${field}: ${issue?.message ?? 'cannot be used'}` } })
+}
+
 /**
  * Registers an app.
  * @returns its id and, for one that proves itself by a secret, the secret: it is not shown again.
@@ -234,14 +243,9 @@ export async function add(
   input: NewClient,
   by: By = {},
 ): Promise<Result<{ clientId: string; clientSecret?: string }>> {
-  const parsed = newClientSchema.safeParse(input)
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const field = String(issue?.path[0] ?? 'client')
-    const code = field.endsWith('edirectUris') ? 'redirect_uri_invalid' : 'invalid_input'
-    return refuse(code, { field, values: { message: `${field}: ${issue?.message ?? 'cannot be used'}` } })
-  }
-  const client = parsed.data
+  const judged = judge(input)
+  if (!judged.ok) return judged
+  const client = judged.value
   const unknown = await unknownApi([...client.resources.map(({ resource }) => resource), ...client.serves])
   if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
@@ -283,9 +287,32 @@ export async function list(options: { after?: string; limit?: number } = {}): Pr
   return (await store.listClients(options.after ?? null, limit)).map(view)
 }
 
+/**
+ * Apps by name and id, newest first, for people who look for one.
+ * @param options.text in the name or the id, letter case aside
+ * @param options.after the place in the list to go on from, as an earlier answer said it
+ * @returns at most `limit` (100) apps, and where the next begin; null: nowhere
+ */
+export async function search(
+  options: { text?: string; after?: store.ClientPlace | null; limit?: number } = {},
+): Promise<{ clients: ClientView[]; next: store.ClientPlace | null }> {
+  const limit = Math.max(1, Math.min(options.limit ?? 25, 100))
+  const text = options.text?.trim().slice(0, 100) ?? ''
+  const rows = await store.searchClients(text, options.after ?? null, limit + 1)
+  const shown = rows.slice(0, limit)
+  const last = shown.at(-1)
+  return {
+    clients: shown.map(view),
+    next: last && rows.length > limit ? { at: last.createdAt.getTime(), id: last.id } : null,
+  }
+}
+
 /** Removes an app with its consents and tokens. */
 export const remove = (clientId: string, by: By = {}): Promise<Result> =>
-  change(clientId, 'client.removed', by, (tx) => store.deleteClient(tx, clientId))
+  change(clientId, 'client.removed', by, async (tx) => {
+    onCommit(tx, () => forgetLog(clientId))
+    return await store.deleteClient(tx, clientId)
+  })
 
 /** Switches an app off: every flow and token of it is refused from the next request on. */
 export const disable = (clientId: string, by: By = {}): Promise<Result> =>
@@ -307,86 +334,70 @@ async function unknownApi(ids: string[]): Promise<ReturnType<typeof refuse> | nu
   return null
 }
 
-/** What an operator may change of an app. */
-export interface ClientChanges {
-  /** aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do. */
-  acr?: Level | undefined
-  /** Whether people without an account may use it; taken back, their tokens are dead. */
-  guests?: boolean | undefined
-  /**
-   * The providers whose tokens it may ask people for; one that is taken back is refused from the next request on, and
-   * given back is good again for whoever allowed it before.
-   */
-  providerTokens?: string[] | undefined
-  /** All that it may do at the token endpoint; one that is taken away is refused from the next request on. */
-  grants?: GrantName[] | undefined
-  /** The APIs it may get tokens for, in place of those before. */
-  resources?: NewReach[] | undefined
-  serves?: string[] | undefined
-  /** Null takes the limit away. */
-  sessionIdleMinutes?: number | null | undefined
-  sessionMaxMinutes?: number | null | undefined
+/**
+ * What an operator may change of an app: all that it is registered with, but for its id. Undefined leaves a thing as it
+ * is, null takes away one that may be missing.
+ */
+export type ClientChanges = {
+  [Name in Exclude<keyof NewClient, 'clientId'>]?: NewClient[Name] | OptionalNull<Name>
 }
+/** These an app may be without; the others have a value always. */
+type Missing =
+  | `${'backchannel' | 'frontchannel'}LogoutUri`
+  | `session${'Idle' | 'Max'}Minutes`
+  | `${'logo' | 'client' | 'policy' | 'tos'}Uri`
+type OptionalNull<Name> = Name extends Missing ? null : never
 
 /**
- * Changes what an app demands of sign-ins, from the next request on.
- * @returns refusal `not_found`, `invalid_input` for what such an app cannot have
+ * Changes what an app is registered with, from the next request on. The whole is judged as a new registration would be,
+ * under a lock: of two changes at once neither undoes the other. An app that has no secret any more loses those it had;
+ * one that is to have one gets it by `rotateSecret`.
+ * @returns refusals as `add` gives them, and `not_found`
  */
 export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
-  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
-  const { grants, resources, serves } = changes
-  const wrong = await cannotHave(clientId, changes)
-  if (wrong) return wrong
-  const limits = {
-    ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes }),
-    ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes }),
-  }
-  const settings = {
-    ...limits,
-    ...(resources && { resources: resources.length > 0 ? reachSetting(resources) : null }),
-    ...(serves && { serves: serves.length > 0 ? [...new Set(serves)] : null }),
-    ...(acr && { acr: acr === 'aal2' ? acr : null }),
-    ...(guests !== undefined && { guests: guests || null }),
-    ...(providerTokens && {
-      providerTokens: providerTokens.length > 0 ? [...new Set(providerTokens)] : null,
-    }),
-  }
-  const said = {
-    ...limits,
-    ...(grants && { grants }),
-    ...(resources && { resources: reachSetting(resources) }),
-    ...(serves && { serves }),
-    ...(acr && { acr }),
-    ...(guests !== undefined && { guests }),
-    ...(providerTokens && { providerTokens }),
-  }
-  const metadata = grants ? grantMetadata(grants) : {}
-  return change(
-    clientId,
-    'client.updated',
-    by,
-    (tx) => store.changeClient(tx, clientId, settings, metadata),
-    said,
-  )
+  const said = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+  const unknown = await unknownApi([
+    ...(changes.resources ?? []).map(({ resource }) => resource),
+    ...(changes.serves ?? []),
+  ])
+  return inTx(async (tx) => {
+    const row = await store.lockClient(tx, clientId)
+    if (!row) return refuse('not_found')
+    if (unknown) return unknown
+    const judged = judge(changed(row, said))
+    if (!judged.ok) return judged
+    const client = judged.value
+    const before = toMetadata(registered(row))
+    const after = toMetadata(client)
+    // Two factors asked for keep guests away by themselves; whether they may come else stays registered.
+    if (said.guests === undefined && row.settings.guests) after.settings.guests = true
+    await store.rewriteClient(tx, clientId, {
+      name: client.name,
+      firstParty: client.firstParty,
+      requirePkce: client.pkce,
+      metadata: patchOf(before.metadata, after.metadata),
+      settings: patchOf(before.settings, after.settings),
+    })
+    if (client.authMethod === 'none') await store.endSecrets(tx, clientId, new Date(nowMs()))
+    const data = { ...said, ...(changes.resources && { resources: reachSetting(changes.resources) }) }
+    await record(tx, {
+      type: 'client.updated',
+      clientId,
+      actor: by.actor ?? 'operator',
+      caller: by.caller,
+      data,
+    })
+    onCommit(tx, () => announce(clientId))
+    return ok()
+  })
 }
 
-/** Why an app cannot have what it is to be given; null when it can, or is not there. */
-async function cannotHave(
-  clientId: string,
-  { grants, providerTokens, resources = [], serves }: ClientChanges,
-): Promise<ReturnType<typeof refuse> | null> {
-  if (providerTokens?.length || grants || serves) {
-    const row = await store.findClient(clientId)
-    if (!row) return null
-    const { redirectUris, authMethod, grants: had, serves: served } = view(row)
-    const no = (field: string, message: string) =>
-      refuse('invalid_input', { field, values: { message: `${field}: ${message}` } })
-    if (providerTokens?.length && authMethod === 'none')
-      return no('providerTokens', PROVIDER_TOKENS_NEED_A_SECRET)
-    const problem = grantsProblem(grants ?? had, { redirectUris, authMethod, serves: serves ?? served })
-    if (problem) return no(problem.path[0], problem.message)
-  }
-  return unknownApi([...resources.map(({ resource }) => resource), ...(serves ?? [])])
+/** An app as it is to be: as it is, and what was said of it. */
+function changed(row: store.ClientRow, said: object): NewClient {
+  const whole: NewClient = { ...registered(row), ...said }
+  if (whole.acr === 'aal2' && !('guests' in said)) whole.guests = false
+  // What is null is left out, which is how a registration says that there is none.
+  return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== null)) as NewClient
 }
 
 /**
