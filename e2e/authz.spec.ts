@@ -392,6 +392,9 @@ const HANDLERS: Record<string, HandlerRow> = {
   // Whoever asks gets their own; a stranger is sent to sign in.
   '/account/activity/export': { method: 'GET', path: () => '/account/activity/export?format=json' },
   '/consent/submit': { method: 'POST', fields: ({ consent }) => ({ request: consent, decision: 'allow' }) },
+  // What can be no code is not even a guess; what a session decides about is no field of a form.
+  '/device/check': { method: 'POST', fields: () => ({ user_code: 'no code' }) },
+  '/device/decide': { method: 'POST', fields: () => ({ decision: 'allow' }) },
   '/signin/continue': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
   '/signin/code': {
     method: 'POST',

@@ -214,6 +214,8 @@ async function signedInPages(): Promise<Exhibit[]> {
     { name: 'security: authenticator app', path: '/account/security/authenticator', who: visitor },
     { name: 'security: backup codes', path: '/account/security/codes', who: visitor },
     { name: 'sign out', path: '/signout', who: visitor },
+    { name: 'a code of a device', path: '/device?user_code=BCDF-GHJK', who: visitor },
+    { name: 'a device that is not there', path: '/device/done', who: visitor },
     { name: 'consent', path: await fromApp(visitor), who: visitor },
     { name: 'prove again', path: await fromApp(again, '?prompt=login'), who: again, kind: 'sign-in' },
   ]

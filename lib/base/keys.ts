@@ -139,8 +139,9 @@ export const KEYS = {
     pattern: 'oidc:{model}:{hash}',
     type: 'string',
     ttlSeconds: null,
-    holds: 'a code, access token, interaction or pushed request as JSON behind a used-flag; named by SHA-256',
-    ifLost: 'codes and access tokens are dead, browsers start the request again; refresh tokens live on',
+    holds:
+      'a code, access token, interaction, pushed request or device that waits as JSON behind a used-flag; named by SHA-256, a short code by its HMAC',
+    ifLost: 'codes and access tokens are dead, browsers and devices start again; refresh tokens live on',
   },
   oidcRevoked: {
     pattern: 'oidc:revoked:{grantId}',

@@ -34,7 +34,7 @@ function reach(value: string, before: NonNullable<ClientChanges['resources']> = 
 const served = (value: string, before: string[] = []): string[] =>
   value === 'none' ? [] : [...before, value]
 
-const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'] as const
 
 function grant(value: string, before: string[] = []): string[] {
   if (!GRANTS.some((name) => name === value))

@@ -7,6 +7,7 @@ import { env } from '../base/env'
 import { bucket } from '../base/limits'
 import { sha256, successors } from '../base/secrets'
 import * as sessions from '../sessions'
+import { deviceCodes } from './adapter-device'
 import { current, type Granted, splitGrantId } from './context'
 import { may, mayMachine } from './gate'
 import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
@@ -67,6 +68,9 @@ export async function buryGrants(ids: string[]): Promise<void> {
   await Promise.all(ids.map((id) => revocations.revoke(id, null, tombstoneSeconds())))
 }
 
+/** The grants by which an app's sign-in begins. */
+const SIGN_INS = new Set(['authorization_code', 'device_code'])
+
 /** What anybody may make us keep, without having signed in. */
 const FOR_ANYBODY = new Set(['Interaction', 'PushedAuthorizationRequest'])
 
@@ -75,7 +79,7 @@ const FOR_ANYBODY = new Set(['Interaction', 'PushedAuthorizationRequest'])
  * login, since each sign-in waits once for the person and once for the consent.
  * @throws an error that is told to the app
  */
-async function spendRequest(): Promise<void> {
+export async function spendRequest(): Promise<void> {
   const caller = current()?.caller
   if (!caller) return
   const { requestsBurst, requestsPerMinute } = env().limits
@@ -101,7 +105,7 @@ function redisAdapter(model: string): Adapter {
         if (granted) kept.grant = granted
       }
       const artifact = { model, id, payload: kept, ttlSeconds: expiresIn ?? 60 }
-      if (model !== 'AccessToken' || payload.gty !== 'authorization_code') return store.putArtifact(artifact)
+      if (model !== 'AccessToken' || !SIGN_INS.has(payload.gty ?? '')) return store.putArtifact(artifact)
       const state = current()
       // The library asks for the refresh token next: it is stored first, and both are told in one go.
       if (state && getsRefreshToken()) {
@@ -141,11 +145,11 @@ function redisAdapter(model: string): Adapter {
 }
 
 /** Lets this request find the consent again that was read with a token; the gate has been passed. */
-function remember({ grantId: id, accountId, clientId }: AdapterPayload, grant: store.GrantRow): void {
+export function remember({ grantId: id, accountId, clientId }: AdapterPayload, grant: store.GrantRow): void {
   if (id && accountId && clientId) current()?.granted.set(id, { ...grant, userId: accountId, clientId })
 }
 
-async function admit(payload: AdapterPayload): Promise<boolean> {
+export async function admit(payload: AdapterPayload): Promise<boolean> {
   const { accountId, clientId, sessionUid, grantId: id, aud } = payload
   if (!accountId || !clientId || !sessionUid || !id) return false
   const [over, allowed] = await Promise.all([
@@ -156,7 +160,7 @@ async function admit(payload: AdapterPayload): Promise<boolean> {
 }
 
 /** The consent behind what is being issued: read earlier in this request, or judged in the flow itself. */
-function grantOf(payload: AdapterPayload): store.GrantRow | undefined {
+export function grantOf(payload: AdapterPayload): store.GrantRow | undefined {
   const id = payload.grantId
   if (!id) return undefined
   const known = current()?.granted.get(id)
@@ -320,5 +324,6 @@ export function grantPayload(id: string, grant: Granted): AdapterPayload {
 export function adapterFor(model: string): Adapter {
   if (model === 'RefreshToken') return refreshTokens
   if (model === 'Grant') return grants
+  if (model === 'DeviceCode') return deviceCodes
   return redisAdapter(model)
 }

@@ -7,7 +7,7 @@ import { SCOPE_NAME } from './resources'
 import type { ClientMetadata, ClientSettings } from './store-registry'
 
 export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const
-export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'] as const
 export type GrantName = (typeof GRANTS)[number]
 const BY_DEFAULT = ['authorization_code', 'refresh_token'] as const
 
@@ -164,24 +164,30 @@ export function grantsProblem(
   grants: readonly string[],
   app: { redirectUris: string[]; authMethod: string; serves: string[] },
 ): { path: ['grants' | 'redirectUris']; message: string } | null {
-  const people = grants.includes('authorization_code')
-  if (people && app.redirectUris.length === 0)
+  const people = grants.includes('authorization_code') || grants.includes('device_code')
+  if (grants.includes('authorization_code') && app.redirectUris.length === 0)
     return { path: ['redirectUris'], message: 'must name at least one address' }
   if (grants.includes('client_credentials') && app.authMethod === 'none')
     return { path: ['grants'], message: 'client_credentials is for apps with a secret' }
   if (grants.includes('refresh_token') && !people)
-    return { path: ['grants'], message: 'refresh_token needs authorization_code beside it' }
+    return { path: ['grants'], message: 'refresh_token needs authorization_code or device_code beside it' }
   // An API that only introspects needs none.
   if (grants.length === 0 && app.serves.length === 0)
     return { path: ['grants'], message: 'must be one at least' }
   return null
 }
 
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** A grant by the name that operators use. */
+export const grantName = (grantType: string): string =>
+  grantType === DEVICE_GRANT ? 'device_code' : grantType
+
 /** The metadata that says what an app may do at the token endpoint. */
 export const grantMetadata = (
   grants: readonly string[],
 ): Pick<ClientMetadata, 'grant_types' | 'response_types'> => ({
-  grant_types: [...new Set(grants)],
+  grant_types: [...new Set(grants)].map((name) => (name === 'device_code' ? DEVICE_GRANT : name)),
   response_types: grants.includes('authorization_code') ? ['code'] : [],
 })
 

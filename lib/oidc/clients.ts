@@ -18,6 +18,7 @@ import { equal, sha256 } from '../base/secrets'
 import {
   type GrantName,
   grantMetadata,
+  grantName,
   grantsProblem,
   type NewClient,
   type NewReach,
@@ -183,7 +184,7 @@ export function view(row: store.ClientRow): ClientView {
     backchannelLogoutUri: m.backchannel_logout_uri ?? null,
     frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
     authMethod: m.token_endpoint_auth_method,
-    grants: m.grant_types,
+    grants: m.grant_types.map(grantName),
     firstParty: row.firstParty,
     pkce: row.requirePkce,
     native: m.application_type === 'native',

@@ -35,6 +35,7 @@ const DISCOVERY = new Set([
 const JWKS = `/oidc${ROUTES.jwks}`
 const AUTHORIZATION = `/oidc${ROUTES.authorization}`
 const LOGOUT = `/oidc${ROUTES.end_session}`
+const DEVICE = `/oidc${ROUTES.code_verification}`
 const MAX_FORM_BYTES = 56 * 1024
 
 type Callback = (req: IncomingMessage, res: ServerResponse) => Promise<void>
@@ -193,6 +194,8 @@ async function route(
   if (req.method === 'POST' && (pathname === AUTHORIZATION || pathname === LOGOUT)) {
     return asGet(req, res, pathname)
   }
+  // Nor are its pages for device codes; see device.ts.
+  if (pathname === DEVICE) return gone
   if (pathname === LOGOUT) {
     if (req.method !== 'GET') return gone
     const facts = await sessions.check(caller.cookies)
@@ -200,7 +203,8 @@ async function route(
     redirect(res, outcome.url, outcome.setCookies)
     return undefined
   }
-  const resumed = pathname.startsWith(`${AUTHORIZATION}/`) ? pathname.slice(AUTHORIZATION.length + 1) : null
+  const at = [AUTHORIZATION, DEVICE].find((path) => pathname.startsWith(`${path}/`))
+  const resumed = at ? pathname.slice(at.length + 1) : null
   const personal = pathname === AUTHORIZATION || resumed !== null
   const facts = personal ? await sessions.check(caller.cookies) : null
   const setCookies = resumed && isBound(resumed, caller.cookies) ? [endCookie(resumed)] : []

@@ -29,6 +29,7 @@ export { type Access, access } from './access'
 export { appsOf, type SessionApp, sessionsWithApp } from './apps'
 export type { ClientChanges, ClientView, NewClient } from './clients'
 export type { Problem } from './context'
+export { approveDevice, claimDevice, type DeviceView, denyDevice, device } from './device'
 export {
   type Ending,
   type EndingApp,

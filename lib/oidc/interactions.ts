@@ -48,10 +48,14 @@ export function interactionDestination(ctx: KoaContextWithOIDC, interaction: Int
   for (const name of open.slice(0, Math.max(0, open.length - MAX_OPEN + 1)))
     state.setCookies.push(cookie(name, '', 0))
   if (before && before !== uid) state.setCookies.push(endCookie(before))
-  state.setCookies.push(cookie(cookieName(uid), cookieValue(uid), env().loginAttemptSeconds))
+  state.setCookies.push(bindCookie(uid, env().loginAttemptSeconds))
   const page = interaction.prompt.name === 'consent' ? '/consent' : '/signin/start'
   return `${page}?request=${uid}`
 }
+
+/** The Set-Cookie line that binds a request to this browser. */
+export const bindCookie = (uid: string, maxAgeSeconds: number): string =>
+  cookie(cookieName(uid), cookieValue(uid), maxAgeSeconds)
 
 /** The Set-Cookie line that forgets a request. */
 export const endCookie = (uid: string): string => cookie(cookieName(uid), '', 0)
@@ -227,7 +231,7 @@ async function decide(
     payload: { payload: next },
     ttlSeconds: exp - nowSeconds(),
   })
-  return `${env().issuer}/auth/${uid}`
+  return `${env().issuer}/${payload.deviceCode ? 'device' : 'auth'}/${uid}`
 }
 
 /**

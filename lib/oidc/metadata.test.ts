@@ -60,6 +60,7 @@ describe('OP1: discovery', () => {
       'authorization_code',
       'client_credentials',
       'refresh_token',
+      'urn:ietf:params:oauth:grant-type:device_code',
     ])
     expect([...doc.scopes_supported].sort()).toEqual([
       'email',

@@ -15,6 +15,7 @@ declare module 'oidc-provider/lib/helpers/errors.js' {
   export import LoginRequired = errors.LoginRequired
   export import OIDCProviderError = errors.OIDCProviderError
   export import SessionNotFound = errors.SessionNotFound
+  export import SlowDown = errors.SlowDown
   export import UnmetAuthenticationRequirements = errors.UnmetAuthenticationRequirements
 }
 declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {

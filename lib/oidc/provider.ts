@@ -11,6 +11,7 @@ import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_
 import { claimsOf } from './claims'
 import * as clients from './clients'
 import { stateOf } from './context'
+import { DEVICE_SECONDS, deviceInfo, toDevicePage, USER_CODE } from './device'
 import * as grants from './grants'
 import { interactionDestination } from './interactions'
 import type { KeySet } from './keys'
@@ -33,6 +34,8 @@ export const LIBRARY_COOKIES = {
 
 export const ROUTES = {
   authorization: '/auth',
+  code_verification: '/device',
+  device_authorization: '/device_authorization',
   end_session: '/logout',
   introspection: '/introspection',
   jwks: '/jwks',
@@ -83,6 +86,7 @@ function configuration(keys: KeySet): Configuration {
       ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenSeconds,
       AuthorizationCode: CODE_SECONDS,
       IdToken: idTokenSeconds,
+      DeviceCode: DEVICE_SECONDS,
       Interaction: loginAttemptSeconds,
       Session: sessionMaxSeconds,
       Grant: sessionMaxSeconds,
@@ -97,6 +101,14 @@ function configuration(keys: KeySet): Configuration {
       dPoP: { enabled: false },
       resourceIndicators: { enabled: true, defaultResource, getResourceServerInfo },
       clientCredentials: { enabled: true },
+      deviceFlow: {
+        enabled: true,
+        ...USER_CODE,
+        deviceInfo,
+        userCodeInputSource: toDevicePage,
+        userCodeConfirmSource: toDevicePage,
+        successSource: toDevicePage,
+      },
       claimsParameter: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       rpInitiatedLogout: { enabled: true },
@@ -266,10 +278,16 @@ export function buildProvider(keys: KeySet): Provider {
   return provider
 }
 
+/** Where people type the code of a device: short, since it is read from a screen and typed by hand. */
+const devicePage = (query?: Record<string, string>): string =>
+  `${env().url}/device${query ? `?${new URLSearchParams(query)}` : ''}`
+
 /** HST1: every address is made from the configured issuer, never from a Host header. STP3: the acr told is true. */
 function pinned(provider: Provider): Provider['OIDCContext'] {
   const Context = class OIDCContext extends provider.OIDCContext {
     override urlFor(name: string, options?: Record<string, unknown>): string {
+      if (name === 'code_verification')
+        return devicePage(options?.query as Record<string, string> | undefined)
       return provider.urlFor(name, options)
     }
   }
