@@ -140,8 +140,8 @@ export const KEYS = {
     type: 'string',
     ttlSeconds: null,
     holds:
-      'a code, access token, interaction, pushed request or device that waits as JSON behind a used-flag; named by SHA-256, a short code by its HMAC',
-    ifLost: 'codes and access tokens are dead, browsers and devices start again; refresh tokens live on',
+      'a code, access token, interaction, pushed request or device that waits as JSON behind a used-flag, or that an assertion or proof was used; named by SHA-256, a short code by its HMAC',
+    ifLost: 'codes and access tokens are dead, browsers and devices start again; a signed assertion could be shown once more within its minutes; refresh tokens live on',
   },
   oidcRevoked: {
     pattern: 'oidc:revoked:{grantId}',

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
@@ -155,6 +155,29 @@ describe('resource', () => {
 })
 
 describe('client', () => {
+  test('keys and the level of an app, and what does not go together', async () => {
+    const keys = path.join(data, 'jwks.json')
+    writeFileSync(keys, JSON.stringify({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'x', kid: 'one' }] }))
+    const add = ['client', 'add', '--name', 'Bank', '--redirect-uri', 'https://bank.example.com/cb']
+    const made = await ok<Added>([
+      ...add,
+      '--auth-method',
+      'private_key_jwt',
+      '--jwks',
+      keys,
+      '--security',
+      'fapi2',
+    ])
+    expect(made.client_secret).toBeUndefined()
+    expect((await gatehouse(['client', 'show', made.client_id])).out).toMatch(
+      /its keys +one[\s\S]*level +fapi2/,
+    )
+    await ok(['client', 'update', made.client_id, '--security', 'dpop'])
+    expect(await ok(['client', 'show', made.client_id])).toMatchObject({ security: 'dpop' })
+    const wrong = await gatehouse([...add, '--security', 'fapi2'])
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('private_key_jwt')])
+  })
+
   type Added = { client_id: string; client_secret?: string; issuer: string }
   const uri = 'https://app.example.com/callback'
 

@@ -1,7 +1,8 @@
 /** gatehouse client …: the apps that people sign in to. */
+import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { env } from '../base/env'
-import type { ClientChanges, Level } from '../oidc'
+import type { ClientChanges, Level, NewClient, Security } from '../oidc'
 import { CliError, facts, json, refused, say, table } from './output'
 import { withStores } from './session-of-work'
 
@@ -55,6 +56,21 @@ const reachOptions = (command: Command): Command =>
       served,
     )
 
+const securityOption = () =>
+  new Option(
+    '--security <level>',
+    'how strictly it speaks: par (requests are pushed, with PKCE), dpop (and tokens are bound to its key), fapi2 (FAPI 2.0)',
+  ).choices(['standard', 'par', 'dpop', 'fapi2'])
+
+/** A JWK Set in a file. */
+function keysIn(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new CliError(`${file} cannot be read as JSON: ${(error as Error).message}`)
+  }
+}
+
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
 interface AddOptions {
@@ -68,7 +84,10 @@ interface AddOptions {
   frontchannelLogoutSessionRequired?: boolean
   sessionIdleMinutes?: number
   sessionMaxMinutes?: number
-  authMethod: 'client_secret_basic' | 'client_secret_post' | 'none'
+  authMethod: NonNullable<NewClient['authMethod']>
+  jwks?: string
+  jwksUri?: string
+  security?: Security
   grant?: string[]
   firstParty?: boolean
   pkce: boolean
@@ -99,6 +118,9 @@ async function add(options: AddOptions): Promise<void> {
       sessionIdleMinutes: options.sessionIdleMinutes,
       sessionMaxMinutes: options.sessionMaxMinutes,
       authMethod: options.authMethod,
+      jwks: options.jwks && keysIn(options.jwks),
+      jwksUri: options.jwksUri,
+      security: options.security,
       // An API that only introspects needs nothing at the token endpoint.
       grants: options.grant ?? (options.serves && !options.redirectUri ? [] : undefined),
       firstParty: options.firstParty,
@@ -163,7 +185,9 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['back-channel logout', client.backchannelLogoutUri],
       ['front-channel logout', client.frontchannelLogoutUri],
       ['authenticates by', client.authMethod],
+      ['its keys', client.jwksUri ?? client.jwks?.keys.map((key) => key.kid ?? key.kty)],
       ['grants', client.grants],
+      ['security level', client.security],
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
       ['sign-ins of at least', client.acr],
@@ -190,6 +214,8 @@ const minutesInWords = (minutes: number | null): string | null =>
   minutes === null ? null : `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`
 
 interface UpdateOptions {
+  jwksUri?: string
+  security?: Security
   grant?: ClientChanges['grants']
   resource?: ClientChanges['resources']
   serves?: string[]
@@ -205,7 +231,7 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
   const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = options
   if (Object.keys(options).length === 0)
     throw new CliError(
-      'Say what to change: --acr, --grant, --guests, --no-guests, --provider-tokens, --resource, --serves, --session-idle-minutes or --session-max-minutes.',
+      'Say what to change: --acr, --grant, --guests, --no-guests, --jwks-uri, --provider-tokens, --resource, --security, --serves, --session-idle-minutes or --session-max-minutes.',
     )
   await withStores(async () => {
     const { clients } = await import('../oidc')
@@ -221,6 +247,8 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
     const changed = await clients.update(id, changes, { actor: 'operator' })
     if (!changed.ok) throw refused(changed.refusal, 'client')
     if (asJson) return json({ clientId: id, ...changes })
+    if (options.security) say(`From now on ${id} is held to the level ${options.security}.`)
+    if (options.jwksUri) say(`The keys of ${id} are read from ${options.jwksUri}.`)
     if (grants) say(`From now on ${id} may do this and nothing else: ${grants.join(', ')}.`)
     if (resources) say(reachWords(id, resources))
     if (options.serves) say(servesWords(id, options.serves))
@@ -329,10 +357,13 @@ export function clientCommands(program: Command): void {
     .option('--session-max-minutes <minutes>', 'so long after a proof the app must ask anew', wholeMinutes)
     .addOption(
       new Option('--auth-method <method>', 'how the app proves itself; none for apps without a server')
-        .choices(['client_secret_basic', 'client_secret_post', 'none'])
+        .choices(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
         .default('client_secret_basic'),
     )
     .option('--grant <grant>', `${GRANTS.join(', ')} (repeatable; default the first two)`, grant)
+    .option('--jwks <file>', 'its public keys, a JWK Set in a file (for private_key_jwt)')
+    .option('--jwks-uri <uri>', 'where its public keys are, in place of a file')
+    .addOption(securityOption())
     .option('--first-party', 'one of yours: no consent page')
     .option('--no-pkce', 'do not require PKCE (only for apps with a secret that cannot do it)')
     .option('--native', 'an installed app: private-use redirect schemes are allowed')
@@ -362,6 +393,8 @@ export function clientCommands(program: Command): void {
     .description('change what an app may do and demands of sign-ins, from the next request on')
     .addOption(acrOption())
     .option('--grant <grant>', 'all that it may do from now on (repeatable)', grant)
+    .option('--jwks-uri <uri>', 'where its public keys are (for private_key_jwt)')
+    .addOption(securityOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
     .option('--no-guests', 'nobody without an account may use it')

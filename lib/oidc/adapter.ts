@@ -154,7 +154,13 @@ export async function admit(payload: AdapterPayload): Promise<boolean> {
   if (!accountId || !clientId || !sessionUid || !id) return false
   const [over, allowed] = await Promise.all([
     revocations.revoked(id),
-    may({ userId: accountId, clientId, sid: sessionUid, audience: aud }),
+    may({
+      userId: accountId,
+      clientId,
+      sid: sessionUid,
+      audience: aud,
+      unbound: payload.kind === 'AccessToken' && !payload.jkt,
+    }),
   ])
   return allowed && !over
 }

@@ -2,11 +2,11 @@
 import { z } from 'zod'
 import { isLoopbackHost } from '../base/env'
 import { ALGORITHMS } from './keys'
-import { LEVELS } from './levels'
+import { demands, LEVELS, SECURITY, type Security } from './levels'
 import { SCOPE_NAME } from './resources'
 import type { ClientMetadata, ClientSettings } from './store-registry'
 
-export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const
+export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const
 export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'] as const
 export type GrantName = (typeof GRANTS)[number]
 const BY_DEFAULT = ['authorization_code', 'refresh_token'] as const
@@ -52,7 +52,7 @@ export function redirectUriProblem(uri: string, native = false): string | null {
 }
 
 /** Addresses of pages and pictures shown to people. */
-function webUriProblem(uri: string): string | null {
+export function webUriProblem(uri: string): string | null {
   const url = URL.canParse(uri) ? new URL(uri) : null
   if (!url) return 'must be an absolute URL'
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))) return null
@@ -80,6 +80,49 @@ const web = z
     if (message) ctx.addIssue({ code: 'custom', message })
   })
 
+/** Parameters of RFC 7518 section 6 that only the owner of a key may know. */
+const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+
+/** Public keys (RFC 7517). */
+const keySet = z.object({
+  keys: z
+    .array(
+      z
+        .record(z.string(), z.unknown())
+        .refine((key) => ['RSA', 'EC', 'OKP'].includes(String(key.kty)), 'must be RSA, EC or OKP keys')
+        .refine(
+          (key) => !PRIVATE.some((name) => name in key),
+          'must be public keys: take the private part out',
+        ),
+    )
+    .min(1, 'must hold at least one key')
+    .max(20),
+})
+
+/** Why an app cannot prove itself by these keys, and by which field that is mended. */
+export function keysProblem(app: {
+  authMethod: string
+  jwks?: unknown
+  jwksUri?: string | null | undefined
+}): { path: ['jwks']; message: string } | null {
+  if (app.jwks && app.jwksUri) return { path: ['jwks'], message: 'must be keys or their address, not both' }
+  if (app.authMethod === 'private_key_jwt' && !app.jwks && !app.jwksUri)
+    return { path: ['jwks'], message: 'must hold the app’s public keys, or say where they are (jwksUri)' }
+  return null
+}
+
+/** Why an app cannot be held to this level, or null. */
+export function securityProblem(
+  security: Security,
+  app: { authMethod: string; pkce: boolean; idTokenAlg: string },
+): { path: ['security']; message: string } | null {
+  const no = (message: string) => ({ path: ['security'] as ['security'], message: `${security} ${message}` })
+  if (demands(security, 'par') && !app.pkce) return no('asks for PKCE')
+  if (security !== 'fapi2') return null
+  if (app.authMethod !== 'private_key_jwt') return no('is for apps that prove themselves by private_key_jwt')
+  return app.idTokenAlg === 'RS256' ? no('asks for ID tokens signed with ES256 or EdDSA') : null
+}
+
 export const newClientSchema = z
   .object({
     /** Chosen by the operator; random when left out. */
@@ -100,6 +143,9 @@ export const newClientSchema = z
     authMethod: z
       .enum(AUTH_METHODS, `must be one of ${AUTH_METHODS.join(', ')}`)
       .default('client_secret_basic'),
+    jwks: keySet.optional(),
+    jwksUri: web.optional(),
+    security: z.enum(SECURITY, `must be one of ${SECURITY.join(', ')}`).default('standard'),
     grants: z.array(z.enum(GRANTS, `must be one of ${GRANTS.join(', ')}`)).default([...BY_DEFAULT]),
     firstParty: z.boolean().default(false),
     pkce: z.boolean().default(true),
@@ -155,7 +201,8 @@ export const newClientSchema = z
         message: 'cannot be let in where two factors are asked for',
       })
     }
-    const problem = grantsProblem(client.grants, client)
+    const problem =
+      grantsProblem(client.grants, client) ?? keysProblem(client) ?? securityProblem(client.security, client)
     if (problem) ctx.addIssue({ code: 'custom', ...problem })
   })
 
@@ -214,6 +261,8 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
   if (client.backchannelLogoutSessionRequired) metadata.backchannel_logout_session_required = true
   if (client.frontchannelLogoutUri) metadata.frontchannel_logout_uri = client.frontchannelLogoutUri
   if (client.frontchannelLogoutSessionRequired) metadata.frontchannel_logout_session_required = true
+  if (client.jwks) metadata.jwks = client.jwks
+  if (client.jwksUri) metadata.jwks_uri = client.jwksUri
   if (client.logoUri) metadata.logo_uri = client.logoUri
   if (client.clientUri) metadata.client_uri = client.clientUri
   if (client.policyUri) metadata.policy_uri = client.policyUri
@@ -223,6 +272,7 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
   if (client.acr === 'aal2') settings.acr = client.acr
   if (client.guests) settings.guests = true
   if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
+  if (client.security !== 'standard') settings.security = client.security
   if (client.resources.length > 0) settings.resources = reachSetting(client.resources)
   if (client.serves.length > 0) settings.serves = [...new Set(client.serves)]
   if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes

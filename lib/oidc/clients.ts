@@ -20,14 +20,17 @@ import {
   grantMetadata,
   grantName,
   grantsProblem,
+  keysProblem,
   type NewClient,
   type NewReach,
   newClientSchema,
   PROVIDER_TOKENS_NEED_A_SECRET,
   reachSetting,
+  securityProblem,
   toMetadata,
+  webUriProblem,
 } from './client-metadata'
-import type { Level } from './levels'
+import type { Level, Security } from './levels'
 import { inTx } from './store'
 import * as store from './store-registry'
 import { findResource } from './store-resources'
@@ -124,6 +127,9 @@ export async function checkSecret(
   return left
 }
 
+/** Apps that prove themselves by a secret. */
+export const hasSecret = (authMethod: string): boolean => authMethod.startsWith('client_secret_')
+
 const newSecret = (): { plain: string; hash: string; hint: string } => {
   const plain = `gts_${randomToken()}`
   return { plain, hash: sha256(plain), hint: plain.slice(-4) }
@@ -140,6 +146,11 @@ export interface ClientView {
   frontchannelLogoutUri: string | null
   authMethod: string
   grants: string[]
+  /** How strictly it speaks the protocol. */
+  security: Security
+  /** Where its public keys are, or which they are; null: it has none. */
+  jwksUri: string | null
+  jwks: { keys: Record<string, unknown>[] } | null
   firstParty: boolean
   pkce: boolean
   native: boolean
@@ -185,6 +196,9 @@ export function view(row: store.ClientRow): ClientView {
     frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
     authMethod: m.token_endpoint_auth_method,
     grants: m.grant_types.map(grantName),
+    security: row.settings.security ?? 'standard',
+    jwksUri: m.jwks_uri ?? null,
+    jwks: m.jwks ?? null,
     firstParty: row.firstParty,
     pkce: row.requirePkce,
     native: m.application_type === 'native',
@@ -242,7 +256,7 @@ export async function add(
   const unknown = await unknownApi([...client.resources.map(({ resource }) => resource), ...client.serves])
   if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
-  const secret = client.authMethod === 'none' ? null : newSecret()
+  const secret = hasSecret(client.authMethod) ? newSecret() : null
   const made = await inTx(async (tx) => {
     const row = {
       id: clientId,
@@ -317,6 +331,10 @@ export interface ClientChanges {
   providerTokens?: string[] | undefined
   /** All that it may do at the token endpoint; one that is taken away is refused from the next request on. */
   grants?: GrantName[] | undefined
+  /** From the next request on; access tokens that are not what it asks for are dead. */
+  security?: Security | undefined
+  /** Where its public keys are, in place of those before. */
+  jwksUri?: string | undefined
   /** The APIs it may get tokens for, in place of those before. */
   resources?: NewReach[] | undefined
   serves?: string[] | undefined
@@ -331,7 +349,7 @@ export interface ClientChanges {
  */
 export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
   const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
-  const { grants, resources, serves } = changes
+  const { grants, jwksUri, resources, security, serves } = changes
   const wrong = await cannotHave(clientId, changes)
   if (wrong) return wrong
   const limits = {
@@ -340,6 +358,7 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
   }
   const settings = {
     ...limits,
+    ...(security && { security: security === 'standard' ? null : security }),
     ...(resources && { resources: resources.length > 0 ? reachSetting(resources) : null }),
     ...(serves && { serves: serves.length > 0 ? [...new Set(serves)] : null }),
     ...(acr && { acr: acr === 'aal2' ? acr : null }),
@@ -351,13 +370,15 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
   const said = {
     ...limits,
     ...(grants && { grants }),
+    ...(security && { security }),
+    ...(jwksUri && { jwksUri }),
     ...(resources && { resources: reachSetting(resources) }),
     ...(serves && { serves }),
     ...(acr && { acr }),
     ...(guests !== undefined && { guests }),
     ...(providerTokens && { providerTokens }),
   }
-  const metadata = grants ? grantMetadata(grants) : {}
+  const metadata = { ...(grants && grantMetadata(grants)), ...(jwksUri && { jwks_uri: jwksUri }) }
   return change(
     clientId,
     'client.updated',
@@ -370,17 +391,23 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
 /** Why an app cannot have what it is to be given; null when it can, or is not there. */
 async function cannotHave(
   clientId: string,
-  { grants, providerTokens, resources = [], serves }: ClientChanges,
+  { grants, jwksUri, providerTokens, resources = [], security, serves }: ClientChanges,
 ): Promise<ReturnType<typeof refuse> | null> {
-  if (providerTokens?.length || grants || serves) {
+  if (providerTokens?.length || grants || serves || security || jwksUri) {
     const row = await store.findClient(clientId)
     if (!row) return null
-    const { redirectUris, authMethod, grants: had, serves: served } = view(row)
+    const before = view(row)
+    const { redirectUris, authMethod, grants: had, serves: served } = before
     const no = (field: string, message: string) =>
       refuse('invalid_input', { field, values: { message: `${field}: ${message}` } })
     if (providerTokens?.length && authMethod === 'none')
       return no('providerTokens', PROVIDER_TOKENS_NEED_A_SECRET)
-    const problem = grantsProblem(grants ?? had, { redirectUris, authMethod, serves: serves ?? served })
+    const address = jwksUri === undefined ? undefined : webUriProblem(jwksUri)
+    if (address) return no('jwksUri', address)
+    const problem =
+      grantsProblem(grants ?? had, { redirectUris, authMethod, serves: serves ?? served }) ??
+      keysProblem({ ...before, ...(jwksUri && { jwksUri }) }) ??
+      securityProblem(security ?? before.security, before)
     if (problem) return no(problem.path[0], problem.message)
   }
   return unknownApi([...resources.map(({ resource }) => resource), ...(serves ?? [])])
@@ -396,10 +423,12 @@ export async function rotateSecret(
 ): Promise<Result<{ clientSecret: string }>> {
   const row = await store.findClient(clientId)
   if (!row) return refuse('not_found')
-  if (row.metadata.token_endpoint_auth_method === 'none') {
+  const method = row.metadata.token_endpoint_auth_method
+  if (!hasSecret(method)) {
+    const by = method === 'none' ? 'PKCE' : 'its key'
     return refuse('invalid_input', {
       field: 'clientId',
-      values: { message: 'this app has no secret: it proves itself by PKCE' },
+      values: { message: `this app has no secret: it proves itself by ${by}` },
     })
   }
   const secret = newSecret()

@@ -52,7 +52,7 @@ export {
   request,
 } from './interactions'
 export type { KeyView } from './keys'
-export type { Level } from './levels'
+export type { Level, Security } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { NewResource, ResourceChanges, ResourceView } from './resources'

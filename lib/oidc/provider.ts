@@ -6,16 +6,19 @@ import { SPOKEN } from '../base/caller'
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { StoresDown } from '../base/refusals'
+import { deriveKey } from '../base/secrets'
 import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
 import { claimsOf } from './claims'
+import { fetchKeys, judgeAssertion, refuseReplays } from './client-keys'
+import { AUTH_METHODS } from './client-metadata'
 import * as clients from './clients'
 import { stateOf } from './context'
 import { DEVICE_SECONDS, deviceInfo, toDevicePage, USER_CODE } from './device'
 import * as grants from './grants'
 import { interactionDestination } from './interactions'
 import type { KeySet } from './keys'
-import { LEVELS } from './levels'
+import { demands, LEVELS, type Security } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
@@ -48,10 +51,14 @@ export const ROUTES = {
 const confidential = (client: { clientAuthMethod?: string | undefined }): boolean =>
   client.clientAuthMethod !== 'none'
 
+/** Whether an app is registered with this level or a stricter one. */
+const heldTo = (client: object, wanted: Security): boolean =>
+  demands(clients.rowOf.get(client)?.settings.security, wanted)
+
 function configuration(keys: KeySet): Configuration {
   const { accessTokenSeconds, idTokenSeconds, refreshTokenSeconds, loginAttemptSeconds, sessionMaxSeconds } =
     env()
-  const secretMethods = ['client_secret_basic', 'client_secret_post']
+  const provingMethods = AUTH_METHODS.filter((method) => method !== 'none')
   return {
     adapter: (name) => adapterFor(name),
     jwks: { keys: keys.signing },
@@ -61,9 +68,15 @@ function configuration(keys: KeySet): Configuration {
     acrValues: [...LEVELS],
     responseTypes: ['code'],
     subjectTypes: ['public'],
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientAuthMethods: [...AUTH_METHODS],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    enabledJWA: { idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'] },
+    enabledJWA: {
+      idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
+      clientAuthSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
+      dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
+    },
+    fetch: fetchKeys,
+    assertJwtClientAuthClaimsAndHeader: judgeAssertion,
     allowOmittingSingleRegisteredRedirectUri: false,
     clockTolerance: 5,
     formats: {
@@ -79,7 +92,8 @@ function configuration(keys: KeySet): Configuration {
       short: { httpOnly: true, sameSite: 'lax' },
     },
     pkce: {
-      required: (_ctx, client) => !confidential(client) || clients.rowOf.get(client)?.requirePkce !== false,
+      required: (_ctx, client) =>
+        !confidential(client) || clients.rowOf.get(client)?.requirePkce !== false || heldTo(client, 'par'),
     },
     ttl: {
       AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenSeconds,
@@ -98,7 +112,15 @@ function configuration(keys: KeySet): Configuration {
     },
     features: {
       devInteractions: { enabled: false },
-      dPoP: { enabled: false },
+      dPoP: {
+        enabled: true,
+        nonceSecret: deriveKey('dpop-nonce'),
+        requireNonce: (ctx) => ctx.oidc.client !== undefined && heldTo(ctx.oidc.client, 'fapi2'),
+      },
+      fapi: {
+        enabled: true,
+        profile: (_ctx, client) => (client && heldTo(client, 'fapi2') ? '2.0' : undefined),
+      },
       resourceIndicators: { enabled: true, defaultResource, getResourceServerInfo },
       clientCredentials: { enabled: true },
       deviceFlow: {
@@ -123,8 +145,8 @@ function configuration(keys: KeySet): Configuration {
       frontchannel_logout_session_supported: true,
       ui_locales_supported: [...SPOKEN],
       prompt_values_supported: ['none', 'login', 'consent', 'create'],
-      introspection_endpoint_auth_methods_supported: secretMethods,
-      revocation_endpoint_auth_methods_supported: [...secretMethods, 'none'],
+      introspection_endpoint_auth_methods_supported: provingMethods,
+      revocation_endpoint_auth_methods_supported: [...AUTH_METHODS],
     },
     interactions: { policy: interactionPolicy(), url: interactionDestination },
     findAccount: (ctx, sub, token) => account(ctx, sub, sessionOf(token) ?? ctx.oidc.session?.uid),
@@ -274,6 +296,7 @@ export function buildProvider(keys: KeySet): Provider {
   useOurClients(provider)
   useOurRefreshTokens(provider)
   keepStructured(provider)
+  refuseReplays(provider)
   listen(provider)
   return provider
 }
@@ -322,13 +345,16 @@ function useOurClients(provider: Provider): void {
     const known = instances.get(row)
     if (known) return known
     const { name, metadata } = row
-    const secretive = metadata.token_endpoint_auth_method !== 'none'
+    const secretive = clients.hasSecret(metadata.token_endpoint_auth_method)
+    const { security } = row.settings
     // The library insists on a secret for such a client; the true ones are hashes that only clients.ts compares.
     const client = new make({
       ...metadata,
       client_id: row.id,
       client_name: name,
       ...(tokenScopes().length > 0 && { scope: scopesFor(row) }),
+      ...(demands(security, 'par') && { require_pushed_authorization_requests: true }),
+      ...(demands(security, 'dpop') && { dpop_bound_access_tokens: true }),
       ...(secretive && { client_secret: 'kept-as-a-hash' }),
     })
     instances.set(row, client)

@@ -16,6 +16,8 @@ export interface ClientMetadata {
   token_endpoint_auth_method: string
   application_type: 'web' | 'native'
   id_token_signed_response_alg: string
+  jwks?: { keys: Record<string, unknown>[] }
+  jwks_uri?: string
   logo_uri?: string
   client_uri?: string
   policy_uri?: string
@@ -36,6 +38,8 @@ export interface ClientSettings {
   guests?: true
   /** The providers whose tokens it may ask people for; left out: none. */
   providerTokens?: string[]
+  /** How strictly it speaks the protocol; left out: as the standard has it. */
+  security?: 'par' | 'dpop' | 'fapi2'
   /** The APIs it may get tokens for, by their addresses: all scopes there, or these. */
   resources?: Record<string, true | string[]>
   /** The APIs that it is itself: it may introspect tokens that are for them. */
