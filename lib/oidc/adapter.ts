@@ -10,6 +10,7 @@ import * as sessions from '../sessions'
 import { current, type Granted, splitGrantId } from './context'
 import { may, mayMachine } from './gate'
 import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
+import { invitations, registrations } from './registration'
 import { MAX_LIFETIME_SECONDS } from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
@@ -320,5 +321,7 @@ export function grantPayload(id: string, grant: Granted): AdapterPayload {
 export function adapterFor(model: string): Adapter {
   if (model === 'RefreshToken') return refreshTokens
   if (model === 'Grant') return grants
+  if (model === 'Client') return registrations
+  if (model === 'InitialAccessToken') return invitations
   return redisAdapter(model)
 }
