@@ -202,12 +202,18 @@ async function signedInPages(): Promise<Exhibit[]> {
   const list = (await visitor.get('/account/devices')).body
   const device = /confirm=([0-9a-f-]{36})/.exec(list)?.[1] ?? ''
   const again = visitor.copy()
+  const request = new URL(await fromApp(visitor), 'http://x').searchParams.get('request') ?? ''
+  await visitor.post('/consent/submit', { request, decision: 'allow' })
+  const app = /\/account\/apps\/[\w.-]+/.exec((await visitor.get('/account/apps')).body)?.[0] ?? ''
   return [
     { name: 'overview', path: '/account', who: visitor },
     { name: 'profile', path: '/account/profile', who: visitor },
     { name: 'devices', path: '/account/devices', who: visitor },
     { name: 'a device', path: `/account/devices/${device}`, who: visitor, kind: 'devices' },
     { name: 'end one device', path: `/account/devices?confirm=${device}`, who: visitor, kind: 'devices' },
+    { name: 'connected apps', path: '/account/apps', who: visitor },
+    { name: 'a connected app', path: app, who: visitor, kind: 'connected apps' },
+    { name: 'remove an app', path: `${app}?remove=1`, who: visitor, kind: 'connected apps' },
     { name: 'activity', path: '/account/activity', who: visitor },
     { name: 'end all others', path: '/account/devices?confirm=others', who: visitor, kind: 'devices' },
     { name: 'security', path: '/account/security', who: visitor },
@@ -216,7 +222,7 @@ async function signedInPages(): Promise<Exhibit[]> {
     { name: 'sign out', path: '/signout', who: visitor },
     { name: 'a code of a device', path: '/device?user_code=BCDF-GHJK', who: visitor },
     { name: 'a device that is not there', path: '/device/done', who: visitor },
-    { name: 'consent', path: await fromApp(visitor), who: visitor },
+    { name: 'consent', path: await fromApp(visitor, '?prompt=consent'), who: visitor },
     { name: 'prove again', path: await fromApp(again, '?prompt=login'), who: again, kind: 'sign-in' },
   ]
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import AxeBuilder from '@axe-core/playwright'
 import { gatehouse } from './command'
 import { DEMO, expect, fillSignIn, PORTAL, test } from './fixtures'
 
@@ -91,4 +92,48 @@ test('an app with a front-channel address alone is loaded in the browser that si
     server.closeAllConnections()
     server.close()
   }
+})
+
+test('access removed without script: the app knows nobody any more, and asks again; declined, it is told', async ({
+  page,
+  person,
+  signUp,
+  otherBrowser,
+}) => {
+  await signUp(page, person)
+  await page.goto(DEMO())
+  await page.locator('#sign-in').click()
+  await page.getByRole('button', { name: 'Allow' }).click()
+  await expect(page.locator('#greeting')).toContainText(person.firstName)
+
+  const plain = await (await otherBrowser({ javaScriptEnabled: false })).newPage()
+  await plain.goto('/signin/start?to=/account/apps')
+  await fillSignIn(plain, person)
+  const row = plain.getByRole('listitem').filter({ hasText: 'Demo app' })
+  await expect(row).toContainText('Your e-mail address')
+  await expect(row).toContainText('In 1 session')
+  await row.getByRole('link', { name: 'Demo app', exact: true }).click()
+  await expect(plain.getByRole('region', { name: 'Where you are signed in to it' })).toContainText('Chrome')
+  await plain.getByRole('link', { name: 'Remove access' }).click()
+  const question = plain.getByRole('dialog')
+  await expect(question).toContainText('You are signed out of it in 1 session. The session here goes on.')
+  await expect(question).toContainText('1 renewable token ends')
+  await expect(question).toContainText('told at once')
+  await page.goto('/account/apps')
+  expect((await new AxeBuilder({ page }).analyze()).violations.map(({ id }) => id)).toEqual([])
+  await question.getByRole('button', { name: 'Remove access' }).click()
+  const done = plain.getByRole('status').filter({ hasText: 'Access of Demo app is removed' })
+  await expect(done).toContainText('1 renewable token ended.')
+  await expect(plain.getByText('No connected apps')).toBeVisible()
+
+  // The app had its logout token; the session here goes on, and the app has to ask.
+  await expect(async () => {
+    await page.goto(DEMO())
+    expect(await page.locator('#sign-in').count()).toBe(1)
+  }).toPass()
+  await plain.reload()
+  await expect(done).toContainText('It knows that you are signed out.')
+  await page.locator('#sign-in').click()
+  await page.getByRole('button', { name: 'Decline' }).click()
+  await expect(page.locator('#notice')).toContainText('You declined')
 })

@@ -1,33 +1,13 @@
 import { getTranslations } from 'next-intl/server'
+import type { ApiScope } from '@/lib/oidc'
+import { scopeWords } from '../scope-words'
 import { Icon } from '../ui/icon'
-import {
-  check,
-  circleUserRound,
-  clock,
-  type IconShape,
-  idCard,
-  keyRound,
-  mail,
-  mapPin,
-  phone,
-  usersRound,
-} from '../ui/icons'
+import { check } from '../ui/icons'
+import { Notice } from '../ui/notice'
 import { SubmitButton } from '../ui/submit-button'
 import { AccountChooserLine } from './account-chooser-line'
 import { AuthCard } from './auth-shell'
 import { ClientLogo, type ClientView } from './client-logo'
-
-const SCOPES = {
-  openid: idCard,
-  profile: circleUserRound,
-  email: mail,
-  phone,
-  roles: usersRound,
-  address: mapPin,
-  offline_access: clock,
-} as const satisfies Record<string, IconShape>
-
-const isKnown = (scope: string): scope is keyof typeof SCOPES => Object.hasOwn(SCOPES, scope)
 
 interface Props {
   /** The interaction's id, posted as `request` with `decision` = `allow` or `decline`. */
@@ -35,12 +15,16 @@ interface Props {
   action: string
   client: ClientView & { policyUrl?: string | null; termsUrl?: string | null }
   account: { email: string; name?: string | null; avatarUrl?: string | null; switchHref?: string | null }
+  /** The portal's name, where nobody of it vouches for the app: it registered itself. */
+  unverifiedBy?: string | null
   /** Scopes asked for that were not granted before. */
   newScopes: readonly string[]
   /** Scopes this app has already. */
   grantedScopes?: readonly string[]
   /** Names of the other providers whose tokens may be asked for, by their ids. */
   providers?: Readonly<Record<string, string>>
+  /** What the operator says of scopes of APIs. */
+  apis?: Readonly<Record<string, ApiScope>>
   /** Host of the redirect URI: where both buttons lead. */
   returnHost?: string | null
 }
@@ -55,20 +39,15 @@ export async function ConsentForm(props: Props) {
     newScopes,
     grantedScopes = [],
     providers = {},
+    apis = {},
+    unverifiedBy = null,
     returnHost,
   } = props
-  const [t, ui] = await Promise.all([getTranslations('login'), getTranslations('ui')])
-  const words = (scope: string) => {
-    const [, provider] = /^provider_tokens:(.+)$/.exec(scope) ?? []
-    if (provider) {
-      const values = { provider: providers[provider] ?? provider, app: client.name }
-      const said = 'scopes.provider_tokens' as const
-      return { shape: keyRound, title: t(`${said}.title`, values), text: t(`${said}.text`, values) }
-    }
-    return isKnown(scope)
-      ? { shape: SCOPES[scope], title: t(`scopes.${scope}.title`), text: t(`scopes.${scope}.text`) }
-      : { shape: keyRound, title: t('scopes.other.title', { scope }), text: t('scopes.other.text') }
-  }
+  const [t, ui, words] = await Promise.all([
+    getTranslations('login'),
+    getTranslations('ui'),
+    scopeWords(client.name, providers, apis),
+  ])
   const lead = grantedScopes.length ? 'consent.subtitle_more' : 'consent.subtitle'
   return (
     <AuthCard
@@ -98,6 +77,9 @@ export async function ConsentForm(props: Props) {
         </div>
       }
     >
+      {unverifiedBy ? (
+        <Notice kind="warning">{t('consent.unverified', { app: client.name, product: unverifiedBy })}</Notice>
+      ) : null}
       <ul className="grid gap-4">
         {newScopes.map((scope) => {
           const { shape, title, text } = words(scope)

@@ -82,6 +82,7 @@ export const EVENT_TYPES = {
   'token.reused': { audience: 'user' },
   'provider_token.given': { audience: 'user' },
   'client.added': { audience: 'operator' },
+  'client.invited': { audience: 'operator' },
   'client.updated': { audience: 'operator' },
   'client.removed': { audience: 'operator' },
   'client.secret_added': { audience: 'operator' },

@@ -141,7 +141,8 @@ export const KEYS = {
     ttlSeconds: null,
     holds:
       'a code, access token, interaction, pushed request or device that waits as JSON behind a used-flag, or that an assertion or proof was used; named by SHA-256, a short code by its HMAC',
-    ifLost: 'codes and access tokens are dead, browsers and devices start again; a signed assertion could be shown once more within its minutes; refresh tokens live on',
+    ifLost:
+      'codes and access tokens are dead, browsers and devices start again; a signed assertion could be shown once more within its minutes; refresh tokens live on',
   },
   oidcRevoked: {
     pattern: 'oidc:revoked:{grantId}',
@@ -150,6 +151,13 @@ export const KEYS = {
     holds:
       'which token families of a consent are revoked (`*`: all), for as long as an access token can live',
     ifLost: 'the access tokens it speaks of are lost with it; the rows in Postgres say the same',
+  },
+  oidcInvitation: {
+    pattern: 'oidc:invitation:{hash}',
+    type: 'string',
+    ttlSeconds: null,
+    holds: 'an initial access token that is not used yet; named by SHA-256',
+    ifLost: 'the operator makes another one',
   },
   oauthState: {
     pattern: 'oauth_state:{state}',

@@ -2,9 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { env } from '../base/env'
-import type { ClientChanges, Level, NewClient, Security } from '../oidc'
+import type { ClientChanges, ClientView, Level, NewClient, Security } from '../oidc'
 import { CliError, facts, json, refused, say, table } from './output'
+import { readJson } from './secret-input'
 import { withStores } from './session-of-work'
+import { userNamed } from './user'
 
 const acrOption = () =>
   new Option('--acr <level>', 'aal2: every sign-in to it needs two factors; aal1: any will do').choices([
@@ -152,6 +154,9 @@ async function add(options: AddOptions): Promise<void> {
   })
 }
 
+/** Claims of an operator's own by their names alone: `client claims` shows what they hold. */
+const named = (client: ClientView) => ({ ...client, claims: client.claims.map(({ name }) => name) })
+
 async function list(options: { json?: boolean }): Promise<void> {
   await withStores(async () => {
     const { clients } = await import('../oidc')
@@ -162,7 +167,7 @@ async function list(options: { json?: boolean }): Promise<void> {
       if (page.length < 200) break
       after = page.at(-1)?.clientId
     }
-    if (options.json) return json(all)
+    if (options.json) return json(all.map(named))
     table(
       ['client_id', 'name', 'redirect URIs', 'authenticates by', 'PKCE', 'first party', 'since'],
       all.map((c) => [c.clientId, c.name, c.redirectUris, c.authMethod, c.pkce, c.firstParty, c.createdAt]),
@@ -176,7 +181,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
     const { clients } = await import('../oidc')
     const client = await clients.get(id)
     if (!client) throw new CliError(`There is no client ${id}.`, 'gatehouse client list names them all.')
-    if (options.json) return json(client)
+    if (options.json) return json(named(client))
     facts([
       ['client_id', client.clientId],
       ['name', client.name],
@@ -190,6 +195,10 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['security level', client.security],
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
+      [
+        'registered itself',
+        client.registered === 'token' ? 'with an initial access token' : client.registered,
+      ],
       ['sign-ins of at least', client.acr],
       ['guests', client.guests],
       ['tokens of', client.providerTokens],
@@ -198,6 +207,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
         client.resources.map(({ resource, scopes }) => [resource, ...(scopes ?? ['(all)'])].join(' ')),
       ],
       ['is the API', client.serves],
+      ['claims of your own', client.claims.map(({ name }) => name)],
       ['session, unused', minutesInWords(client.sessionIdleMinutes)],
       ['session, in all', minutesInWords(client.sessionMaxMinutes)],
       ['since', client.createdAt],
@@ -207,6 +217,35 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
         client.secrets.map((s) => `…${s.hint}${s.expiresAt ? ` until ${s.expiresAt.toISOString()}` : ''}`),
       ],
     ])
+  })
+}
+
+async function invite(options: { days: string; json?: boolean }): Promise<void> {
+  const days = Number(options.days)
+  if (!Number.isInteger(days) || days < 1 || days > 90)
+    throw new CliError('--days must be a whole number from 1 to 90.')
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const { token, expiresAt } = await clients.invite({ days })
+    const { registration, issuer } = env()
+    const endpoint = `${issuer}/register`
+    if (options.json)
+      return json({
+        initialAccessToken: token,
+        expiresAt,
+        registrationEndpoint: endpoint,
+        mode: registration.mode,
+      })
+    facts([
+      ['initial access token', token],
+      ['registers at', endpoint],
+      ['good until', expiresAt],
+    ])
+    say(
+      registration.mode === 'token'
+        ? '\nThe token is not shown again. It is good for one app.'
+        : `\nCLIENT_REGISTRATION is ${registration.mode}: the token is good once it is set to token.`,
+    )
   })
 }
 
@@ -327,6 +366,68 @@ async function rotateSecret(id: string, options: { overlapHours: string; json?: 
   })
 }
 
+interface ClaimsOptions {
+  set?: string
+  template?: string
+  preview?: string
+  none?: boolean
+  json?: boolean
+}
+
+async function claims(id: string, options: ClaimsOptions): Promise<void> {
+  const ways = [options.set, options.template, options.preview, options.none].filter(
+    (way) => way !== undefined,
+  )
+  if (ways.length > 1) throw new CliError('Take one of --set, --template, --none and --preview.')
+  const given = options.set === undefined ? undefined : await readJson(options.set)
+  await withStores(async () => {
+    const { clients, CLAIM_TEMPLATES } = await import('../oidc')
+    if (options.preview !== undefined) return preview(id, options.preview, options.json)
+    const template = options.template as keyof typeof CLAIM_TEMPLATES | undefined
+    const input = options.none ? [] : template ? CLAIM_TEMPLATES[template] : given
+    if (input !== undefined) {
+      const changed = await clients.setClaims(id, input, { actor: 'operator' })
+      if (!changed.ok) throw refused(changed.refusal, 'client')
+    }
+    const client = await clients.get(id)
+    if (!client) throw new CliError(`There is no client ${id}.`, 'gatehouse client list names them all.')
+    // Claims keep the names they have.
+    if (options.json) return say(JSON.stringify({ client_id: id, claims: client.claims }, null, 2))
+    table(
+      ['claim', 'given', 'in', 'value'],
+      client.claims.map(({ name, scope, always, in: where, value }) => [
+        name,
+        always ? 'always' : `with ${scope}`,
+        where ?? 'everywhere',
+        JSON.stringify(value),
+      ]),
+      `${id} gets no claims but the standard ones.`,
+    )
+    if (input !== undefined) say('\nFrom the next token and userinfo on.')
+  })
+}
+
+async function preview(id: string, name: string, asJson?: boolean): Promise<void> {
+  const { clients } = await import('../oidc')
+  const user = await userNamed(name)
+  const found = await clients.previewClaims(id, user.id)
+  if (!found) throw new CliError(`There is no client ${id}.`, 'gatehouse client list names them all.')
+  // Claims keep the names they have.
+  if (asJson) return say(JSON.stringify(found, null, 2))
+  const rows = found.scopes.flatMap(({ scope, idToken, userinfo }) => {
+    const names = [...new Set([...Object.keys(idToken), ...Object.keys(userinfo)])]
+    return names.map((claim) => [
+      scope,
+      claim,
+      claim in idToken,
+      claim in userinfo,
+      JSON.stringify(idToken[claim] ?? userinfo[claim]),
+    ])
+  })
+  table(['with scope', 'claim', 'ID token', 'userinfo', 'value'], rows, 'Nothing.')
+  say('\nNothing was issued. Of a sign-in there would be auth_time, acr, amr and sid as well.')
+}
+
 export function clientCommands(program: Command): void {
   const client = program.command('client').description('register the apps that people sign in to')
   const adding = client
@@ -411,6 +512,20 @@ export function clientCommands(program: Command): void {
     .option('--json', 'print JSON')
     .action(update)
   client
+    .command('claims')
+    .argument('<client_id>')
+    .description('claims of your own in what an app gets; without an option it shows them')
+    .option('--set <file>', 'a JSON array in the place of what there is (- reads standard input)')
+    .addOption(new Option('--template <name>', 'one that is ready').choices(['hasura']))
+    .option('--none', 'take them away')
+    .option('--preview <user>', 'what the app would get for this user, scope by scope; issues nothing')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nExample of a file:\n  [{ "name": "plan", "scope": "profile", "value": "{{metadata.plan | default:free}}" }]\nAll of it: docs/claims.md',
+    )
+    .action(claims)
+  client
     .command('remove')
     .argument('<client_id>')
     .description('remove a client with its consents and tokens')
@@ -423,4 +538,12 @@ export function clientCommands(program: Command): void {
     .option('--overlap-hours <hours>', 'how long older secrets still work', '24')
     .option('--json', 'print JSON')
     .action(rotateSecret)
+  client
+    .command('invite')
+    .description(
+      'print an initial access token, with which one app may register itself (CLIENT_REGISTRATION)',
+    )
+    .option('--days <days>', 'how long it is good, 90 at most', '7')
+    .option('--json', 'print JSON')
+    .action(invite)
 }

@@ -1,4 +1,5 @@
-/** Reads a password so that it is seen neither on the screen nor in the list of processes. */
+/** Reads what is typed: a password, so that it is seen neither on the screen nor in the list of processes; a file of JSON. */
+import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { CliError } from './output'
@@ -39,4 +40,26 @@ export async function newPassword(): Promise<string> {
   const password = await ask('Password: ')
   if ((await ask('Once more: ')) !== password) throw new CliError('The two passwords differ.')
   return password
+}
+
+/** Where the command was typed: the process works in the portal's folder from its first moment on. */
+const TYPED_IN = process.cwd()
+
+/** A file of the operator's, or standard input for `-`. */
+export async function readJson(file: string): Promise<unknown> {
+  const { readFile } = await import('node:fs/promises')
+  let text: string
+  try {
+    text =
+      file === '-'
+        ? Buffer.concat(await process.stdin.toArray()).toString('utf8')
+        : await readFile(path.resolve(TYPED_IN, file), 'utf8')
+  } catch {
+    throw new CliError(`${file} cannot be read.`)
+  }
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new CliError(`${file} is not JSON: ${(error as Error).message}`)
+  }
 }

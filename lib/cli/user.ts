@@ -4,7 +4,7 @@ import { inTx } from '../base/db'
 import { uuid } from '../base/ids'
 import type { UserSummary } from '../users'
 import { CliError, facts, json, refused, say, table } from './output'
-import { newPassword } from './secret-input'
+import { newPassword, readJson } from './secret-input'
 import { sessionsToEnd, withStores } from './session-of-work'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
@@ -260,6 +260,43 @@ async function releasePhone(number: string, options: { json?: boolean }): Promis
   })
 }
 
+async function metadata(name: string, options: { set?: string; json?: boolean }): Promise<void> {
+  const given = options.set === undefined ? undefined : await readJson(options.set)
+  await withStores(async () => {
+    const user = await userNamed(name)
+    const users = await import('../users')
+    if (given !== undefined) {
+      const done = await users.metadata.set(user.id, given, { actor: 'operator' })
+      if (!done.ok) throw refused(done.refusal, 'user')
+    }
+    // Names are kept as they are: apps read them.
+    say(JSON.stringify((await users.metadata.get(user.id)) ?? {}, null, 2))
+  })
+}
+
+async function roles(
+  name: string,
+  options: { set?: string; default?: string; json?: boolean },
+): Promise<void> {
+  await withStores(async () => {
+    const user = await userNamed(name)
+    const users = await import('../users')
+    const changes = {
+      ...(options.set !== undefined && {
+        roles: options.set === 'none' ? [] : options.set.split(',').map((role) => role.trim()),
+      }),
+      ...(options.default !== undefined && { defaultRole: options.default }),
+    }
+    const done = await users.changeRoles(user.id, changes, { actor: 'operator' })
+    if (!done.ok) throw refused(done.refusal, 'user')
+    if (options.json) return json({ id: user.id, ...done.value })
+    facts([
+      ['roles', done.value.roles.join(', ')],
+      ['default role', done.value.defaultRole],
+    ])
+  })
+}
+
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
 export function userCommands(program: Command): void {
@@ -321,6 +358,23 @@ export function userCommands(program: Command): void {
     .description('let a disabled person in again')
     .option('--json', 'print JSON')
     .action(enable)
+  user
+    .command('metadata')
+    .argument('<user>', 'id or e-mail')
+    .description(
+      'what you keep about a person for your apps (a JSON object); apps get it by claims of your own',
+    )
+    .option('--set <file>', 'puts this in the place of what is there (- reads standard input)')
+    .option('--json', 'it is JSON anyway')
+    .action(metadata)
+  user
+    .command('roles')
+    .argument('<user>', 'id or e-mail')
+    .description('the roles of a person; apps with the scope roles and claims of your own get them')
+    .option('--set <roles>', 'with commas: the only ones beside the default role; none: no other')
+    .option('--default <role>', 'the role that they have in any case')
+    .option('--json', 'print JSON')
+    .action(roles)
   user
     .command('release-phone')
     .argument('<number>', 'with a leading +, such as +4915112345678')

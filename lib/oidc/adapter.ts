@@ -11,6 +11,7 @@ import { deviceCodes } from './adapter-device'
 import { current, type Granted, splitGrantId } from './context'
 import { may, mayMachine } from './gate'
 import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
+import { invitations, registrations } from './registration'
 import { MAX_LIFETIME_SECONDS } from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
@@ -331,5 +332,7 @@ export function adapterFor(model: string): Adapter {
   if (model === 'RefreshToken') return refreshTokens
   if (model === 'Grant') return grants
   if (model === 'DeviceCode') return deviceCodes
+  if (model === 'Client') return registrations
+  if (model === 'InitialAccessToken') return invitations
   return redisAdapter(model)
 }

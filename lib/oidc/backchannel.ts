@@ -24,6 +24,18 @@ export const debtOf = ({ clientId, sid }: Pick<store.Logout, 'clientId' | 'sid'>
   dedupeKey: sid,
 })
 
+/**
+ * What names the debt of an app whose consent was taken back while the session went on: the person may let it in again
+ * there, and the end of the session is another debt then.
+ */
+export const removedDebtOf = (
+  grantId: string,
+  { clientId, sid }: Pick<store.Logout, 'clientId' | 'sid'>,
+) => ({
+  target: clientId,
+  dedupeKey: `${sid}.${grantId}`,
+})
+
 interface Payload {
   sub: string
   sid: string
@@ -42,6 +54,20 @@ export async function oweLogouts(tx: Tx, { sessions }: Ended): Promise<void> {
     }),
   )
 }
+
+/** Owes one app its tokens for sessions that it is signed out of, in the transaction that takes the consent back. */
+export const oweRemoved = (
+  tx: Tx,
+  userId: string,
+  { id, clientId, sids }: { id: string; clientId: string; sids: string[] },
+): Promise<void> =>
+  oweAll(
+    tx,
+    sids.map((sid) => {
+      const payload: Payload = { sub: userId, sid }
+      return { kind: KIND, userId, ...removedDebtOf(id, { clientId, sid }), payload }
+    }),
+  )
 
 /**
  * Sends one logout token, signed at this moment with the app's algorithm: two minutes old it is worth nothing. Its

@@ -5,7 +5,10 @@
  */
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../base/clock'
+import { log } from '../base/log'
 import * as users from '../users'
+import * as mapping from './claims-mapping'
+import type { ClientRow } from './store-registry'
 
 const BELIEVED_MS = 5000
 
@@ -26,6 +29,43 @@ export async function claimsOf(userId: string, scopes: ReadonlySet<string>): Pro
     ofUser.set(name, { claims, until: nowMs() + BELIEVED_MS })
     known.set(userId, ofUser)
   }
+  return claims
+}
+
+const EVERYTHING = '*'
+
+/** All that an app's own claims may be made of; null for a user who may not be here. @throws StoresDown */
+async function factsOf(userId: string): Promise<users.UserFacts | null> {
+  const found = known.get(userId)?.get(EVERYTHING)
+  if (found && nowMs() < found.until) return found.claims as unknown as users.UserFacts
+  const since = drops
+  const facts = await users.facts(userId)
+  if (facts && since === drops) {
+    const ofUser = known.get(userId) ?? new Map()
+    ofUser.set(EVERYTHING, { claims: facts as unknown as Claims, until: nowMs() + BELIEVED_MS })
+    known.set(userId, ofUser)
+  }
+  return facts
+}
+
+/**
+ * The claims of the operator's own that this app gets of a user, with these scopes granted. An app without a mapping
+ * costs nothing.
+ * @param into the ID token, userinfo, or an access token that is a JWT
+ * @throws StoresDown
+ */
+export async function mappedClaims(
+  { id, settings }: Pick<ClientRow, 'id' | 'settings'>,
+  userId: string,
+  into: mapping.MappedInto,
+  scopes: ReadonlySet<string>,
+): Promise<Claims> {
+  const due = mapping.due(settings.claims ?? [], into, scopes)
+  const facts = due.length > 0 ? await factsOf(userId) : null
+  if (!facts) return {}
+  const { claims, dropped } = mapping.mapped(due, facts)
+  if (dropped.length > 0)
+    log().warn({ clientId: id, userId, dropped, into }, 'claims of an app left out: they are too large')
   return claims
 }
 

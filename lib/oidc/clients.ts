@@ -15,7 +15,9 @@ import { log } from '../base/log'
 import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
+import { type MappedClaim, readMapping } from './claims-mapping'
 import {
+  type CheckedClient,
   type GrantName,
   grantMetadata,
   grantName,
@@ -130,8 +132,10 @@ export async function checkSecret(
 /** Apps that prove themselves by a secret. */
 export const hasSecret = (authMethod: string): boolean => authMethod.startsWith('client_secret_')
 
-const newSecret = (): { plain: string; hash: string; hint: string } => {
-  const plain = `gts_${randomToken()}`
+/** A secret as apps get them. */
+export const secretValue = (): string => `gts_${randomToken()}`
+
+const newSecret = (plain = secretValue()): { plain: string; hash: string; hint: string } => {
   return { plain, hash: sha256(plain), hint: plain.slice(-4) }
 }
 
@@ -160,6 +164,8 @@ export interface ClientView {
   acr: Level
   /** Registered to take guests; whether it does is also the operator's to say (GUESTS). */
   guests: boolean
+  /** It registered itself: with an initial access token, or without. Null: an operator did. */
+  registered: 'token' | 'open' | null
   /** Providers whose tokens it may ask people for. */
   providerTokens: string[]
   /** The APIs it may get tokens for; scopes null: all of that API. */
@@ -169,6 +175,8 @@ export interface ClientView {
   /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
   sessionIdleMinutes: number | null
   sessionMaxMinutes: number | null
+  /** Claims of the operator's own. */
+  claims: MappedClaim[]
   logoUri: string | null
   clientUri: string | null
   policyUri: string | null
@@ -206,6 +214,7 @@ export function view(row: store.ClientRow): ClientView {
     claimsInIdToken: row.settings.claimsInIdToken === true,
     acr: row.settings.acr ?? 'aal1',
     guests: row.settings.guests === true,
+    registered: row.settings.registered ?? null,
     providerTokens: row.settings.providerTokens ?? [],
     resources: Object.entries(row.settings.resources ?? {}).map(([resource, scopes]) => ({
       resource,
@@ -214,6 +223,7 @@ export function view(row: store.ClientRow): ClientView {
     serves: row.settings.serves ?? [],
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
+    claims: row.settings.claims ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
@@ -235,6 +245,22 @@ interface By {
   caller?: Caller
 }
 
+/** How an app came here that registered itself, and the secret that it was told. */
+export interface SelfRegistered {
+  registered: 'token' | 'open'
+  secret?: string
+}
+
+/** What is said of an app, as it would be kept. @returns refusals as those of `add` */
+export function judge(input: NewClient): Result<CheckedClient> {
+  const parsed = newClientSchema.safeParse(input)
+  if (parsed.success) return ok(parsed.data)
+  const issue = parsed.error.issues[0]
+  const field = String(issue?.path[0] ?? 'client')
+  const code = field.endsWith('edirectUris') ? 'redirect_uri_invalid' : 'invalid_input'
+  return refuse(code, { field, values: { message: `${field}: ${issue?.message ?? 'cannot be used'}` } })
+}
+
 /**
  * Registers an app.
  * @returns its id and, for one that proves itself by a secret, the secret: it is not shown again.
@@ -244,19 +270,15 @@ interface By {
 export async function add(
   input: NewClient,
   by: By = {},
+  self?: SelfRegistered,
 ): Promise<Result<{ clientId: string; clientSecret?: string }>> {
-  const parsed = newClientSchema.safeParse(input)
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const field = String(issue?.path[0] ?? 'client')
-    const code = field.endsWith('edirectUris') ? 'redirect_uri_invalid' : 'invalid_input'
-    return refuse(code, { field, values: { message: `${field}: ${issue?.message ?? 'cannot be used'}` } })
-  }
-  const client = parsed.data
+  const judged = judge(input)
+  if (!judged.ok) return judged
+  const client = judged.value
   const unknown = await unknownApi([...client.resources.map(({ resource }) => resource), ...client.serves])
   if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
-  const secret = hasSecret(client.authMethod) ? newSecret() : null
+  const secret = hasSecret(client.authMethod) ? newSecret(self?.secret) : null
   const made = await inTx(async (tx) => {
     const row = {
       id: clientId,
@@ -265,6 +287,7 @@ export async function add(
       requirePkce: client.pkce,
       ...toMetadata(client),
     }
+    if (self) row.settings.registered = self.registered
     if (!(await store.insertClient(tx, row))) return false
     if (secret)
       await store.insertSecret(tx, clientId, { hash: secret.hash, hint: secret.hint, expiresAt: null })
@@ -411,6 +434,19 @@ async function cannotHave(
     if (problem) return no(problem.path[0], problem.message)
   }
   return unknownApi([...resources.map(({ resource }) => resource), ...(serves ?? [])])
+}
+
+/**
+ * Gives an app claims of the operator's own, in the place of those it had; an empty list takes them away. From the next
+ * token and userinfo on.
+ * @returns refusal `not_found`, or `invalid_input` with `values.message` (what to mend)
+ */
+export async function setClaims(clientId: string, input: unknown, by: By = {}): Promise<Result> {
+  const read = readMapping(input)
+  if (!read.ok) return refuse('invalid_input', { field: 'claims', values: { message: read.message } })
+  const claims = read.claims.length > 0 ? read.claims : null
+  const said = { claims: read.claims.map(({ name }) => name) }
+  return change(clientId, 'client.updated', by, (tx) => store.changeClient(tx, clientId, { claims }), said)
 }
 
 /**

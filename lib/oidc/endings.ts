@@ -70,6 +70,12 @@ const STATE: Record<DeliveryState, Receipt['state']> = {
   failed: 'given_up',
 }
 
+/** The worst of several debts of one app; null for none. */
+export function stateOf(states: (DeliveryState | null)[]): Receipt['state'] | null {
+  const all = states.map((state) => STATE[state ?? 'owed'])
+  return [...WORST].reverse().find((state) => all.includes(state)) ?? null
+}
+
 /**
  * Which apps were told that the sessions of one revoke ended (back-channel; nobody else gives receipts).
  * @param revokeId `id` of what `sessions.revoke` gave; another user's gives nothing

@@ -4,7 +4,9 @@ import type { Caller } from '../base/caller'
 import type { Tx } from '../base/db'
 import { randomToken } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
+import * as sessions from '../sessions'
 import { buryGrants, grantPayload } from './adapter'
+import { oweRemoved } from './backchannel'
 import * as clients from './clients'
 import { grantId, stateOf } from './context'
 import type { AdapterPayload, KoaContextWithOIDC } from './library'
@@ -12,6 +14,7 @@ import { lacking } from './policy'
 import * as revocations from './revocations'
 import { isProviderTokensScope } from './scopes'
 import * as store from './store'
+import * as ended from './store-connected'
 
 const newId = (): string => randomToken(16)
 
@@ -99,62 +102,56 @@ export function save(given: {
   )
 }
 
-export interface GrantView {
-  clientId: string
-  clientName: string
-  logoUri: string | null
-  clientUri: string | null
-  scopes: string[]
-  claims: string[]
-  createdAt: Date
-  lastUsedAt: Date | null
-}
-
-/** Apps the user allows something, most recently used first; at most `limit` (default and most 200). */
-export async function list(userId: string, limit = 200): Promise<GrantView[]> {
-  const rows = await store.listGrants(userId, Math.max(1, Math.min(limit, 200)))
-  return Promise.all(
-    rows.map(async ({ clientId, scopes, claims, createdAt, lastUsedAt }) => {
-      const client = await clients.get(clientId)
-      return {
-        clientId,
-        clientName: client?.name ?? clientId,
-        logoUri: client?.logoUri ?? null,
-        clientUri: client?.clientUri ?? null,
-        scopes,
-        claims,
-        createdAt,
-        lastUsedAt,
-      }
-    }),
-  )
-}
-
 interface By {
   actor?: string
   caller?: Caller
 }
 
-/**
- * Takes back what a user allowed an app: every token of the app for this user is dead at its next use,
- * and the app has to ask again.
- * @returns refusal `not_found` when there is nothing to take back
- */
-export async function revoke(userId: string, clientId: string, by: By = {}): Promise<Result> {
-  const ended = await store.inTx((tx) => takeBack(tx, { userId, clientId }, by))
-  return ended > 0 ? ok() : refuse('not_found')
+/** What ended with a consent. */
+export interface Removed {
+  /** Names it: `removal` tells what became of it. */
+  id: string
+  /** Sign-ins of the app that ended: one for each session. */
+  sessions: number
+  /** Of these, those that it could have renewed by itself. */
+  tokens: number
 }
 
-/** Takes back, in `tx`, all that a user ever allowed any app. @returns from how many apps */
-export const revokeAll = (tx: Tx, userId: string, by: By = {}): Promise<number> =>
-  takeBack(tx, { userId }, by)
+/**
+ * Takes back what a user allowed an app: every token of the app for this user is dead at its next use, it is told that
+ * it is signed out of the sessions there are, and it has to ask again. The sessions themselves go on.
+ * @returns refusal `not_found` when there is nothing to take back
+ */
+export async function revoke(userId: string, clientId: string, by: By = {}): Promise<Result<Removed>> {
+  const sids = await sessions.wouldEnd({ userId })
+  const [one] = await store.inTx((tx) => takeBack(tx, { userId, clientId }, sids, by))
+  return one ? ok({ id: one.id, sessions: one.sids.length, tokens: one.tokens }) : refuse('not_found')
+}
 
-async function takeBack(tx: Tx, where: { userId: string; clientId?: string }, by: By): Promise<number> {
-  const rows = await store.revokeGrants(tx, where)
-  for (const { clientId } of rows) {
-    await record(tx, { type: 'grant.revoked', userId: where.userId, clientId, ...by })
+/**
+ * Takes back, in `tx`, all that a user ever allowed any app. For callers that end all sessions too: apps are told by
+ * their end.
+ * @returns from how many apps
+ */
+export const revokeAll = async (tx: Tx, userId: string, by: By = {}): Promise<number> =>
+  (await takeBack(tx, { userId, clientId: null }, [], by)).length
+
+async function takeBack(
+  tx: Tx,
+  { userId, clientId }: { userId: string; clientId: string | null },
+  sids: string[],
+  by: By,
+): Promise<ended.EndedGrant[]> {
+  const all: ended.EndedGrant[] = []
+  for (const id of await ended.liveGrantIds(tx, userId, clientId)) {
+    const one = await ended.endGrant(tx, id, sids)
+    if (!one) continue
+    all.push(one)
+    const data = { sessions: one.sids.length, tokens: one.tokens }
+    await record(tx, { type: 'grant.revoked', userId, clientId: one.clientId, ...by, data })
+    if (one.told) await oweRemoved(tx, userId, one)
   }
   // Before the commit: should this process die in between, tokens are dead too early, never too late.
-  await buryGrants(rows.map((row) => row.id))
-  return rows.length
+  await buryGrants(all.map(({ id }) => id))
+  return all
 }

@@ -17,17 +17,23 @@ import { onSubscription, subscribe } from '../base/redis'
 import { whenEnding } from '../sessions'
 import * as backchannel from './backchannel'
 import * as claims from './claims'
+import { previewClaims } from './claims-shown'
 import * as registry from './clients'
+import * as connected from './connected'
 import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
+import * as registration from './registration'
 import * as registeredApis from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
 
 export { type Access, access } from './access'
 export { appsOf, type SessionApp, sessionsWithApp } from './apps'
+export { type MappedClaim, TEMPLATES as CLAIM_TEMPLATES } from './claims-mapping'
+export type { ClaimsPreview } from './claims-shown'
 export type { ClientChanges, ClientView, NewClient } from './clients'
+export type { GrantView, Removal } from './connected'
 export type { Problem } from './context'
 export { approveDevice, claimDevice, type DeviceView, denyDevice, device } from './device'
 export {
@@ -40,7 +46,7 @@ export {
   whatEnds,
 } from './endings'
 export { type SignedOutView, signedOut } from './frontchannel'
-export type { GrantView } from './grants'
+export type { Removed } from './grants'
 export type { HandleOptions } from './handle'
 export {
   approve,
@@ -55,9 +61,9 @@ export type { KeyView } from './keys'
 export type { Level, Security } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
-export type { NewResource, ResourceChanges, ResourceView } from './resources'
+export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 
-/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret. */
+/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret, invite, setClaims, previewClaims. */
 export const clients = {
   add: registry.add,
   get: registry.get,
@@ -67,6 +73,9 @@ export const clients = {
   disable: registry.disable,
   enable: registry.enable,
   rotateSecret: registry.rotateSecret,
+  invite: registration.invite,
+  setClaims: registry.setClaims,
+  previewClaims,
 }
 
 /** APIs that access tokens are made for: add, list, update, remove. */
@@ -77,8 +86,14 @@ export const resources = {
   remove: registeredApis.remove,
 }
 
-/** Consents of a user: list, revoke, revokeAll. */
-export const grants = { list: consents.list, revoke: consents.revoke, revokeAll: consents.revokeAll }
+/** Consents of a user: list, get, revoke, removal (what a revoke ended), revokeAll. */
+export const grants = {
+  list: connected.list,
+  get: connected.get,
+  revoke: consents.revoke,
+  removal: connected.removal,
+  revokeAll: consents.revokeAll,
+}
 
 /** Signing keys: list, rotate. */
 export const keys = { list: signingKeys.list, rotate: signingKeys.rotate }
@@ -180,6 +195,7 @@ export async function sweep(): Promise<void> {
   try {
     while ((await store.sweepRefresh(now(), 1000)) === 1000);
     await signingKeys.sweep()
+    await registration.sweep()
   } catch (error) {
     log().warn(
       { err: (error as Error).message, at: nowMs() },

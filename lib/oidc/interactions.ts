@@ -17,6 +17,7 @@ import { stateOf } from './context'
 import * as grants from './grants'
 import type { AdapterPayload, Interaction, KoaContextWithOIDC } from './library'
 import { guestWouldDo, type LoginDemands, type Unmet, unmet, withRegistered } from './policy'
+import { type ApiScope, describeScopes } from './resources'
 import { SCOPE_OF_CLAIM } from './scopes'
 import * as store from './store'
 
@@ -80,6 +81,8 @@ export interface InteractionView {
     /** Where the browser will go back to; shown, so that a stranger's address is noticed. */
     redirectOrigin: string
     firstParty: boolean
+    /** It registered itself; null: an operator did. */
+    registered: 'token' | 'open' | null
   }
   params: {
     loginHint: string | null
@@ -98,6 +101,8 @@ export interface InteractionView {
   allScopes: string[]
   /** Scopes of APIs asked for now and not granted yet, by the address of each. */
   missingResources: Record<string, string[]>
+  /** Those scopes in words. */
+  apiScopes: Record<string, ApiScope>
   /** Single claims asked for by name and not granted yet. */
   missingClaims: string[]
   /**
@@ -170,6 +175,7 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
       tosUri,
       redirectOrigin: originOf(redirectUri),
       firstParty: client.firstParty,
+      registered: client.settings.registered ?? null,
     },
     params: {
       loginHint: text(params.login_hint)?.slice(0, 254) ?? null,
@@ -183,6 +189,7 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
     missingScopes,
     allScopes: words(params.scope),
     missingResources,
+    apiScopes: await describeScopes(missingResources),
     missingClaims,
     newScopes: [
       ...new Set([

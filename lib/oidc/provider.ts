@@ -9,7 +9,7 @@ import { StoresDown } from '../base/refusals'
 import { deriveKey } from '../base/secrets'
 import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
-import { claimsOf } from './claims'
+import { accountClaims, claimsModel } from './claims-shown'
 import { fetchKeys, judgeAssertion, refuseReplays } from './client-keys'
 import { AUTH_METHODS } from './client-metadata'
 import * as clients from './clients'
@@ -22,8 +22,9 @@ import { demands, LEVELS, type Security } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
+import { newClientId } from './registration'
 import { defaultResource, describePerson, getResourceServerInfo } from './resource-server'
-import { CLAIMS, providerTokensScope, SCOPE_OF_CLAIM } from './scopes'
+import { CLAIMS, providerTokensScope } from './scopes'
 import { sessionModel } from './session'
 import type { ClientRow } from './store-registry'
 import { keepStructured, nameStructured } from './structured'
@@ -43,6 +44,7 @@ export const ROUTES = {
   introspection: '/introspection',
   jwks: '/jwks',
   pushed_authorization_request: '/par',
+  registration: '/register',
   revocation: '/revocation',
   token: '/token',
   userinfo: '/userinfo',
@@ -58,6 +60,7 @@ const heldTo = (client: object, wanted: Security): boolean =>
 function configuration(keys: KeySet): Configuration {
   const { accessTokenSeconds, idTokenSeconds, refreshTokenSeconds, loginAttemptSeconds, sessionMaxSeconds } =
     env()
+  const { registration } = env()
   const provingMethods = AUTH_METHODS.filter((method) => method !== 'none')
   return {
     adapter: (name) => adapterFor(name),
@@ -138,6 +141,14 @@ function configuration(keys: KeySet): Configuration {
       backchannelLogout: { enabled: true },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      registration: {
+        enabled: registration.mode !== 'off',
+        initialAccessToken: registration.mode === 'token',
+        // What an app registered once it registers anew: only operators change apps.
+        issueRegistrationAccessToken: false,
+        idFactory: newClientId,
+        secretFactory: clients.secretValue,
+      },
       revocation: { enabled: true, allowedPolicy: mayRevoke },
     },
     discovery: {
@@ -227,28 +238,12 @@ function mayCallFromBrowser(
  */
 function account(ctx: KoaContextWithOIDC, userId: string, sid: string | undefined) {
   // Read by the gate a moment ago, so it costs nothing.
-  const guest = async () => (sid && (await sessions.alive(sid))?.guest ? { is_anonymous: true } : {})
+  const isGuest = async () => Boolean(sid && (await sessions.alive(sid))?.guest)
   return {
     accountId: userId,
     claims: async (use: string, scope: string, requested: object) => {
-      const single = Object.keys(requested).filter((claim) => SCOPE_OF_CLAIM.has(claim))
       const row = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)
-      const byScope = use !== 'id_token' || row?.settings.claimsInIdToken === true
-      const scopes = new Set<string>(single.map((claim) => SCOPE_OF_CLAIM.get(claim) ?? ''))
-      if (byScope) for (const name of scope.split(' ')) scopes.add(name)
-      scopes.delete('openid')
-      scopes.delete('offline_access')
-      const whoever = await guest()
-      if (scopes.size === 0) return { ...whoever, sub: userId }
-      const found = await claimsOf(userId, scopes)
-      // Core section 5.4: by default an ID token has only what was asked for by name.
-      return byScope
-        ? { ...found, ...whoever, sub: userId }
-        : {
-            ...Object.fromEntries(single.filter((c) => c in found).map((c) => [c, found[c]])),
-            ...whoever,
-            sub: userId,
-          }
+      return accountClaims(row ?? null, userId, { use, scope, requested, guest: await isGuest() })
     },
   }
 }
@@ -292,7 +287,12 @@ export function buildProvider(keys: KeySet): Provider {
   provider.proxy = true
   const Session = sessionModel(provider)
   const Context = pinned(provider)
-  Object.defineProperties(provider, { Session: { value: Session }, OIDCContext: { value: Context } })
+  const Claims = claimsModel(provider)
+  Object.defineProperties(provider, {
+    Session: { value: Session },
+    OIDCContext: { value: Context },
+    Claims: { value: Claims },
+  })
   useOurClients(provider)
   useOurRefreshTokens(provider)
   keepStructured(provider)

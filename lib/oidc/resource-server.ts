@@ -1,4 +1,5 @@
 /** What the library asks about APIs that tokens are asked for (RFC 8707), and what it puts into their tokens (RFC 9068). */
+import { mappedClaims } from './claims'
 import * as clients from './clients'
 import { type Client, errors, type KoaContextWithOIDC } from './library'
 import { type Reach, reachOf } from './resources'
@@ -44,16 +45,29 @@ export async function defaultResource(
   return only
 }
 
-/** RFC 9068 section 2.2.1: how and when the person behind the token proved who they are; nothing where there is nobody. */
-export function describePerson(
+/**
+ * RFC 9068 sections 2.2.1 and 2.2.2: how and when the person behind the token proved who they are, and the claims that the
+ * operator maps for the app, as far as the person granted their scopes; nothing where there is nobody.
+ */
+export async function describePerson(
   ctx: KoaContextWithOIDC,
-  token: { kind?: string },
+  token: { kind?: string; accountId?: string },
   jwt: { payload: Record<string, unknown> },
-): void {
+): Promise<void> {
   if (token.kind !== 'AccessToken') return
   const { AuthorizationCode, DeviceCode, RefreshToken } = ctx.oidc.entities
   const source = AuthorizationCode ?? DeviceCode ?? RefreshToken
-  if (!source) return
-  const { authTime, acr, amr } = source as { authTime?: number; acr?: string; amr?: string[] }
-  Object.assign(jwt.payload, { auth_time: authTime, acr, amr })
+  if (!source || !token.accountId) return
+  const { authTime, acr, amr, scope } = source as {
+    authTime?: number
+    acr?: string
+    amr?: string[]
+    scope?: string
+  }
+  const row = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)
+  const granted = new Set((scope ?? '').split(' '))
+  const mapped = row?.settings.claims
+    ? await mappedClaims(row, token.accountId, 'access_token', granted)
+    : null
+  jwt.payload = { ...mapped, ...jwt.payload, auth_time: authTime, acr, amr }
 }

@@ -36,7 +36,7 @@ async function ok<T>(result: Promise<{ ok: true; value: T } | { ok: false; refus
   return got.value
 }
 
-const SCOPES = [{ name: 'orders:read' }, { name: 'orders:write' }]
+const SCOPES = [{ name: 'orders:read', description: 'Read orders' }, { name: 'orders:write' }]
 const MACHINE = { redirectUris: [], grants: ['client_credentials' as const] }
 
 beforeAll(async () => {
@@ -99,20 +99,40 @@ describe('a token for an API', () => {
     expect(jose.decodeJwt(json.id_token).aud).toBe(app.clientId)
   })
 
+  it('holds the claims that the operator maps for the app, as far as their scopes were granted', async () => {
+    const mine = await newApp({ resources: [{ resource: ORDERS }] })
+    await ok(
+      oidc.clients.setClaims(mine.clientId, [
+        { name: 'https://example.com/tenant', scope: 'roles', value: 'north' },
+        { name: 'https://example.com/who', always: true, in: ['access_token'], value: '{{user.id}}' },
+        { name: 'https://example.com/elsewhere', always: true, in: ['userinfo'], value: 'x' },
+      ]),
+    )
+    const without = jose.decodeJwt((await tokenFor(mine)).access)
+    expect(without).toMatchObject({ 'https://example.com/who': user, sub: user, aud: ORDERS, acr: 'aal1' })
+    expect(without).not.toHaveProperty('https://example.com/tenant')
+    expect(without).not.toHaveProperty('https://example.com/elsewhere')
+    const granted = await tokenFor(mine, ORDERS, 'openid roles orders:read', await newUser(stores.sql))
+    expect(jose.decodeJwt(granted.access)).toMatchObject({ 'https://example.com/tenant': 'north' })
+  })
+
   it('is asked about on the consent page, once, and for each API by itself', async () => {
     const [mine, person] = [
       await newApp({ resources: [{ resource: ORDERS }, { resource: STOCK }] }),
       await newUser(stores.sql),
     ]
     const browser = new Browser(portal)
+    let said: Record<string, oidc.ApiScope> | undefined
     const asked = async (params: Record<string, string>) => {
       let at = await browser.go(ask(portal, mine, params).url)
       if (at.url.pathname === '/signin/start') at = await browser.signIn(person, at)
       const view = at.url.pathname === '/consent' ? JSON.parse(at.body).view : null
       if (view) await browser.allow(at)
+      said = view?.apiScopes
       return view?.newScopes ?? null
     }
     expect(await asked({ scope: 'openid orders:read', resource: ORDERS })).toEqual(['openid', 'orders:read'])
+    expect(said).toEqual({ 'orders:read': { apis: ['Orders'], description: 'Read orders' } })
     expect(await asked({ scope: 'openid orders:read', resource: ORDERS })).toBeNull()
     expect(await asked({ scope: 'openid orders:read orders:write', resource: ORDERS })).toEqual([
       'orders:write',
@@ -122,6 +142,11 @@ describe('a token for an API', () => {
       person,
     ])
     expect(rows).toEqual([{ all: { [ORDERS]: ['orders:read', 'orders:write'], [STOCK]: ['stock:read'] } }])
+    const [connected] = await oidc.grants.list(person)
+    expect(connected?.apiScopes).toMatchObject({
+      'orders:read': { apis: ['Orders'] },
+      'stock:read': { apis: ['Stock'], description: null },
+    })
   })
 
   it('comes at refresh too, for one API or the portal itself', async () => {

@@ -4,6 +4,7 @@
  */
 import { now } from '../base/clock'
 import { inTx, sql, type Tx } from '../base/db'
+import type { MappedClaim } from './claims-mapping'
 
 // ── clients ──────────────────────────────────────────────────────────────────
 
@@ -44,6 +45,10 @@ export interface ClientSettings {
   resources?: Record<string, true | string[]>
   /** The APIs that it is itself: it may introspect tokens that are for them. */
   serves?: string[]
+  /** Claims of the operator's own. */
+  claims?: MappedClaim[]
+  /** It registered itself; left out: an operator did. */
+  registered?: 'token' | 'open'
   /** Tokens of the app are dead while the session has not been used for so long. */
   sessionIdleMinutes?: number
   /** So long after the person proved who they are, the app has to ask anew. */

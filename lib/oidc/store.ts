@@ -182,48 +182,6 @@ export async function mergeGrant(
   return toGrant(row)
 }
 
-export interface GrantListRow extends GrantRow {
-  clientId: string
-  createdAt: Date
-  lastUsedAt: Date | null
-}
-
-export async function listGrants(userId: string, limit: number): Promise<GrantListRow[]> {
-  const rows = await sql<{
-    id: string
-    client_id: string
-    payload: GrantPayload
-    created_at: Date
-    last_used_at: Date | null
-  }>({
-    name: 'oidc-grants-of-user',
-    text: `SELECT id, client_id, payload, created_at, last_used_at FROM grants
-           WHERE user_id = $1 AND revoked_at IS NULL ORDER BY COALESCE(last_used_at, created_at) DESC LIMIT $2`,
-    values: [userId, limit],
-  })
-  return rows.map((row) => ({
-    ...toGrant(row),
-    clientId: row.client_id,
-    createdAt: row.created_at,
-    lastUsedAt: row.last_used_at,
-  }))
-}
-
-/** Takes consents back in `tx`, with every refresh token that hangs on them; gives their ids. */
-export async function revokeGrants(
-  tx: Tx,
-  where: { userId?: string; clientId?: string },
-): Promise<{ id: string; clientId: string }[]> {
-  const rows = await tx.$queryRaw<{ id: string; client_id: string }[]>`
-    UPDATE grants SET revoked_at = ${new Date(nowMs())}
-    WHERE revoked_at IS NULL
-      AND (${where.userId ?? null}::uuid IS NULL OR user_id = ${where.userId ?? null}::uuid)
-      AND (${where.clientId ?? null}::text IS NULL OR client_id = ${where.clientId ?? null}::text)
-      AND (${where.userId ?? null}::uuid IS NOT NULL OR ${where.clientId ?? null}::text IS NOT NULL)
-    RETURNING id, client_id`
-  return rows.map((row) => ({ id: row.id, clientId: row.client_id }))
-}
-
 // ── refresh tokens ───────────────────────────────────────────────────────────
 
 export interface RefreshRow {

@@ -12,6 +12,7 @@ import { normalizeEmail } from './address'
 import * as directory from './directory'
 import * as emailsOf from './emails'
 import { isId } from './id'
+import * as metadataOf from './metadata'
 import { toSummary, type UserSummary } from './person'
 import * as phonesOf from './phones'
 import * as profileOf from './profile'
@@ -19,7 +20,7 @@ import * as store from './store'
 
 export { normalizeEmail } from './address'
 export { MAX_UPLOAD_BYTES as MAX_AVATAR_BYTES } from './avatar'
-export { claims } from './claims'
+export { claims, facts, type UserFacts } from './claims'
 export type { Page } from './directory'
 export { type EmailView, type Foreign, foreignAddresses, MAX_ADDRESSES } from './emails'
 export { addGuest, idleGuests, removeGuests, upgradeGuest } from './guests'
@@ -29,13 +30,16 @@ export { countryOf, normalizePhone, readable as readablePhone } from './phone-nu
 export { foreignNumbers, MAX_PHONES, type PhoneClaim, type PhoneView } from './phones'
 export type { ProfilePatch, ProfileView } from './profile'
 export { type Registration, register } from './register'
-export { setRoles } from './roles'
+export { changeRoles, setRoles } from './roles'
 export { type Decision, disable, enable } from './standing'
 export { MAX_NAME, plainLine } from './text'
 export { keepsWayBack, type WaysBack, waysBack } from './ways-back'
 
 export const { list } = directory
 export const { lockAccount } = store
+
+/** What operators keep about a user for their apps: get, set. */
+export const metadata = { get: metadataOf.get, set: metadataOf.set }
 
 /** get, update, setAvatar, removeAvatar. */
 export const profile = {

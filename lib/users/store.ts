@@ -58,6 +58,32 @@ export async function readUser(id: string): Promise<SummaryRow | null> {
   return row ?? null
 }
 
+/** The same with what operators keep about the user. */
+export async function readUserWithMetadata(id: string): Promise<(SummaryRow & { metadata: object }) | null> {
+  const [row] = await sql<SummaryRow & { metadata: object }>({
+    name: 'users-with-metadata',
+    text: `SELECT s.*, m.metadata FROM (${SUMMARY} WHERE u.id = $1) AS s JOIN users m ON m.id = s.id`,
+    values: [id],
+  })
+  return row ?? null
+}
+
+/** Writes what operators keep about a user, as a whole. False when there is no such user. */
+export async function writeMetadata(tx: Tx, id: string, metadata: object): Promise<boolean> {
+  const count = await tx.$executeRaw`
+    UPDATE users SET metadata = ${JSON.stringify(metadata)}::jsonb, updated_at = ${now()}
+    WHERE id = ${id}::uuid AND status <> 'deleted'`
+  return count > 0
+}
+
+/** Changes the role that a user has in any case. False when it was that. A role that is not there yet is made. */
+export async function writeDefaultRole(tx: Tx, id: string, role: string): Promise<boolean> {
+  await tx.$executeRaw`INSERT INTO roles (name) VALUES (${role}) ON CONFLICT (name) DO NOTHING`
+  const count = await tx.$executeRaw`
+    UPDATE users SET default_role = ${role}, updated_at = ${now()} WHERE id = ${id}::uuid AND default_role <> ${role}`
+  return count > 0
+}
+
 /**
  * The user whose verified address this is; failing that, the oldest pending user whose primary it is.
  * @param address normalized

@@ -6,6 +6,7 @@ import { SessionWatch } from '../../../components/account/session-watch'
 import { AccountShell } from '../../../components/account/shell'
 import { Icon } from '../../../components/ui/icon'
 import {
+  appWindow,
   layoutDashboard,
   link,
   lockKeyhole,
@@ -64,6 +65,7 @@ export default async function AccountLayout({
                   ? [{ href: '/account/linked', label: t('nav.linked'), icon: link }]
                   : []),
                 { href: '/account/devices', label: t('nav.devices'), icon: monitorSmartphone },
+                { href: '/account/apps', label: t('nav.apps'), icon: appWindow },
                 { href: '/account/activity', label: t('nav.activity'), icon: rotateCcwClock },
               ]
         }
