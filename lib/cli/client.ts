@@ -49,6 +49,7 @@ interface AddOptions {
   acr?: Level
   guests?: boolean
   providerTokens?: string[]
+  personalTokens?: boolean
   logoUri?: string
   json?: boolean
 }
@@ -77,6 +78,7 @@ async function add(options: AddOptions): Promise<void> {
       acr: options.acr,
       guests: options.guests,
       providerTokens: options.providerTokens,
+      personalTokens: options.personalTokens,
       logoUri: options.logoUri,
     }
     const added = await clients.add(input as Parameters<typeof clients.add>[0], { actor: 'operator' })
@@ -138,6 +140,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['sign-ins of at least', client.acr],
       ['guests', client.guests],
       ['tokens of', client.providerTokens],
+      ['personal tokens', client.personalTokens],
       ['claims of your own', client.claims.map(({ name }) => name)],
       ['session, unused', minutesInWords(client.sessionIdleMinutes)],
       ['session, in all', minutesInWords(client.sessionMaxMinutes)],
@@ -158,16 +161,17 @@ interface UpdateOptions {
   acr?: Level
   guests?: boolean
   providerTokens?: string[]
+  personalTokens?: boolean
   sessionIdleMinutes?: number
   sessionMaxMinutes?: number
   json?: boolean
 }
 
 async function update(id: string, { json: asJson, ...options }: UpdateOptions): Promise<void> {
-  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = options
+  const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = options
   if (Object.keys(options).length === 0)
     throw new CliError(
-      'Say what to change: --acr, --guests, --no-guests, --provider-tokens, --session-idle-minutes or --session-max-minutes.',
+      'Say what to change: --acr, --guests, --no-guests, --provider-tokens, --personal-tokens, --no-personal-tokens, --session-idle-minutes or --session-max-minutes.',
     )
   await withStores(async () => {
     const { clients } = await import('../oidc')
@@ -182,6 +186,10 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
     if (asJson) return json({ clientId: id, ...changes })
     if (providerTokens) say(tokensWords(id, providerTokens))
     if (guests !== undefined) say(guestsWords(id, guests))
+    if (personalTokens !== undefined)
+      say(
+        `${id} ${personalTokens ? 'may' : 'may not'} ask at introspection what personal access tokens are good for.`,
+      )
     if (acr)
       say(
         acr === 'aal2'
@@ -344,6 +352,7 @@ export function clientCommands(program: Command): void {
     .addOption(acrOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
+    .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--logo-uri <uri>', 'a picture for the consent page')
     .option('--id <client_id>', 'choose the client_id (default: random)')
     .option('--json', 'print JSON')
@@ -366,6 +375,8 @@ export function clientCommands(program: Command): void {
     .addOption(acrOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
+    .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
+    .option('--no-personal-tokens', 'it may not')
     .option('--no-guests', 'nobody without an account may use it')
     .option(
       '--session-idle-minutes <minutes>',

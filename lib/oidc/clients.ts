@@ -143,6 +143,8 @@ export interface ClientView {
   /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
   sessionIdleMinutes: number | null
   sessionMaxMinutes: number | null
+  /** It may ask what personal access tokens are good for. */
+  personalTokens: boolean
   /** Claims of the operator's own. */
   claims: MappedClaim[]
   logoUri: string | null
@@ -182,6 +184,7 @@ export function view(row: store.ClientRow): ClientView {
     providerTokens: row.settings.providerTokens ?? [],
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
+    personalTokens: row.settings.personalTokens === true,
     claims: row.settings.claims ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
@@ -286,6 +289,8 @@ export interface ClientChanges {
    * given back is good again for whoever allowed it before.
    */
   providerTokens?: string[] | undefined
+  /** It may ask what personal access tokens are good for. */
+  personalTokens?: boolean | undefined
   /** Null takes the limit away. */
   sessionIdleMinutes?: number | null | undefined
   sessionMaxMinutes?: number | null | undefined
@@ -296,12 +301,13 @@ export interface ClientChanges {
  * @returns refusal `not_found`, `invalid_input` for an app that could not keep tokens
  */
 export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
-  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
-  if (providerTokens?.length) {
+  const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
+  if (providerTokens?.length || personalTokens) {
     const row = await store.findClient(clientId)
     if (row?.metadata.token_endpoint_auth_method === 'none') {
-      const message = `providerTokens: ${PROVIDER_TOKENS_NEED_A_SECRET}`
-      return refuse('invalid_input', { field: 'providerTokens', values: { message } })
+      const field = personalTokens ? 'personalTokens' : 'providerTokens'
+      const message = `${field}: ${PROVIDER_TOKENS_NEED_A_SECRET}`
+      return refuse('invalid_input', { field, values: { message } })
     }
   }
   const limits = {
@@ -312,6 +318,7 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     ...limits,
     ...(acr && { acr: acr === 'aal2' ? acr : null }),
     ...(guests !== undefined && { guests: guests || null }),
+    ...(personalTokens !== undefined && { personalTokens: personalTokens || (null as null) }),
     ...(providerTokens && {
       providerTokens: providerTokens.length > 0 ? [...new Set(providerTokens)] : null,
     }),
@@ -320,6 +327,7 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     ...limits,
     ...(acr && { acr }),
     ...(guests !== undefined && { guests }),
+    ...(personalTokens !== undefined && { personalTokens }),
     ...(providerTokens && { providerTokens }),
   }
   return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, settings), said)

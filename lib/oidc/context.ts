@@ -35,6 +35,8 @@ export interface RequestState {
   rotating?: string
   /** A sign-in's access token, kept as soon as its refresh token is stored. */
   access?: Artifact
+  /** It is made with a personal access token: there is an app for the library that is none. */
+  personal?: true
   problem?: Problem
   /** Set-Cookie lines of ours, beside anything the library wants. */
   setCookies: string[]

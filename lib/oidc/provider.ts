@@ -9,8 +9,9 @@ import { StoresDown } from '../base/refusals'
 import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, TOKEN_BITS } from './adapter'
 import { accountClaims, claimsModel } from './claims-shown'
+import { PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
-import { stateOf } from './context'
+import { current, stateOf } from './context'
 import * as grants from './grants'
 import { interactionDestination } from './interactions'
 import type { KeySet } from './keys'
@@ -154,7 +155,8 @@ function mayIntrospect(
   token: { clientId?: string | undefined },
 ): boolean {
   if (!confidential(client)) throw new errors.InvalidClientAuth('public clients cannot introspect')
-  return token.clientId === client.clientId
+  // The adapter finds personal access tokens for apps alone that are registered for them.
+  return token.clientId === client.clientId || token.clientId === PERSONAL_CLIENT
 }
 
 /** RFC 7009 section 2.1: the token must be the app's own; a public client learns nothing either way. */
@@ -263,12 +265,20 @@ function pinned(provider: Provider): Provider['OIDCContext'] {
   return Context
 }
 
+/** What stands for the app where there is none: nothing can be asked for in its name. */
+const NO_APP = { redirect_uris: [], response_types: [], grant_types: [], token_endpoint_auth_method: 'none' }
+
 type LibraryClient = InstanceType<Provider['Client']>
 
 function useOurClients(provider: Provider): void {
   const instances = new WeakMap<ClientRow, LibraryClient>()
   const make = provider.Client as unknown as new (metadata: object) => LibraryClient
+  let nobodys: LibraryClient | undefined
   const find = async (id: unknown): Promise<LibraryClient | undefined> => {
+    if (id === PERSONAL_CLIENT && current()?.personal) {
+      nobodys ??= new make({ ...NO_APP, client_id: PERSONAL_CLIENT })
+      return nobodys
+    }
     const row = typeof id === 'string' ? await clients.active(id) : null
     if (!row) return undefined
     const known = instances.get(row)

@@ -37,6 +37,8 @@ export interface ClientSettings {
   guests?: true
   /** The providers whose tokens it may ask people for; left out: none. */
   providerTokens?: string[]
+  /** It may ask what personal access tokens are good for. */
+  personalTokens?: true
   /** Claims of the operator's own. */
   claims?: MappedClaim[]
   /** Tokens of the app are dead while the session has not been used for so long. */
