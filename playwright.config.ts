@@ -2,9 +2,12 @@ import { existsSync } from 'node:fs'
 import { defineConfig, devices } from '@playwright/test'
 
 /** The system's Chromium where there is one, else Playwright's own. */
-const system = [process.env.CHROMIUM_PATH, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
-  (file) => file && existsSync(file),
-)
+const system = [
+  process.env.CHROMIUM_PATH,
+  '/usr/bin/chromium-headless-shell',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+].find((file) => file && existsSync(file))
 
 /** Ways in and back in that go by mail, walked with mail as it is in production; all others read the built-in mailbox. */
 const BY_MAIL = /(sign-up|passwordless|emails|recovery)\.spec/

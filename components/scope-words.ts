@@ -1,5 +1,6 @@
 /** What an app may know, in words: scopes, and single claims. */
-import { getTranslations } from 'next-intl/server'
+import { getLocale, getTranslations } from 'next-intl/server'
+import type { ApiScope } from '@/lib/oidc'
 import {
   circleUserRound,
   clock,
@@ -9,6 +10,7 @@ import {
   mail,
   mapPin,
   phone,
+  plug,
   usersRound,
 } from './ui/icons'
 
@@ -48,13 +50,23 @@ export interface ScopeWords {
 /**
  * Words for scopes of one app.
  * @param providers names of the other providers whose tokens may be asked for, by their ids
+ * @param apis what the operator says of scopes of APIs
  */
 export async function scopeWords(
   app: string,
   providers: Readonly<Record<string, string>> = {},
+  apis: Readonly<Record<string, ApiScope>> = {},
 ): Promise<(scope: string) => ScopeWords> {
-  const t = await getTranslations('login')
+  const [locale, t] = await Promise.all([getLocale(), getTranslations('login')])
+  const list = new Intl.ListFormat(locale, { type: 'conjunction' })
   return (scope) => {
+    const api = Object.hasOwn(apis, scope) ? apis[scope] : undefined
+    if (api)
+      return {
+        shape: plug,
+        title: api.description ?? scope,
+        text: t('scopes.api.text', { apis: list.format(api.apis) }),
+      }
     const [, provider] = /^provider_tokens:(.+)$/.exec(scope) ?? []
     if (provider) {
       const values = { provider: providers[provider] ?? provider, app }

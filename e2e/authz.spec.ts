@@ -310,15 +310,18 @@ const setsSession = (answer: Answer): boolean =>
   (answer.headers['set-cookie'] ?? []).some((line) => /^(__Host-)?gatehouse\.session=[^;]/.test(line))
 
 /** Does it, and says whether the whole database is as it was. */
-async function changesNothing(what: string, attack: () => Promise<Answer>): Promise<Answer> {
+async function changesNothing(what: string, attack: () => Promise<void>): Promise<void> {
   const before = await database.snapshot()
-  const answer = await attack()
+  await attack()
   expect(await database.snapshot(), what).toEqual(before)
+}
+
+/** An answer that refuses, and tells nothing of the victim. */
+function tellsNothing(what: string, answer: Answer): void {
   expect(answer.status, what).toBeLessThan(500)
   expect(answer.body, what).not.toContain('"ok":true')
   expect(answer.body, what).not.toContain(cast.person.email)
   expect(setsSession(answer), what).toBe(false)
-  return answer
 }
 
 /** For whoever comes next. */
@@ -354,7 +357,9 @@ for (const [name, row] of Object.entries(ACTIONS)) {
           expect(answer.status, what).toBeLessThan(500)
           expect(answer.body, what).not.toContain(cast.person.email)
         } else {
-          await changesNothing(what, () => call(as(stranger), callOf(name, row, smuggled(cast))))
+          await changesNothing(what, async () =>
+            tellsNothing(what, await call(as(stranger), callOf(name, row, smuggled(cast)))),
+          )
         }
       }
     }
@@ -362,14 +367,17 @@ for (const [name, row] of Object.entries(ACTIONS)) {
   })
 
   test(`${short}_from_a_foreign_origin_is_refused`, async () => {
-    for (const [from, headers] of Object.entries(foreignOrigins(portal))) {
-      for (const call of [callByScript, callByForm]) {
-        const what = `${short} from ${from}`
-        const answer = await changesNothing(what, () => call(cast.victim.copy(), callOf(name, row), headers))
-        expect(answer.status, what).toBe(403)
-        expect(answer.headers['set-cookie'], what).toBeUndefined()
+    await changesNothing(short, async () => {
+      for (const [from, headers] of Object.entries(foreignOrigins(portal))) {
+        for (const call of [callByScript, callByForm]) {
+          const what = `${short} from ${from}`
+          const answer = await call(cast.victim.copy(), callOf(name, row), headers)
+          tellsNothing(what, answer)
+          expect(answer.status, what).toBe(403)
+          expect(answer.headers['set-cookie'], what).toBeUndefined()
+        }
       }
-    }
+    })
   })
 }
 
@@ -528,7 +536,7 @@ for (const [route, row] of Object.entries(HANDLERS)) {
         const after = (await who.get('/api/session?guests=allow')).status
         expect(after, what).toBe(route === '/locale' ? 200 : 401)
         if (stranger === 'guest' && after === 401) guest = await becomeGuest(portal)
-      } else await changesNothing(what, () => send(who))
+      } else await changesNothing(what, async () => tellsNothing(what, await send(who)))
     }
     expect((await cast.victim.session()).status).toBe(200)
     expect((await cast.victim.get(`/consent?request=${cast.consent}`)).status).toBe(200)
@@ -536,49 +544,56 @@ for (const [route, row] of Object.entries(HANDLERS)) {
 
   if (row.method === 'POST') {
     test(`${route} from a foreign origin is refused with the victim's own cookies`, async () => {
-      for (const [from, headers] of Object.entries(foreignOrigins(portal))) {
-        for (const browser of [cast.victim, cast.undecided]) {
-          const what = `${route} from ${from}`
-          const answer = await changesNothing(what, () => send(browser.copy(), headers))
-          expect(answer.status, what).toBe(403)
-          expect(answer.headers['set-cookie'], what).toBeUndefined()
+      await changesNothing(route, async () => {
+        for (const [from, headers] of Object.entries(foreignOrigins(portal))) {
+          for (const browser of [cast.victim, cast.undecided]) {
+            const what = `${route} from ${from}`
+            const answer = await send(browser.copy(), headers)
+            tellsNothing(what, answer)
+            expect(answer.status, what).toBe(403)
+            expect(answer.headers['set-cookie'], what).toBeUndefined()
+          }
         }
-      }
+      })
     })
   }
 }
 
 test('others_ids_lead_nowhere_on_any_page', async () => {
   const { consent, signInFlow, signUpFlow, code, sid, otherSid, otherDevice } = cast
-  for (const stranger of OTHERS) {
-    for (const path of [
-      `/account/devices?confirm=${sid}`,
-      `/account/devices?confirm=${otherSid}`,
-      `/account/devices?confirm=${otherDevice}`,
-      `/account/devices?before=${Date.now()}.${otherDevice}`,
-      `/account/devices/${otherDevice}`,
-      `/account/devices/${otherDevice}?confirm=${otherSid}`,
-      `/account/devices/${otherDevice}?confirm=forget`,
-      `/account/devices?ended=${otherSid}`,
-      `/consent?request=${consent}`,
-      `/signin?flow=${signInFlow}`,
-      `/signin/second?flow=${signInFlow}`,
-      `/signin/enroll?flow=${signInFlow}&with=totp`,
-      `/signin/codes?flow=${signInFlow}`,
-      `/signup?flow=${signUpFlow}`,
-      `/verify?flow=${signUpFlow}`,
-      `/signout?request=${sid}`,
-    ]) {
-      const answer = await changesNothing(`${path} by ${stranger}`, () => as(stranger).get(path))
-      expect(answer.body, path).not.toContain(`value="${sid}"`)
-      expect(answer.body, path).not.toContain(`value="${otherSid}"`)
-      expect(answer.body, path).not.toContain(`value="${otherDevice}"`)
-      expect(answer.body, path).not.toContain('action="/consent/submit"')
+  await changesNothing('pages', async () => {
+    for (const stranger of OTHERS) {
+      for (const path of [
+        `/account/devices?confirm=${sid}`,
+        `/account/devices?confirm=${otherSid}`,
+        `/account/devices?confirm=${otherDevice}`,
+        `/account/devices?before=${Date.now()}.${otherDevice}`,
+        `/account/devices/${otherDevice}`,
+        `/account/devices/${otherDevice}?confirm=${otherSid}`,
+        `/account/devices/${otherDevice}?confirm=forget`,
+        `/account/devices?ended=${otherSid}`,
+        `/consent?request=${consent}`,
+        `/signin?flow=${signInFlow}`,
+        `/signin/second?flow=${signInFlow}`,
+        `/signin/enroll?flow=${signInFlow}&with=totp`,
+        `/signin/codes?flow=${signInFlow}`,
+        `/signup?flow=${signUpFlow}`,
+        `/verify?flow=${signUpFlow}`,
+        `/signout?request=${sid}`,
+      ]) {
+        const what = `${path} by ${stranger}`
+        const answer = await as(stranger).get(path)
+        tellsNothing(what, answer)
+        expect(answer.body, path).not.toContain(`value="${sid}"`)
+        expect(answer.body, path).not.toContain(`value="${otherSid}"`)
+        expect(answer.body, path).not.toContain(`value="${otherDevice}"`)
+        expect(answer.body, path).not.toContain('action="/consent/submit"')
+      }
+      // The link of the mail, with its code: it says the code, which its reader has, and confirms nothing.
+      const link = await as(stranger).get(`/verify/link?flow=${signUpFlow}&code=${code}`)
+      expect(link.body).not.toContain('action="/verify/submit"')
     }
-    // The link of the mail, with its code: it says the code, which its reader has, and confirms nothing.
-    const link = await as(stranger).get(`/verify/link?flow=${signUpFlow}&code=${code}`)
-    expect(link.body).not.toContain('action="/verify/submit"')
-  }
+  })
 })
 
 test('a_guest_sees_the_overview_and_no_other_page_of_the_console', async () => {

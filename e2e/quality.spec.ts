@@ -57,9 +57,26 @@ async function open(page: Page, exhibit: Exhibit): Promise<void> {
   })
 }
 
-async function axe(page: Page): Promise<string[]> {
+/** Looks another way, and has finished to. */
+async function settle(page: Page, media: Parameters<Page['emulateMedia']>[0]): Promise<void> {
+  await page.emulateMedia(media)
+  await page.evaluate(async () => {
+    const frame = () => new Promise((resolve) => requestAnimationFrame(resolve))
+    // What ends may begin what inherits from it.
+    for (let still = 0; still < 3; still++) {
+      await frame()
+      const running = document.getAnimations()
+      if (running.length > 0) still = 0
+      await Promise.allSettled(running.map(({ finished }) => finished))
+    }
+  })
+}
+
+/** @param rules only these; all of RULES where left out */
+async function axe(page: Page, ...rules: string[]): Promise<string[]> {
   await page.evaluate(AXE)
-  return page.evaluate(async (tags) => {
+  const what = rules.length > 0 ? { type: 'rule', values: rules } : { type: 'tag', values: RULES }
+  return page.evaluate(async (runOnly) => {
     type Axe = {
       run(
         on: Document,
@@ -69,14 +86,14 @@ async function axe(page: Page): Promise<string[]> {
       }>
     }
     const { violations } = await (window as unknown as { axe: Axe }).axe.run(document, {
-      runOnly: { type: 'tag', values: tags },
+      runOnly,
       // A mail in its sandboxed frame never answers.
       iframes: false,
     })
     return violations.flatMap(({ id, help, nodes }) =>
       nodes.map((node) => `${id}: ${help} at ${node.target} ${node.failureSummary ?? ''}`),
     )
-  }, RULES)
+  }, what)
 }
 
 const overflow = (page: Page): Promise<number> =>
@@ -102,84 +119,113 @@ const cutOff = (page: Page): Promise<string[]> =>
 
 test.describe.configure({ timeout: 180_000 })
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  for (const width of [1440, 360]) {
-    test(`every page, ${colorScheme}, ${width} px wide`, async ({ browser }) => {
-      const context = await browser.newContext({
-        colorScheme,
-        viewport: { width, height: width > 800 ? 900 : 740 },
+/** What moves although nothing should. */
+const moving = (page: Page): Promise<string[]> =>
+  page.evaluate(() => {
+    const long = (list: string) => list.split(',').some((part) => Number.parseFloat(part) > 0.011)
+    return [...document.querySelectorAll('*')]
+      .filter((element) => {
+        const style = getComputedStyle(element)
+        return (
+          (style.animationName !== 'none' && long(style.animationDuration)) || long(style.transitionDuration)
+        )
       })
-      await context.addInitScript(watch)
-      const page = await context.newPage()
-      const complaints: string[] = []
-      page.on('pageerror', (error) => complaints.push(error.message))
-      page.on('console', (message) => {
-        if (message.type() === 'error' && !/status of 40\d|frame is sandboxed/.test(message.text()))
-          complaints.push(message.text())
-      })
-      const wrong: string[] = []
-      const titles = new Map<string, string>()
-      for (const exhibit of await gallery()) {
-        await open(page, exhibit)
-        const must = (good: boolean, what: string) => {
-          if (!good) wrong.push(`${exhibit.name}: ${what}`)
-        }
-        for (const found of await axe(page)) must(false, found)
-        must((await overflow(page)) <= 0, `wider than the screen by ${await overflow(page)} px`)
-        for (const found of await cutOff(page)) must(false, `cut off: ${found}`)
-        const facts = await page.evaluate(() => ({
-          ...window.noted,
-          title: document.title,
-          lang: document.documentElement.lang,
-          headings: document.querySelectorAll('h1').length,
-          dark: matchMedia('(prefers-color-scheme: dark)').matches,
-          background: getComputedStyle(document.body).backgroundColor,
-        }))
-        must(facts.violations.length === 0, `policy: ${facts.violations}`)
-        must(facts.shift < 0.01, `moved by ${facts.shift}`)
-        must(facts.headings === 1, `${facts.headings} h1`)
-        must(facts.lang === 'en', `lang "${facts.lang}"`)
-        must(facts.title.length > 3, 'no title')
-        if (!exhibit.kind) {
-          const twin = titles.get(facts.title)
-          must(!twin, `the title "${facts.title}" is also that of ${twin}`)
-          titles.set(facts.title, exhibit.name)
-        }
-        // 200 % of a 1280 px window is 640 px wide, 400 % is 320 px (WCAG 1.4.10).
-        for (const narrow of width > 800 ? [640] : [320]) {
-          await page.setViewportSize({ width: narrow, height: 600 })
-          must((await overflow(page)) <= 0, `overflows at ${narrow} px by ${await overflow(page)} px`)
-          for (const found of await cutOff(page)) must(false, `cut off at ${narrow} px: ${found}`)
-        }
-        await page.setViewportSize({ width, height: width > 800 ? 900 : 740 })
+      .map((element) => element.outerHTML.slice(0, 80))
+  })
+
+/** Goes through the page by Tab; gives what has the focus and does not show it. */
+async function unseenFocus(page: Page): Promise<string[]> {
+  const wrong: string[] = []
+  const seen = new Set<string>()
+  for (let presses = 0; presses < 40; presses++) {
+    await page.keyboard.press('Tab')
+    const state = await page.evaluate(() => {
+      const element = document.activeElement
+      if (!element || element === document.body || element.tagName === 'IFRAME') return null
+      // That of a one-time code is drawn on its boxes.
+      const style = getComputedStyle(element.closest('.otp')?.firstElementChild ?? element)
+      const box = element.getBoundingClientRect()
+      const ring =
+        (style.outlineStyle !== 'none' && Number.parseFloat(style.outlineWidth) >= 1) ||
+        style.boxShadow !== 'none'
+      return {
+        html: element.outerHTML.slice(0, 160),
+        ring,
+        size: box.width * box.height,
+        y: box.bottom > 0 && box.top < innerHeight,
       }
-      await context.close()
-      expect([...wrong, ...complaints]).toEqual([])
     })
+    if (!state || seen.has(state.html)) break
+    seen.add(state.html)
+    if (!state.ring) wrong.push(`focus is not shown: ${state.html}`)
+    if (state.size === 0) wrong.push(`focus has no size: ${state.html}`)
+    if (!state.y) wrong.push(`focus is out of sight: ${state.html}`)
   }
+  return wrong
 }
 
-test('nothing moves for people who asked for less motion', async ({ browser }) => {
-  const context = await browser.newContext({ reducedMotion: 'reduce' })
-  const page = await context.newPage()
-  for (const exhibit of await gallery()) {
-    await open(page, exhibit)
-    const moving = await page.evaluate(() => {
-      const long = (list: string) => list.split(',').some((part) => Number.parseFloat(part) > 0.011)
-      return [...document.querySelectorAll('*')]
-        .filter((element) => {
-          const style = getComputedStyle(element)
-          return (
-            (style.animationName !== 'none' && long(style.animationDuration)) ||
-            long(style.transitionDuration)
-          )
-        })
-        .map((element) => element.outerHTML.slice(0, 80))
+// Each page is loaded once at each width; its other colours, its zoom and what moves are looked at where it stands.
+for (const [width, loaded, other] of [
+  [1440, 'light', 'dark'],
+  [360, 'dark', 'light'],
+] as const) {
+  test(`every page, ${width} px wide`, async ({ browser }) => {
+    const wide = width > 800
+    const context = await browser.newContext({
+      colorScheme: loaded,
+      viewport: { width, height: wide ? 900 : 740 },
     })
-    expect(moving, exhibit.name).toEqual([])
-  }
-  await context.close()
-})
+    await context.addInitScript(watch)
+    const page = await context.newPage()
+    const complaints: string[] = []
+    page.on('pageerror', (error) => complaints.push(error.message))
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !/status of 40\d|frame is sandboxed/.test(message.text()))
+        complaints.push(message.text())
+    })
+    const wrong: string[] = []
+    const titles = new Map<string, string>()
+    for (const exhibit of await gallery()) {
+      await page.emulateMedia({ colorScheme: loaded, reducedMotion: 'no-preference' })
+      await open(page, exhibit)
+      const must = (good: boolean, what: string) => {
+        if (!good) wrong.push(`${exhibit.name}: ${what}`)
+      }
+      for (const found of await axe(page)) must(false, found)
+      must((await overflow(page)) <= 0, `wider than the screen by ${await overflow(page)} px`)
+      for (const found of await cutOff(page)) must(false, `cut off: ${found}`)
+      const facts = await page.evaluate(() => ({
+        ...window.noted,
+        title: document.title,
+        lang: document.documentElement.lang,
+        headings: document.querySelectorAll('h1').length,
+      }))
+      must(facts.violations.length === 0, `policy: ${facts.violations}`)
+      must(facts.shift < 0.01, `moved by ${facts.shift}`)
+      must(facts.headings === 1, `${facts.headings} h1`)
+      must(facts.lang === 'en', `lang "${facts.lang}"`)
+      must(facts.title.length > 3, 'no title')
+      if (!exhibit.kind) {
+        const twin = titles.get(facts.title)
+        must(!twin, `the title "${facts.title}" is also that of ${twin}`)
+        titles.set(facts.title, exhibit.name)
+      }
+      await settle(page, { colorScheme: loaded, reducedMotion: 'reduce' })
+      for (const found of await moving(page)) must(false, `moves: ${found}`)
+      await settle(page, { colorScheme: other, reducedMotion: 'reduce' })
+      for (const found of await axe(page, 'color-contrast')) must(false, `${other}: ${found}`)
+      // 200 % of a 1280 px window is 640 px wide, 400 % is 320 px (WCAG 1.4.10).
+      const narrow = wide ? 640 : 320
+      await page.setViewportSize({ width: narrow, height: 600 })
+      must((await overflow(page)) <= 0, `overflows at ${narrow} px by ${await overflow(page)} px`)
+      for (const found of await cutOff(page)) must(false, `cut off at ${narrow} px: ${found}`)
+      await page.setViewportSize({ width, height: wide ? 900 : 740 })
+      if (wide) for (const found of await unseenFocus(page)) must(false, found)
+    }
+    await context.close()
+    expect([...wrong, ...complaints]).toEqual([])
+  })
+}
 
 test('fields say to password managers and keyboards what they are', async ({ page }) => {
   const exhibits = await gallery()
@@ -219,37 +265,6 @@ test('fields say to password managers and keyboards what they are', async ({ pag
   const described = (await field.getAttribute('aria-describedby'))?.split(' ') ?? []
   const words = await Promise.all(described.map((id) => page.locator(`[id="${id}"]`).innerText()))
   expect(words.join(' ')).toContain('Many people use this password')
-})
-
-test('what has the focus shows it, everywhere', async ({ page }) => {
-  for (const exhibit of await gallery()) {
-    await open(page, exhibit)
-    const seen = new Set<string>()
-    for (let presses = 0; presses < 40; presses++) {
-      await page.keyboard.press('Tab')
-      const state = await page.evaluate(() => {
-        const element = document.activeElement
-        if (!element || element === document.body || element.tagName === 'IFRAME') return null
-        // That of a one-time code is drawn on its boxes.
-        const style = getComputedStyle(element.closest('.otp')?.firstElementChild ?? element)
-        const box = element.getBoundingClientRect()
-        const ring =
-          (style.outlineStyle !== 'none' && Number.parseFloat(style.outlineWidth) >= 1) ||
-          style.boxShadow !== 'none'
-        return {
-          html: element.outerHTML.slice(0, 160),
-          ring,
-          size: box.width * box.height,
-          y: box.bottom > 0 && box.top < innerHeight,
-        }
-      })
-      if (!state || seen.has(state.html)) break
-      seen.add(state.html)
-      expect(state.ring, `${exhibit.name}: ${state.html}`).toBe(true)
-      expect(state.size, `${exhibit.name}: ${state.html}`).toBeGreaterThan(0)
-      expect(state.y, `${exhibit.name}: out of sight ${state.html}`).toBe(true)
-    }
-  }
 })
 
 /** Reaches an element as a person without a mouse does. */

@@ -11,6 +11,7 @@ import { clientCommands } from './cli/client'
 import { doctorCommand } from './cli/doctor'
 import { eventCommands } from './cli/event'
 import { keyCommands } from './cli/key'
+import { resourceCommands } from './cli/resource'
 import { restoredCommand } from './cli/restored'
 import { sessionCommands } from './cli/session'
 import { userCommands } from './cli/user'
@@ -155,6 +156,7 @@ describe('the command line', () => {
   const program = new Command('gatehouse')
   for (const add of [
     clientCommands,
+    resourceCommands,
     userCommands,
     sessionCommands,
     keyCommands,

@@ -47,6 +47,7 @@ const names = [
   'monitor-smartphone',
   'moon',
   'phone',
+  'plug',
   'plus',
   'printer',
   'refresh-cw',

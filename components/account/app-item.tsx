@@ -21,11 +21,12 @@ interface Props {
 export async function AppItem({ app, product, providers, ...times }: Props) {
   const [t, words, claim] = await Promise.all([
     getTranslations('account.apps'),
-    scopeWords(app.clientName, providers),
+    scopeWords(app.clientName, providers, app.apiScopes),
     claimName(),
   ])
   const { clientName: name } = app
-  const sees = [...app.scopes.map((scope) => words(scope).title), ...app.claims.map(claim)]
+  const scopes = [...app.scopes, ...Object.keys(app.apiScopes)]
+  const sees = [...scopes.map((scope) => words(scope).title), ...app.claims.map(claim)]
   return (
     <Row
       className="roomy"

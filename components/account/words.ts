@@ -43,6 +43,7 @@ const FACTORS = [
   'email_code',
   'sms_code',
   'magic_link',
+  'address',
 ] as const
 
 /** "Password and authenticator app": with what somebody signed in, in the order it was proven. */

@@ -1,4 +1,5 @@
 import { getTranslations } from 'next-intl/server'
+import type { ApiScope } from '@/lib/oidc'
 import { scopeWords } from '../scope-words'
 import { Icon } from '../ui/icon'
 import { check } from '../ui/icons'
@@ -19,6 +20,8 @@ interface Props {
   grantedScopes?: readonly string[]
   /** Names of the other providers whose tokens may be asked for, by their ids. */
   providers?: Readonly<Record<string, string>>
+  /** What the operator says of scopes of APIs. */
+  apis?: Readonly<Record<string, ApiScope>>
   /** Host of the redirect URI: where both buttons lead. */
   returnHost?: string | null
 }
@@ -33,12 +36,13 @@ export async function ConsentForm(props: Props) {
     newScopes,
     grantedScopes = [],
     providers = {},
+    apis = {},
     returnHost,
   } = props
   const [t, ui, words] = await Promise.all([
     getTranslations('login'),
     getTranslations('ui'),
-    scopeWords(client.name, providers),
+    scopeWords(client.name, providers, apis),
   ])
   const lead = grantedScopes.length ? 'consent.subtitle_more' : 'consent.subtitle'
   return (

@@ -169,6 +169,8 @@ const schema = z.object({
   ACCESS_TOKEN_MINUTES: count(15, 1, 1440),
   ID_TOKEN_MINUTES: count(60, 1, 1440),
   REFRESH_TOKEN_DAYS: count(30, 1, 3650),
+  /** 0: a refresh token is good once, whatever happens to its answer. */
+  REFRESH_GRACE_SECONDS: count(10, 0, 60),
   ...factorsShape,
   PASSWORD_MIN_LENGTH: count(10, 8, 64),
   PASSWORD_HIBP: flag.default(false),
@@ -254,6 +256,8 @@ export interface Env {
   accessTokenSeconds: number
   idTokenSeconds: number
   refreshTokenSeconds: number
+  /** How long a refresh token that was used may be shown once more by its app, for the same successor. */
+  refreshGraceSeconds: number
   secondFactor: SecondFactorSettings
   /** What may be a first proof; passkeys alone: whoever has none yet proves by a code sent by mail, and adds one. */
   signInMethods: SignInMethod[]
@@ -393,6 +397,7 @@ export function readEnv(source: Source): Env {
     accessTokenSeconds: raw.ACCESS_TOKEN_MINUTES * 60,
     idTokenSeconds: raw.ID_TOKEN_MINUTES * 60,
     refreshTokenSeconds: raw.REFRESH_TOKEN_DAYS * 86_400,
+    refreshGraceSeconds: raw.REFRESH_GRACE_SECONDS,
     ...factors,
     passwordMinLength: raw.PASSWORD_MIN_LENGTH,
     hibpUrl: raw.PASSWORD_HIBP ? raw.PASSWORD_HIBP_URL.replace(/\/$/, '') : null,

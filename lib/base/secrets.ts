@@ -50,6 +50,20 @@ export const hmac = (purpose: string, value: string): string => hmacUnder(sealin
 export const hmacs = (purpose: string, value: string): string[] =>
   env().secrets.map((secret) => hmacUnder(secret, purpose, value))
 
+/**
+ * A bearer value that only who shows `value` can be given again: HMAC-SHA-512 of it, cut to `bytes`, under the
+ * purpose's key. Nothing of it is kept; from its hash at rest and the secret together it cannot be made.
+ * @returns base64url, under each of the secrets, the newest first
+ */
+export const successors = (purpose: string, value: string, bytes: number): string[] =>
+  env().secrets.map((secret) =>
+    createHmac('sha512', deriveKey(`successor:${purpose}`, 64, secret))
+      .update(value)
+      .digest()
+      .subarray(0, bytes)
+      .toString('base64url'),
+  )
+
 const hmacUnder = (secret: string, purpose: string, value: string): string =>
   createHmac('sha256', deriveKey(`hmac:${purpose}`, 32, secret))
     .update(value)

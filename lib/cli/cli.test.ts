@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -7,6 +7,7 @@ import path from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { bundle } from '../testing/bundle'
+import type { Line, Outcome } from './commands.fixture'
 
 // Each command is a process of its own: on a busy machine a handful of them takes a while.
 vi.setConfig({ testTimeout: 180_000 })
@@ -18,6 +19,7 @@ const databaseUrl = Object.assign(new URL(ADMIN_URL), { pathname: `/${DATABASE}`
 const data = mkdtempSync(path.join(tmpdir(), 'gatehouse-cli-'))
 
 let program = ''
+let commands: ChildProcess
 let db: pg.Pool
 
 async function admin(statement: string): Promise<void> {
@@ -29,40 +31,34 @@ async function admin(statement: string): Promise<void> {
 
 beforeAll(async () => {
   program = await bundle('lib/cli/main.ts')
+  commands = fork(await bundle('lib/cli/commands.fixture.ts'), { cwd: tmpdir(), env: settings() })
   await admin(`CREATE DATABASE ${DATABASE}`)
   db = new pg.Pool({ connectionString: databaseUrl, max: 2 })
   db.on('error', () => {})
 })
 
 afterAll(async () => {
+  commands.kill()
   await db.end()
   await admin(`DROP DATABASE ${DATABASE} WITH (FORCE)`)
   rmSync(data, { recursive: true, force: true })
 })
 
-interface Outcome {
-  code: number | null
-  out: string
-  err: string
-}
+type Options = { stdin?: string; env?: Record<string, string> }
+
+const settings = (env: Record<string, string> = {}) => ({
+  PATH: process.env.PATH,
+  NODE_ENV: 'production' as const,
+  GATEHOUSE_DATA: data,
+  DATABASE_URL: databaseUrl,
+  REDIS_URL,
+  PORT: '1',
+  ...env,
+})
 
 /** Runs the real entry in a process of its own. */
-async function gatehouse(
-  args: string[],
-  options: { stdin?: string; env?: Record<string, string> } = {},
-): Promise<Outcome> {
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd: tmpdir(),
-    env: {
-      PATH: process.env.PATH,
-      NODE_ENV: 'production',
-      GATEHOUSE_DATA: data,
-      DATABASE_URL: databaseUrl,
-      REDIS_URL,
-      PORT: '1',
-      ...options.env,
-    },
-  })
+async function started(args: string[], options: Options = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, [program, ...args], { cwd: tmpdir(), env: settings(options.env) })
   let [out, err] = ['', '']
   child.stdout.on('data', (chunk) => {
     out += chunk
@@ -76,7 +72,14 @@ async function gatehouse(
   return { code: code as number | null, out, err }
 }
 
-async function ok<T>(args: string[], options?: Parameters<typeof gatehouse>[1]): Promise<T> {
+/** Runs the same in the process that takes one command after the other: most of a command's time is its start. */
+async function gatehouse(args: string[], { stdin = '', env }: Options = {}): Promise<Outcome> {
+  commands.send({ args, stdin, env: settings(env) } satisfies Line)
+  const [outcome] = await once(commands, 'message')
+  return outcome as Outcome
+}
+
+async function ok<T>(args: string[], options?: Options): Promise<T> {
   const { code, out, err } = await gatehouse([...args, '--json'], options)
   expect(err).toBe('')
   expect(code).toBe(0)
@@ -85,7 +88,7 @@ async function ok<T>(args: string[], options?: Parameters<typeof gatehouse>[1]):
 
 describe('help', () => {
   test('names every command, and each command its options', async () => {
-    const { out, code } = await gatehouse(['--help'])
+    const { out, code } = await started(['--help'])
     expect(code).toBe(0)
     for (const name of ['client', 'user', 'session', 'key', 'doctor', 'restored']) expect(out).toContain(name)
     const add = await gatehouse(['client', 'add', '--help'])
@@ -117,7 +120,41 @@ describe('help', () => {
       expect(err).not.toBe('')
       expect(err + out).not.toMatch(/\n\s+at /)
     }
-    expect((await gatehouse(['clinet', 'list'])).err).toContain('Did you mean client?')
+    const slip = await started(['clinet', 'list'])
+    expect([slip.code, slip.err]).toEqual([1, expect.stringContaining('Did you mean client?')])
+  })
+})
+
+describe('resource', () => {
+  test('an API, an app that acts for itself there, and the API as a client', async () => {
+    const id = 'https://api.example.com'
+    const scopes = ['--scope', 'orders:read=Read orders', '--scope', 'orders:write']
+    await ok(['resource', 'add', id, '--name', 'Orders', ...scopes, '--lifetime-minutes', '5'])
+    expect(await ok(['resource', 'list'])).toMatchObject([
+      {
+        id,
+        format: 'jwt',
+        algorithm: 'ES256',
+        lifetime_seconds: 300,
+        scopes: [{}, { name: 'orders:write' }],
+      },
+    ])
+    const app = ['client', 'add', '--name', 'Import', '--grant', 'client_credentials', '--resource']
+    const { client_id } = await ok<{ client_id: string }>([...app, `${id} orders:write`])
+    await ok(['client', 'update', client_id, '--resource', id])
+    expect(await ok(['client', 'show', client_id])).toMatchObject({
+      grants: ['client_credentials'],
+      redirect_uris: [],
+      resources: [{ resource: id, scopes: null }],
+    })
+    const served = await ok<{ client_id: string }>(['client', 'add', '--name', 'Orders', '--serves', id])
+    expect(await ok(['client', 'show', served.client_id])).toMatchObject({ grants: [], serves: [id] })
+    const unknown = await gatehouse([...app, 'https://nobody.example.com'])
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('there is no API')])
+    await ok(['resource', 'update', id, '--format', 'opaque', '--lifetime-minutes', '0'])
+    expect(await ok(['resource', 'list'])).toMatchObject([{ format: 'opaque', lifetime_seconds: null }])
+    await ok(['resource', 'remove', id])
+    expect(await ok(['resource', 'list'])).toEqual([])
   })
 })
 
@@ -264,9 +301,10 @@ describe('user', () => {
   const password = 'a quiet harbour at dawn'
 
   test('add takes the password from standard input, so that no list of processes shows it', async () => {
-    const made = await ok<User>(['user', 'add', '--email', 'Ada@Example.com', '--verified'], {
-      stdin: `${password}\n`,
-    })
+    const add = ['user', 'add', '--email', 'Ada@Example.com', '--verified', '--json']
+    const { code, out } = await started(add, { stdin: `${password}\n` })
+    expect(code).toBe(0)
+    const made = JSON.parse(out) as User
     expect(made).toMatchObject({ status: 'active', email_verified: true })
     const { rows } = await db.query('SELECT hash FROM passwords WHERE user_id = $1', [made.id])
     expect(rows[0].hash).toMatch(/^\$argon2id\$/)
@@ -503,7 +541,7 @@ describe('doctor', () => {
   })
 
   test('any other command says in one sentence that a store is away', async () => {
-    const { code, err } = await gatehouse(['user', 'list'], {
+    const { code, err } = await started(['user', 'list'], {
       env: { DATABASE_URL: 'postgresql://x:y@127.0.0.1:1/z' },
     })
     expect([code, err.trim().split('\n').length]).toEqual([1, 1])

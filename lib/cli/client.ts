@@ -1,7 +1,7 @@
 /** gatehouse client …: the apps that people sign in to. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { env } from '../base/env'
-import type { ClientView, Level } from '../oidc'
+import type { ClientChanges, ClientView, Level } from '../oidc'
 import { CliError, facts, json, refused, say, table } from './output'
 import { readJson } from './secret-input'
 import { withStores } from './session-of-work'
@@ -26,12 +26,43 @@ const tokensOption = () =>
           .filter(Boolean),
   )
 
+/** `https://api.example.com orders:read orders:write`; without scopes: all of that API. */
+function reach(value: string, before: NonNullable<ClientChanges['resources']> = []) {
+  const [resource = '', ...scopes] = value.split(/\s+/).filter(Boolean)
+  if (resource === 'none') return []
+  return [...before, { resource, ...(scopes.length > 0 && { scopes }) }]
+}
+
+const served = (value: string, before: string[] = []): string[] =>
+  value === 'none' ? [] : [...before, value]
+
+const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+
+function grant(value: string, before: string[] = []): string[] {
+  if (!GRANTS.some((name) => name === value))
+    throw new InvalidArgumentError(`must be one of ${GRANTS.join(', ')}.`)
+  return [...before, value]
+}
+
+const reachOptions = (command: Command): Command =>
+  command
+    .option(
+      '--resource <uri and scopes>',
+      'an API it may get tokens for, such as "https://api.example.com orders:read"; without scopes: all of it (repeatable)',
+      reach,
+    )
+    .option(
+      '--serves <uri>',
+      'the API that it is itself: it may introspect tokens for it (repeatable)',
+      served,
+    )
+
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
 interface AddOptions {
   id?: string
   name: string
-  redirectUri: string[]
+  redirectUri?: string[]
   postLogoutRedirectUri?: string[]
   backchannelLogoutUri?: string
   backchannelLogoutSessionRequired?: boolean
@@ -50,6 +81,8 @@ interface AddOptions {
   guests?: boolean
   providerTokens?: string[]
   personalTokens?: boolean
+  resource?: ClientChanges['resources']
+  serves?: string[]
   logoUri?: string
   json?: boolean
 }
@@ -69,7 +102,8 @@ async function add(options: AddOptions): Promise<void> {
       sessionIdleMinutes: options.sessionIdleMinutes,
       sessionMaxMinutes: options.sessionMaxMinutes,
       authMethod: options.authMethod,
-      grants: options.grant,
+      // An API that only introspects needs nothing at the token endpoint.
+      grants: options.grant ?? (options.serves && !options.redirectUri ? [] : undefined),
       firstParty: options.firstParty,
       pkce: options.pkce,
       native: options.native,
@@ -79,6 +113,8 @@ async function add(options: AddOptions): Promise<void> {
       guests: options.guests,
       providerTokens: options.providerTokens,
       personalTokens: options.personalTokens,
+      resources: options.resource,
+      serves: options.serves,
       logoUri: options.logoUri,
     }
     const added = await clients.add(input as Parameters<typeof clients.add>[0], { actor: 'operator' })
@@ -141,6 +177,11 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['guests', client.guests],
       ['tokens of', client.providerTokens],
       ['personal tokens', client.personalTokens],
+      [
+        'APIs',
+        client.resources.map(({ resource, scopes }) => [resource, ...(scopes ?? ['(all)'])].join(' ')),
+      ],
+      ['is the API', client.serves],
       ['claims of your own', client.claims.map(({ name }) => name)],
       ['session, unused', minutesInWords(client.sessionIdleMinutes)],
       ['session, in all', minutesInWords(client.sessionMaxMinutes)],
@@ -158,6 +199,9 @@ const minutesInWords = (minutes: number | null): string | null =>
   minutes === null ? null : `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`
 
 interface UpdateOptions {
+  grant?: ClientChanges['grants']
+  resource?: ClientChanges['resources']
+  serves?: string[]
   acr?: Level
   guests?: boolean
   providerTokens?: string[]
@@ -171,12 +215,15 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
   const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = options
   if (Object.keys(options).length === 0)
     throw new CliError(
-      'Say what to change: --acr, --guests, --no-guests, --provider-tokens, --personal-tokens, --no-personal-tokens, --session-idle-minutes or --session-max-minutes.',
+      'Say what to change: --acr, --grant, --guests, --no-guests, --provider-tokens, --personal-tokens, --no-personal-tokens, --resource, --serves, --session-idle-minutes or --session-max-minutes.',
     )
   await withStores(async () => {
     const { clients } = await import('../oidc')
+    const { grant: grants, resource: resources, ...others } = options
     const changes = {
-      ...options,
+      ...others,
+      ...(grants && { grants }),
+      ...(resources && { resources }),
       // 0 takes the limit away.
       ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes: sessionIdleMinutes || null }),
       ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes: sessionMaxMinutes || null }),
@@ -184,6 +231,9 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
     const changed = await clients.update(id, changes, { actor: 'operator' })
     if (!changed.ok) throw refused(changed.refusal, 'client')
     if (asJson) return json({ clientId: id, ...changes })
+    if (grants) say(`From now on ${id} may do this and nothing else: ${grants.join(', ')}.`)
+    if (resources) say(reachWords(id, resources))
+    if (options.serves) say(servesWords(id, options.serves))
     if (providerTokens) say(tokensWords(id, providerTokens))
     if (guests !== undefined) say(guestsWords(id, guests))
     if (personalTokens !== undefined)
@@ -200,6 +250,17 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
       say(`From now on these limits hold for sessions of ${id}, tokens it has already included.`)
   })
 }
+
+function reachWords(id: string, all: NonNullable<ClientChanges['resources']>): string {
+  if (all.length === 0) return `${id} gets tokens for no API; those there are get no good answer here.`
+  const said = all.map(({ resource, scopes }) => `${resource} (${scopes?.join(' ') ?? 'all scopes'})`)
+  return `${id} gets tokens for ${said.join(', ')}.`
+}
+
+const servesWords = (id: string, all: string[]): string =>
+  all.length > 0
+    ? `${id} may introspect tokens for ${all.join(', ')}.`
+    : `${id} introspects its own tokens alone.`
 
 function guestsWords(id: string, guests: boolean): string {
   if (!guests) return `${id} takes nobody without an account; tokens of guests are dead.`
@@ -316,11 +377,15 @@ async function preview(id: string, name: string, asJson?: boolean): Promise<void
 
 export function clientCommands(program: Command): void {
   const client = program.command('client').description('register the apps that people sign in to')
-  client
+  const adding = client
     .command('add')
     .description('register an app; prints its client_id and, this once, its client_secret')
     .requiredOption('--name <name>', 'what people read on the consent page')
-    .requiredOption('--redirect-uri <uri>', 'where sign-in returns to, compared exactly (repeatable)', many)
+    .option(
+      '--redirect-uri <uri>',
+      'where sign-in returns to, compared exactly (repeatable; needed by every app that people sign in to)',
+      many,
+    )
     .option('--post-logout-redirect-uri <uri>', 'where sign-out may return to (repeatable)', many)
     .option('--backchannel-logout-uri <uri>', 'gets a signed logout token when a session ends')
     .option(
@@ -343,7 +408,7 @@ export function clientCommands(program: Command): void {
         .choices(['client_secret_basic', 'client_secret_post', 'none'])
         .default('client_secret_basic'),
     )
-    .option('--grant <grant>', 'authorization_code, refresh_token (repeatable; default both)', many)
+    .option('--grant <grant>', `${GRANTS.join(', ')} (repeatable; default the first two)`, grant)
     .option('--first-party', 'one of yours: no consent page')
     .option('--no-pkce', 'do not require PKCE (only for apps with a secret that cannot do it)')
     .option('--native', 'an installed app: private-use redirect schemes are allowed')
@@ -352,6 +417,7 @@ export function clientCommands(program: Command): void {
     .addOption(acrOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
+  reachOptions(adding)
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--logo-uri <uri>', 'a picture for the consent page')
     .option('--id <client_id>', 'choose the client_id (default: random)')
@@ -368,11 +434,11 @@ export function clientCommands(program: Command): void {
     .description('one client, without its secrets')
     .option('--json', 'print JSON')
     .action(show)
-  client
-    .command('update')
+  reachOptions(client.command('update'))
     .argument('<client_id>')
-    .description('change what an app demands of sign-ins, from the next request on')
+    .description('change what an app may do and demands of sign-ins, from the next request on')
     .addOption(acrOption())
+    .option('--grant <grant>', 'all that it may do from now on (repeatable)', grant)
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')

@@ -3,81 +3,8 @@
  * Owns: words, tables, JSON and exit codes of commands. Hands off: everything done, to the rooms' faces.
  * Invariants: secrets are shown once and never read back; a failure is one sentence and exit code 1.
  */
-import { existsSync, readFileSync } from 'node:fs'
-import path from 'node:path'
-import { Command, CommanderError } from 'commander'
-import { ConfigError } from '../base/env'
-import { StoresDown } from '../base/refusals'
-import { BootError, ROOT } from '../host'
-import { clientCommands } from './client'
-import { doctorCommand } from './doctor'
-import { eventCommands } from './event'
-import { keyCommands } from './key'
-import { CliError } from './output'
-import { restoredCommand } from './restored'
-import { sessionCommands } from './session'
-import { closeClients } from './session-of-work'
-import { userCommands } from './user'
+import { runCommand } from './program'
 
-function program(): Command {
-  const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { version: string }
-  const gatehouse = new Command('gatehouse')
-    .description('Runs beside the portal or without it; both work on the same data.')
-    .version(version)
-    .option('--debug', 'show logs, and where an unexpected error came from')
-    .showHelpAfterError('(add --help for what it takes)')
-    .showSuggestionAfterError()
-    .exitOverride()
-  clientCommands(gatehouse)
-  userCommands(gatehouse)
-  sessionCommands(gatehouse)
-  keyCommands(gatehouse)
-  eventCommands(gatehouse)
-  doctorCommand(gatehouse)
-  restoredCommand(gatehouse)
-  return gatehouse
-}
-
-function tell(error: unknown, debug: boolean): void {
-  const complain = (text: string) => process.stderr.write(`${text}\n`)
-  if (error instanceof CliError) {
-    complain(error.message)
-    if (error.hint) complain(`→ ${error.hint}`)
-  } else if (error instanceof BootError || error instanceof ConfigError) complain(error.message)
-  else if (error instanceof StoresDown) {
-    const what = error.store === 'postgres' ? 'The database' : 'Redis'
-    complain(`${what} does not answer.\n→ gatehouse doctor says more.`)
-  } else complain(`This should not have happened: ${(error as Error).message?.split('\n')[0]}`)
-  if (debug) complain(String((error as Error).stack))
-}
-
-/** As `npm start` does: the portal's own folder counts, wherever the command is typed. */
-function takeSettings(): void {
-  if (process.env.GATEHOUSE_DATA) process.env.GATEHOUSE_DATA = path.resolve(process.env.GATEHOUSE_DATA)
-  process.chdir(ROOT)
-  if (existsSync('.env')) process.loadEnvFile('.env')
-}
-
-/** Runs one command line; sets the exit code. */
-async function main(argv: string[]): Promise<void> {
-  const debug = argv.includes('--debug')
-  takeSettings()
-  // Logs go to standard output, which belongs to the command's answer here.
-  process.env.LOG_LEVEL = debug ? 'debug' : 'silent'
-  try {
-    await program().parseAsync(argv, { from: 'user' })
-  } catch (error) {
-    // Help, version and usage errors were already printed by the library.
-    if (error instanceof CommanderError) process.exitCode = error.exitCode
-    else {
-      tell(error, debug)
-      process.exitCode = 1
-    }
-  } finally {
-    await closeClients()
-    // Everything is closed now; should something still hold the process, it ends all the same.
-    setTimeout(() => process.exit(), 3000).unref()
-  }
-}
-
-await main(process.argv.slice(2))
+process.exitCode = await runCommand(process.argv.slice(2))
+// Everything is closed now; should something still hold the process, it ends all the same.
+setTimeout(() => process.exit(), 3000).unref()

@@ -25,7 +25,8 @@ export interface Access {
  */
 export async function access(token: string): Promise<Access | null> {
   const payload = await adapterFor('AccessToken').find(token)
-  if (!payload || (payload.exp ?? 0) <= nowSeconds()) return null
+  // A token for another API is none for ours.
+  if (!payload || payload.aud || (payload.exp ?? 0) <= nowSeconds()) return null
   const { accountId: userId, clientId, sessionUid: sid } = payload
   if (!userId || !clientId || !sid) return null
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid)])

@@ -5,14 +5,15 @@
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { bucket } from '../base/limits'
-import { sha256 } from '../base/secrets'
+import { sha256, successors } from '../base/secrets'
 import * as sessions from '../sessions'
 import { PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
 import { current, type Granted, grantId, splitGrantId } from './context'
-import { may } from './gate'
+import { may, mayMachine } from './gate'
 import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
 import * as personal from './personal-tokens'
+import { MAX_LIFETIME_SECONDS } from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
 
@@ -30,6 +31,12 @@ function withoutValue(payload: AdapterPayload): AdapterPayload {
   return rest
 }
 
+/** What was shown: the library knows a signed token at introspection and revocation by another name (structured.ts). */
+function tokenOf(id: string): string {
+  const shown = current()?.shown
+  return shown?.name === id ? shown.token : id
+}
+
 const unsupported = (what: string) => async (): Promise<never> => {
   throw new Error(`the library asked for ${what}, which nothing of ours needs`)
 }
@@ -37,7 +44,7 @@ const unsupported = (what: string) => async (): Promise<never> => {
 const nothing = { findByUid: unsupported('findByUid'), findByUserCode: unsupported('findByUserCode') }
 
 /** Longest life of an access token or code: how long a revocation must be remembered in Redis. */
-const tombstoneSeconds = (): number => Math.max(env().accessTokenSeconds, CODE_SECONDS) + 60
+const tombstoneSeconds = (): number => Math.max(env().accessTokenSeconds, MAX_LIFETIME_SECONDS) + 60
 
 /** OP2: codes live for at most a minute. */
 export const CODE_SECONDS = 60
@@ -90,7 +97,8 @@ function redisAdapter(model: string): Adapter {
     ...nothing,
     async upsert(id, payload, expiresIn) {
       if (FOR_ANYBODY.has(model)) await spendRequest()
-      const kept: Kept = { payload: withoutValue(payload) }
+      // The jti of a signed token is no secret, and not the token.
+      const kept: Kept = { payload: payload.jti === id ? withoutValue(payload) : payload }
       if (GATED.has(model)) {
         const granted = grantOf(payload)
         if (granted) kept.grant = granted
@@ -109,12 +117,13 @@ function redisAdapter(model: string): Adapter {
     async find(id) {
       if (GATED.has(model) && isRefreshToken(id)) return undefined
       if (personal.isPersonal(id)) return model === 'AccessToken' ? personalToken(id) : undefined
-      const found = await store.getArtifact<Kept>(model, id)
+      const found = await store.getArtifact<Kept>(model, tokenOf(id))
       if (!found) return undefined
       const { payload, grant } = found.payload
       if (GATED.has(model) && !(await admit(payload))) return undefined
+      if (model === 'ClientCredentials' && !(await mayMachine(payload))) return undefined
       if (grant) remember(payload, grant)
-      return { ...payload, jti: id, ...(found.consumed && { consumed: true }) }
+      return { ...payload, jti: payload.jti ?? id, ...(found.consumed && { consumed: true }) }
     },
     async consume(id) {
       if ((await store.consumeArtifact(model, id)) === 'won') return
@@ -124,7 +133,7 @@ function redisAdapter(model: string): Adapter {
       if (found?.payload.payload.grantId) await revokeFamily(found.payload.payload.grantId)
       throw new errors.InvalidGrant('authorization code already consumed')
     },
-    destroy: (id) => store.dropArtifact(model, id),
+    destroy: (id) => store.dropArtifact(model, current()?.shown?.token ?? id),
     async revokeByGrantId(id) {
       // One mark covers codes and access tokens alike.
       if (model === 'AccessToken') {
@@ -153,7 +162,7 @@ async function personalToken(value: string): Promise<AdapterPayload | undefined>
   const [id, accountId] = [grantId(token.id, 'personal'), token.userId]
   const bearer = { grantId: id, accountId, clientId: PERSONAL_CLIENT }
   state.personal = true
-  remember(bearer, { id: token.id, scopes: token.scopes, claims: [] })
+  remember(bearer, { id: token.id, scopes: token.scopes, claims: [], resources: {} })
   return {
     ...bearer,
     jti: value,
@@ -171,11 +180,11 @@ function remember({ grantId: id, accountId, clientId }: AdapterPayload, grant: s
 }
 
 async function admit(payload: AdapterPayload): Promise<boolean> {
-  const { accountId, clientId, sessionUid, grantId: id } = payload
+  const { accountId, clientId, sessionUid, grantId: id, aud } = payload
   if (!accountId || !clientId || !sessionUid || !id) return false
   const [over, allowed] = await Promise.all([
     revocations.revoked(id),
-    may({ userId: accountId, clientId, sid: sessionUid }),
+    may({ userId: accountId, clientId, sid: sessionUid, audience: aud }),
   ])
   return allowed && !over
 }
@@ -185,13 +194,19 @@ function grantOf(payload: AdapterPayload): store.GrantRow | undefined {
   const id = payload.grantId
   if (!id) return undefined
   const known = current()?.granted.get(id)
-  if (known) return { id: known.id, scopes: known.scopes, claims: known.claims }
+  if (known) {
+    const { id, scopes, claims, resources } = known
+    return { id, scopes, claims, resources }
+  }
   const grant = (Provider.ctx as KoaContextWithOIDC | undefined)?.oidc.grant
   if (grant?.jti !== id) return undefined
   return {
     id: splitGrantId(id).consent,
     scopes: (grant.openid?.scope ?? '').split(' ').filter(Boolean),
     claims: grant.openid?.claims ?? [],
+    resources: Object.fromEntries(
+      Object.entries(grant.resources ?? {}).map(([uri, scopes]) => [uri, scopes.split(' ')]),
+    ),
   }
 }
 
@@ -229,6 +244,28 @@ async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | nul
 
 const iso = (seconds: number): Date => new Date(seconds * 1000)
 
+/**
+ * The successor of a refresh token is made of the token itself, so that its app can be told once more, and
+ * nobody can tell who has only what is at rest (docs/decisions/082-two-tabs-refresh-at-once.md).
+ */
+const successorsOf = (id: string): string[] => successors('refresh_token', id, REFRESH_TOKEN_BITS / 8)
+
+const graceFrom = (): Date => new Date(nowMs() - env().refreshGraceSeconds * 1000)
+
+/** Whether the token endpoint is shown again what was used a moment ago and whose successor nobody used yet. */
+async function repeats(id: string, consumedAt: Date): Promise<boolean> {
+  const state = current()
+  const { route } = (Provider.ctx as KoaContextWithOIDC).oidc
+  if (!state || route !== 'token' || consumedAt <= graceFrom()) return false
+  const byHash = new Map(successorsOf(id).map((value) => [sha256(value), value]))
+  const unused = await store.unusedRefresh([...byHash.keys()])
+  state.repeated = unused ? byHash.get(unused) : undefined
+  return unused !== null
+}
+
+/** The value of a refresh token that is being made: the successor of the one just consumed, else of chance alone. */
+export const refreshTokenValue = (): string | undefined => current()?.rotating?.next
+
 /** Refresh tokens: one row each, a family for each sign-in, rotated in one statement. */
 const refreshTokens: Adapter = {
   ...nothing,
@@ -248,10 +285,12 @@ const refreshTokens: Adapter = {
       expiresAt: exp ? iso(exp) : new Date(nowMs() + (expiresIn ?? 0) * 1000),
     }
     const state = current()
-    const old = state?.rotating
+    const old = state?.rotating?.old
     if (!old) return noteSignIn(payload, row)
     state.rotating = undefined
-    if (await store.rotateRefresh(old, row)) return sessions.noteUse(sessionUid)
+    const rotated =
+      (await store.rotateRefresh(old, row)) || (await store.repeatable(old, row.hash, graceFrom()))
+    if (rotated) return sessions.noteUse(sessionUid)
     await revokeFamily(grant)
     throw new errors.InvalidGrant('refresh token already used')
   },
@@ -262,14 +301,17 @@ const refreshTokens: Adapter = {
     const payload = found.payload as AdapterPayload
     if (!(await admit(payload))) return undefined
     remember(payload, found.grant)
-    return { ...payload, jti: id, ...(found.consumedAt && { consumed: true }) }
+    const used = found.consumedAt && !(await repeats(id, found.consumedAt))
+    return { ...payload, jti: id, ...(used && { consumed: true }) }
   },
   async consume(id) {
     // Not yet: it is consumed by the statement that stores its successor (REL3, REL6), which the library
     // always asks for next.
     const state = current()
     if (!state) throw new Error('a refresh token can only be rotated within a request')
-    state.rotating = sha256(id)
+    const next = state.repeated ?? successorsOf(id)[0]
+    if (!next) throw new Error('no GATEHOUSE_SECRET')
+    state.rotating = { old: sha256(id), next }
   },
   async destroy() {
     // Whoever destroys one revokes its family next, which deletes the row.
@@ -302,6 +344,9 @@ export function grantPayload(id: string, grant: Granted): AdapterPayload {
       ...(grant.scopes.length > 0 && { scope: grant.scopes.join(' ') }),
       ...(grant.claims.length > 0 && { claims: grant.claims }),
     },
+    resources: Object.fromEntries(
+      Object.entries(grant.resources ?? {}).map(([uri, scopes]) => [uri, scopes.join(' ')]),
+    ),
   }
 }
 

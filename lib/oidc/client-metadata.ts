@@ -3,10 +3,13 @@ import { z } from 'zod'
 import { isLoopbackHost } from '../base/env'
 import { ALGORITHMS } from './keys'
 import { LEVELS } from './levels'
+import { SCOPE_NAME } from './resources'
 import type { ClientMetadata, ClientSettings } from './store-registry'
 
 export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const
-export const GRANTS = ['authorization_code', 'refresh_token'] as const
+export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+export type GrantName = (typeof GRANTS)[number]
+const BY_DEFAULT = ['authorization_code', 'refresh_token'] as const
 
 /** Schemes a browser runs or reads locally: never an app's address. */
 const FORBIDDEN = new Set([
@@ -65,6 +68,13 @@ export const PERSONAL_CLIENT = 'personal-access-token'
 const minutes = z.number().int('must be a whole number').min(1, 'must be at least 1').max(5_256_000)
 
 const redirect = z.string().max(2000)
+const address = z.string().min(1).max(500)
+/** An API that an app may get tokens for; without scopes: all that there are. */
+const reach = z.object({
+  resource: address,
+  scopes: z.array(z.string().regex(SCOPE_NAME, 'must be names of scopes')).optional(),
+})
+export type NewReach = z.input<typeof reach>
 const web = z
   .string()
   .max(2000)
@@ -84,7 +94,7 @@ export const newClientSchema = z
       )
       .optional(),
     name: z.string().trim().min(1, 'must not be empty').max(80, 'must have at most 80 characters'),
-    redirectUris: z.array(redirect).min(1, 'must name at least one address').max(50),
+    redirectUris: z.array(redirect).max(50).default([]),
     postLogoutRedirectUris: z.array(redirect).max(50).default([]),
     backchannelLogoutUri: web.optional(),
     backchannelLogoutSessionRequired: z.boolean().default(false),
@@ -93,7 +103,7 @@ export const newClientSchema = z
     authMethod: z
       .enum(AUTH_METHODS, `must be one of ${AUTH_METHODS.join(', ')}`)
       .default('client_secret_basic'),
-    grants: z.array(z.enum(GRANTS, `must be one of ${GRANTS.join(', ')}`)).default([...GRANTS]),
+    grants: z.array(z.enum(GRANTS, `must be one of ${GRANTS.join(', ')}`)).default([...BY_DEFAULT]),
     firstParty: z.boolean().default(false),
     pkce: z.boolean().default(true),
     native: z.boolean().default(false),
@@ -105,6 +115,8 @@ export const newClientSchema = z
       .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
       .default([]),
     personalTokens: z.boolean().default(false),
+    resources: z.array(reach).max(50).default([]),
+    serves: z.array(address).max(50).default([]),
     sessionIdleMinutes: minutes.optional(),
     sessionMaxMinutes: minutes.optional(),
     logoUri: web.optional(),
@@ -153,10 +165,41 @@ export const newClientSchema = z
         message: 'cannot be let in where two factors are asked for',
       })
     }
-    if (!client.grants.includes('authorization_code')) {
-      ctx.addIssue({ code: 'custom', path: ['grants'], message: 'must include authorization_code' })
-    }
+    const problem = grantsProblem(client.grants, client)
+    if (problem) ctx.addIssue({ code: 'custom', ...problem })
   })
+
+/** Why an app cannot have these grants, and by which field that is mended. */
+export function grantsProblem(
+  grants: readonly string[],
+  app: { redirectUris: string[]; authMethod: string; serves: string[] },
+): { path: ['grants' | 'redirectUris']; message: string } | null {
+  const people = grants.includes('authorization_code')
+  if (people && app.redirectUris.length === 0)
+    return { path: ['redirectUris'], message: 'must name at least one address' }
+  if (grants.includes('client_credentials') && app.authMethod === 'none')
+    return { path: ['grants'], message: 'client_credentials is for apps with a secret' }
+  if (grants.includes('refresh_token') && !people)
+    return { path: ['grants'], message: 'refresh_token needs authorization_code beside it' }
+  // An API that only introspects needs none.
+  if (grants.length === 0 && app.serves.length === 0)
+    return { path: ['grants'], message: 'must be one at least' }
+  return null
+}
+
+/** The metadata that says what an app may do at the token endpoint. */
+export const grantMetadata = (
+  grants: readonly string[],
+): Pick<ClientMetadata, 'grant_types' | 'response_types'> => ({
+  grant_types: [...new Set(grants)],
+  response_types: grants.includes('authorization_code') ? ['code'] : [],
+})
+
+/** How it is kept which APIs an app may get tokens for. */
+export const reachSetting = (all: readonly NewReach[]): NonNullable<ClientSettings['resources']> =>
+  Object.fromEntries(
+    all.map(({ resource, scopes }) => [resource, scopes?.length ? [...new Set(scopes)] : (true as const)]),
+  )
 
 export type NewClient = z.input<typeof newClientSchema>
 type Checked = z.output<typeof newClientSchema>
@@ -166,8 +209,7 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
   const metadata: ClientMetadata = {
     redirect_uris: [...new Set(client.redirectUris)],
     post_logout_redirect_uris: [...new Set(client.postLogoutRedirectUris)],
-    grant_types: [...new Set(client.grants)],
-    response_types: ['code'],
+    ...grantMetadata(client.grants),
     token_endpoint_auth_method: client.authMethod,
     application_type: client.native ? 'native' : 'web',
     id_token_signed_response_alg: client.idTokenAlg,
@@ -186,6 +228,8 @@ export function toMetadata(client: Checked): { metadata: ClientMetadata; setting
   if (client.guests) settings.guests = true
   if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
   if (client.personalTokens) settings.personalTokens = true
+  if (client.resources.length > 0) settings.resources = reachSetting(client.resources)
+  if (client.serves.length > 0) settings.serves = [...new Set(client.serves)]
   if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes
   if (client.sessionMaxMinutes) settings.sessionMaxMinutes = client.sessionMaxMinutes
   return { metadata, settings }

@@ -16,10 +16,21 @@ import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
 import { type MappedClaim, readMapping } from './claims-mapping'
-import { type NewClient, newClientSchema, PROVIDER_TOKENS_NEED_A_SECRET, toMetadata } from './client-metadata'
+import {
+  type GrantName,
+  grantMetadata,
+  grantsProblem,
+  type NewClient,
+  type NewReach,
+  newClientSchema,
+  PROVIDER_TOKENS_NEED_A_SECRET,
+  reachSetting,
+  toMetadata,
+} from './client-metadata'
 import type { Level } from './levels'
 import { inTx } from './store'
 import * as store from './store-registry'
+import { findResource } from './store-resources'
 
 export type { NewClient } from './client-metadata'
 
@@ -140,6 +151,10 @@ export interface ClientView {
   guests: boolean
   /** Providers whose tokens it may ask people for. */
   providerTokens: string[]
+  /** The APIs it may get tokens for; scopes null: all of that API. */
+  resources: { resource: string; scopes: string[] | null }[]
+  /** The APIs that it is itself. */
+  serves: string[]
   /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
   sessionIdleMinutes: number | null
   sessionMaxMinutes: number | null
@@ -182,6 +197,11 @@ export function view(row: store.ClientRow): ClientView {
     acr: row.settings.acr ?? 'aal1',
     guests: row.settings.guests === true,
     providerTokens: row.settings.providerTokens ?? [],
+    resources: Object.entries(row.settings.resources ?? {}).map(([resource, scopes]) => ({
+      resource,
+      scopes: scopes === true ? null : scopes,
+    })),
+    serves: row.settings.serves ?? [],
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
     personalTokens: row.settings.personalTokens === true,
@@ -225,6 +245,8 @@ export async function add(
     return refuse(code, { field, values: { message: `${field}: ${issue?.message ?? 'cannot be used'}` } })
   }
   const client = parsed.data
+  const unknown = await unknownApi([...client.resources.map(({ resource }) => resource), ...client.serves])
+  if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
   const secret = client.authMethod === 'none' ? null : newSecret()
   const made = await inTx(async (tx) => {
@@ -278,6 +300,16 @@ export const disable = (clientId: string, by: By = {}): Promise<Result> =>
 export const enable = (clientId: string, by: By = {}): Promise<Result> =>
   change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, null), { disabled: false })
 
+/** The refusal for the first of these that is no registered API. */
+async function unknownApi(ids: string[]): Promise<ReturnType<typeof refuse> | null> {
+  for (const id of ids) {
+    if (await findResource(id)) continue
+    const message = `resources: there is no API ${id} (gatehouse resource add)`
+    return refuse('invalid_input', { field: 'resources', values: { message } })
+  }
+  return null
+}
+
 /** What an operator may change of an app. */
 export interface ClientChanges {
   /** aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do. */
@@ -291,6 +323,11 @@ export interface ClientChanges {
   providerTokens?: string[] | undefined
   /** It may ask what personal access tokens are good for. */
   personalTokens?: boolean | undefined
+  /** All that it may do at the token endpoint; one that is taken away is refused from the next request on. */
+  grants?: GrantName[] | undefined
+  /** The APIs it may get tokens for, in place of those before. */
+  resources?: NewReach[] | undefined
+  serves?: string[] | undefined
   /** Null takes the limit away. */
   sessionIdleMinutes?: number | null | undefined
   sessionMaxMinutes?: number | null | undefined
@@ -298,24 +335,21 @@ export interface ClientChanges {
 
 /**
  * Changes what an app demands of sign-ins, from the next request on.
- * @returns refusal `not_found`, `invalid_input` for an app that could not keep tokens
+ * @returns refusal `not_found`, `invalid_input` for what such an app cannot have
  */
 export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
   const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
-  if (providerTokens?.length || personalTokens) {
-    const row = await store.findClient(clientId)
-    if (row?.metadata.token_endpoint_auth_method === 'none') {
-      const field = personalTokens ? 'personalTokens' : 'providerTokens'
-      const message = `${field}: ${PROVIDER_TOKENS_NEED_A_SECRET}`
-      return refuse('invalid_input', { field, values: { message } })
-    }
-  }
+  const { grants, resources, serves } = changes
+  const wrong = await cannotHave(clientId, changes)
+  if (wrong) return wrong
   const limits = {
     ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes }),
     ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes }),
   }
   const settings = {
     ...limits,
+    ...(resources && { resources: resources.length > 0 ? reachSetting(resources) : null }),
+    ...(serves && { serves: serves.length > 0 ? [...new Set(serves)] : null }),
     ...(acr && { acr: acr === 'aal2' ? acr : null }),
     ...(guests !== undefined && { guests: guests || null }),
     ...(personalTokens !== undefined && { personalTokens: personalTokens || (null as null) }),
@@ -325,12 +359,42 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
   }
   const said = {
     ...limits,
+    ...(grants && { grants }),
+    ...(resources && { resources: reachSetting(resources) }),
+    ...(serves && { serves }),
     ...(acr && { acr }),
     ...(guests !== undefined && { guests }),
     ...(personalTokens !== undefined && { personalTokens }),
     ...(providerTokens && { providerTokens }),
   }
-  return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, settings), said)
+  const metadata = grants ? grantMetadata(grants) : {}
+  return change(
+    clientId,
+    'client.updated',
+    by,
+    (tx) => store.changeClient(tx, clientId, settings, metadata),
+    said,
+  )
+}
+
+/** Why an app cannot have what it is to be given; null when it can, or is not there. */
+async function cannotHave(
+  clientId: string,
+  { grants, providerTokens, personalTokens, resources = [], serves }: ClientChanges,
+): Promise<ReturnType<typeof refuse> | null> {
+  if (providerTokens?.length || personalTokens || grants || serves) {
+    const row = await store.findClient(clientId)
+    if (!row) return null
+    const { redirectUris, authMethod, grants: had, serves: served } = view(row)
+    const no = (field: string, message: string) =>
+      refuse('invalid_input', { field, values: { message: `${field}: ${message}` } })
+    if (providerTokens?.length && authMethod === 'none')
+      return no('providerTokens', PROVIDER_TOKENS_NEED_A_SECRET)
+    if (personalTokens && authMethod === 'none') return no('personalTokens', PROVIDER_TOKENS_NEED_A_SECRET)
+    const problem = grantsProblem(grants ?? had, { redirectUris, authMethod, serves: serves ?? served })
+    if (problem) return no(problem.path[0], problem.message)
+  }
+  return unknownApi([...resources.map(({ resource }) => resource), ...(serves ?? [])])
 }
 
 /**
@@ -343,7 +407,7 @@ export async function setClaims(clientId: string, input: unknown, by: By = {}): 
   if (!read.ok) return refuse('invalid_input', { field: 'claims', values: { message: read.message } })
   const claims = read.claims.length > 0 ? read.claims : null
   const said = { claims: read.claims.map(({ name }) => name) }
-  return change(clientId, 'client.updated', by, (tx) => store.changeSettings(tx, clientId, { claims }), said)
+  return change(clientId, 'client.updated', by, (tx) => store.changeClient(tx, clientId, { claims }), said)
 }
 
 /**

@@ -4,6 +4,7 @@ import * as sessions from '../sessions'
 import { KIND, removedDebtOf } from './backchannel'
 import * as clients from './clients'
 import { type Receipt, stateOf, type Told } from './endings'
+import { type ApiScope, describeScopes } from './resources'
 import { SCOPE_OF_CLAIM } from './scopes'
 import * as store from './store-connected'
 
@@ -22,6 +23,8 @@ export interface GrantView {
   scopes: string[]
   /** Single claims that it may see beside those of its scopes. */
   claims: string[]
+  /** Scopes of APIs that it may use in the person's name, in words. */
+  apiScopes: Record<string, ApiScope>
   createdAt: Date
   lastUsedAt: Date | null
   /** Live sessions that are signed in to it, last used there first. */
@@ -38,7 +41,7 @@ const MOST = 200
 const single = ({ scopes, claims }: store.ConnectedRow): string[] =>
   claims.filter((claim) => !scopes.includes(SCOPE_OF_CLAIM.get(claim) ?? 'openid'))
 
-function toView(row: store.ConnectedRow): GrantView {
+async function toView(row: store.ConnectedRow): Promise<GrantView> {
   const { metadata: m } = row
   return {
     clientId: row.clientId,
@@ -51,6 +54,7 @@ function toView(row: store.ConnectedRow): GrantView {
     off: row.disabledAt !== null,
     scopes: row.scopes,
     claims: single(row),
+    apiScopes: await describeScopes(row.resources),
     createdAt: row.createdAt,
     lastUsedAt: row.lastUsedAt,
     sids: row.sessions.map(({ sid }) => sid),
@@ -62,7 +66,7 @@ function toView(row: store.ConnectedRow): GrantView {
 
 async function read(userId: string, clientId: string | null, limit: number): Promise<GrantView[]> {
   const sids = await sessions.wouldEnd({ userId })
-  return (await store.connectedApps(userId, sids, clientId, limit)).map(toView)
+  return Promise.all((await store.connectedApps(userId, sids, clientId, limit)).map(toView))
 }
 
 /**

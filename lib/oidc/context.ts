@@ -31,12 +31,16 @@ export interface RequestState {
   facts: SessionFacts | null
   /** Consents read along with a token of this request, by the grant id inside the token. */
   granted: Map<string, Granted>
-  /** Hash of the refresh token that was consumed and whose successor is about to be stored. */
-  rotating?: string
+  /** The refresh token that was consumed, by its hash, and the successor that is about to be stored. */
+  rotating?: { old: string; next: string }
+  /** The unused successor of a refresh token that was used a moment ago and is shown again. */
+  repeated?: string
   /** A sign-in's access token, kept as soon as its refresh token is stored. */
   access?: Artifact
   /** It is made with a personal access token: there is an app for the library that is none. */
   personal?: true
+  /** A signed access token that was shown at introspection or revocation, and the name it goes by inside. */
+  shown?: { token: string; name: string }
   problem?: Problem
   /** Set-Cookie lines of ours, beside anything the library wants. */
   setCookies: string[]

@@ -6,28 +6,53 @@ import { nowMs } from '../base/clock'
 import * as sessions from '../sessions'
 import * as clients from './clients'
 import { reaches } from './levels'
-import type { ClientSettings } from './store-registry'
+import { reachOf } from './resources'
+import type { ClientRow, ClientSettings } from './store-registry'
 
 /** Codes and tokens that act for a person name the session they came from. */
 export interface Bearer {
   userId: string
   clientId: string
   sid: string
+  /** The API that an access token is for; undefined: the portal itself. */
+  audience?: string | string[] | undefined
 }
 
 /**
  * True while the app is switched on, the session is alive (not revoked, ended or replaced) and belongs
  * to this user, who may be signed in: a session of a disabled user is not alive. An app that was registered
  * with a level of assurance gets nothing out of a session below it, one that takes no guests (any more) nothing out
- * of a guest's, and one with limits of its own nothing out of a session beyond them.
+ * of a guest's, one with limits of its own nothing out of a session beyond them, and one that lost an API nothing
+ * for that API.
  * @throws StoresDown
  */
-export async function may({ userId, clientId, sid }: Bearer): Promise<boolean> {
+export async function may({ userId, clientId, sid, audience }: Bearer): Promise<boolean> {
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid, userId)])
   if (!client || facts?.userId !== userId) return false
   if (facts.guest && !clients.takesGuests(client)) return false
   if (!withinLimits(client.settings, facts, nowMs())) return false
-  return client.settings.acr === undefined || reaches(facts.acr, client.settings.acr)
+  if (client.settings.acr !== undefined && !reaches(facts.acr, client.settings.acr)) return false
+  return reachesAudience(client, audience)
+}
+
+/**
+ * True while an app that acts for itself is switched on, may do that, and reaches the API.
+ * @throws StoresDown
+ */
+export async function mayMachine({
+  clientId = '',
+  aud,
+}: {
+  clientId?: string | undefined
+  aud?: string | string[] | undefined
+}): Promise<boolean> {
+  const client = await clients.active(clientId)
+  return client?.metadata.grant_types.includes('client_credentials') === true && reachesAudience(client, aud)
+}
+
+async function reachesAudience(client: ClientRow, audience: Bearer['audience']): Promise<boolean> {
+  for (const id of [audience ?? []].flat()) if (!(await reachOf(client.settings, id))) return false
+  return true
 }
 
 /** Whether an app's own limits on sessions leave it this one. Pure. */

@@ -36,14 +36,26 @@ export async function existing(ctx: KoaContextWithOIDC): Promise<AdapterPayload 
   const grant = await store.liveGrant(facts.userId, client.id)
   const scopes = [...ctx.oidc.requestParamOIDCScopes]
   const claims = [...ctx.oidc.requestParamClaims]
+  const resources = resourcesAsked(ctx)
   const covered =
-    grant && scopes.every((s) => grant.scopes.includes(s)) && claims.every((c) => grant.claims.includes(c))
+    grant &&
+    scopes.every((s) => grant.scopes.includes(s)) &&
+    claims.every((c) => grant.claims.includes(c)) &&
+    Object.entries(resources).every(([id, all]) => all.every((s) => grant.resources[id]?.includes(s)))
   const settled = lacking(ctx).length === 0
   // Nor is anybody's token of another provider the house's to give.
   const askable = scopes.some((s) => isProviderTokensScope(s) && !grant?.scopes.includes(s))
   if (client.firstParty && !covered && !askable && settled && !ctx.oidc.prompts.has('consent')) {
     return asPayload(
-      await save({ userId: facts.userId, clientId: client.id, scopes, claims, caller, silent: true }),
+      await save({
+        userId: facts.userId,
+        clientId: client.id,
+        scopes,
+        claims,
+        resources,
+        caller,
+        silent: true,
+      }),
       facts.userId,
       client.id,
     )
@@ -51,26 +63,41 @@ export async function existing(ctx: KoaContextWithOIDC): Promise<AdapterPayload 
   return grant ? asPayload(grant, facts.userId, client.id) : null
 }
 
+/** What is asked of each API that tokens are asked for. */
+const resourcesAsked = (ctx: KoaContextWithOIDC): Record<string, string[]> =>
+  Object.fromEntries(
+    Object.entries(ctx.oidc.resourceServers ?? {}).map(([id, { scopes }]) => [
+      id,
+      [...ctx.oidc.requestParamScopes].filter((scope) => scopes.has(scope)),
+    ]),
+  )
+
 /** Remembers what a user allows an app, beside what was allowed before. */
 export function save(given: {
   userId: string
   clientId: string
   scopes: string[]
   claims: string[]
+  resources?: Record<string, string[]>
   caller: Caller
   sessionId?: string
   silent?: boolean
 }): Promise<store.GrantRow> {
-  const { userId, clientId, scopes, claims, caller, sessionId, silent } = given
+  const { userId, clientId, scopes, claims, resources = {}, caller, sessionId, silent } = given
   return store.mergeGrant(
-    { id: newId(), userId, clientId, scopes, claims },
+    { id: newId(), userId, clientId, scopes, claims, resources },
     {
       type: 'consent.granted',
       userId,
       clientId,
       sessionId,
       caller,
-      data: { scopes, claims, ...(silent && { firstParty: true }) },
+      data: {
+        scopes,
+        claims,
+        ...(Object.keys(resources).length > 0 && { resources }),
+        ...(silent && { firstParty: true }),
+      },
     },
   )
 }

@@ -1,6 +1,6 @@
 /**
  * Room: oidc.
- * Owns: the OpenID Provider (issuer `${GATEHOUSE_URL}/oidc`), relying apps and their secrets, consents,
+ * Owns: the OpenID Provider (issuer `${GATEHOUSE_URL}/oidc`), relying apps and their secrets, APIs, consents,
  *   refresh tokens, signing keys, requests that wait for a person.
  * Hands off: who is signed in (sessions), who that is (users), pages and proofs (the app, signin).
  * Invariants: one truth about who is signed in, and every code and token asks it at every use; what may
@@ -24,6 +24,7 @@ import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
 import * as personal from './personal-tokens'
+import * as registeredApis from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
 
@@ -60,6 +61,7 @@ export type { Level } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
 export type { PersonalTokenOptions, PersonalTokenView } from './personal-tokens'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
+export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 
 /** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret, setClaims, previewClaims. */
 export const clients = {
@@ -73,6 +75,14 @@ export const clients = {
   rotateSecret: registry.rotateSecret,
   setClaims: registry.setClaims,
   previewClaims,
+}
+
+/** APIs that access tokens are made for: add, list, update, remove. */
+export const resources = {
+  add: registeredApis.add,
+  list: registeredApis.list,
+  update: registeredApis.update,
+  remove: registeredApis.remove,
 }
 
 /** Consents of a user: list, get, revoke, removal (what a revoke ended), revokeAll. */
@@ -164,6 +174,7 @@ export async function start(): Promise<void> {
     await subscribe(CHANNELS.cacheDrop, (payload) => {
       const { kind, id } = payload as { kind: string; id: string }
       if (kind === 'client') registry.drop(id)
+      if (kind === 'resource') registeredApis.drop(id)
       if (kind === 'signing-keys') refresh()
       if (kind === 'personal-token') personal.drop(id)
       if (kind === 'oidc-revoked') revocations.heard(id)
@@ -176,6 +187,7 @@ export async function start(): Promise<void> {
     // What changed while messages were lost is unknown.
     onSubscription(() => {
       registry.drop()
+      registeredApis.drop()
       claims.drop()
       personal.drop()
       revocations.forget()
@@ -214,6 +226,7 @@ export async function stop(): Promise<void> {
   await loading?.catch(() => {})
   instance = null
   registry.drop()
+  registeredApis.drop()
   claims.drop()
   personal.drop()
 }

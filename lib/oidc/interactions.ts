@@ -17,6 +17,7 @@ import { stateOf } from './context'
 import * as grants from './grants'
 import type { AdapterPayload, Interaction, KoaContextWithOIDC } from './library'
 import { guestWouldDo, type LoginDemands, type Unmet, unmet, withRegistered } from './policy'
+import { type ApiScope, describeScopes } from './resources'
 import { SCOPE_OF_CLAIM } from './scopes'
 import * as store from './store'
 
@@ -92,6 +93,10 @@ export interface InteractionView {
   missingScopes: string[]
   /** Every scope this request asks for. */
   allScopes: string[]
+  /** Scopes of APIs asked for now and not granted yet, by the address of each. */
+  missingResources: Record<string, string[]>
+  /** Those scopes in words. */
+  apiScopes: Record<string, ApiScope>
   /** Single claims asked for by name and not granted yet. */
   missingClaims: string[]
   /**
@@ -110,6 +115,12 @@ const words = (value: unknown): string[] =>
 const text = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null)
 const names = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((v) => typeof v === 'string') : []
+
+/** Lists of names by the names of what they belong to. */
+const listsOf = (value: unknown): Record<string, string[]> =>
+  value && typeof value === 'object'
+    ? Object.fromEntries(Object.entries(value).map(([id, list]) => [id, names(list)]))
+    : {}
 
 interface Waiting {
   payload: AdapterPayload
@@ -144,6 +155,7 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
   const accountId = payload.session?.accountId
   const missingScopes = names(prompt.details.missingOIDCScope)
   const missingClaims = names(prompt.details.missingOIDCClaims)
+  const missingResources = listsOf(prompt.details.missingResourceScopes)
   return {
     uid,
     prompt: prompt.name,
@@ -169,8 +181,16 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
     mayGuest: prompt.name === 'login' && guestWouldDo(demands),
     missingScopes,
     allScopes: words(params.scope),
+    missingResources,
+    apiScopes: await describeScopes(missingResources),
     missingClaims,
-    newScopes: [...new Set([...missingScopes, ...missingClaims.map((c) => SCOPE_OF_CLAIM.get(c) ?? c)])],
+    newScopes: [
+      ...new Set([
+        ...missingScopes,
+        ...missingClaims.map((c) => SCOPE_OF_CLAIM.get(c) ?? c),
+        ...Object.values(missingResources).flat(),
+      ]),
+    ],
     account: accountId ? { id: accountId } : null,
     expiresAt: exp * 1000,
   }
@@ -240,6 +260,7 @@ export async function approve(uid: string, caller: Caller, facts: SessionFacts):
     clientId: view.client.id,
     scopes: view.missingScopes,
     claims: view.missingClaims,
+    resources: view.missingResources,
     caller,
     sessionId: facts.sid,
   })

@@ -56,7 +56,11 @@ describe('OP1: discovery', () => {
       frontchannel_logout_supported: true,
       frontchannel_logout_session_supported: true,
     })
-    expect([...doc.grant_types_supported].sort()).toEqual(['authorization_code', 'refresh_token'])
+    expect([...doc.grant_types_supported].sort()).toEqual([
+      'authorization_code',
+      'client_credentials',
+      'refresh_token',
+    ])
     expect([...doc.scopes_supported].sort()).toEqual([
       'email',
       'offline_access',

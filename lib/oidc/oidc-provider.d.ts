@@ -10,6 +10,8 @@ declare module 'oidc-provider/lib/helpers/errors.js' {
   export import InvalidGrant = errors.InvalidGrant
   export import InvalidRequest = errors.InvalidRequest
   export import InvalidRequestUri = errors.InvalidRequestUri
+  export import InvalidScope = errors.InvalidScope
+  export import InvalidTarget = errors.InvalidTarget
   export import LoginRequired = errors.LoginRequired
   export import OIDCProviderError = errors.OIDCProviderError
   export import SessionNotFound = errors.SessionNotFound

@@ -7,7 +7,7 @@ import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { StoresDown } from '../base/refusals'
 import * as sessions from '../sessions'
-import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, TOKEN_BITS } from './adapter'
+import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
 import { accountClaims, claimsModel } from './claims-shown'
 import { PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
@@ -19,9 +19,11 @@ import { LEVELS } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
+import { defaultResource, describePerson, getResourceServerInfo } from './resource-server'
 import { CLAIMS, providerTokensScope } from './scopes'
 import { sessionModel } from './session'
 import type { ClientRow } from './store-registry'
+import { keepStructured, nameStructured } from './structured'
 
 /** Names of the library's cookies: none of them ever leaves or enters (see handle.ts). */
 export const LIBRARY_COOKIES = {
@@ -63,6 +65,7 @@ function configuration(keys: KeySet): Configuration {
     allowOmittingSingleRegisteredRedirectUri: false,
     clockTolerance: 5,
     formats: {
+      customizers: { jwt: describePerson },
       bitsOfOpaqueRandomness: (_ctx, token) =>
         token.kind === 'RefreshToken' ? REFRESH_TOKEN_BITS : TOKEN_BITS,
     },
@@ -77,7 +80,8 @@ function configuration(keys: KeySet): Configuration {
       required: (_ctx, client) => !confidential(client) || clients.rowOf.get(client)?.requirePkce !== false,
     },
     ttl: {
-      AccessToken: accessTokenSeconds,
+      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenSeconds,
+      ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenSeconds,
       AuthorizationCode: CODE_SECONDS,
       IdToken: idTokenSeconds,
       Interaction: loginAttemptSeconds,
@@ -92,7 +96,8 @@ function configuration(keys: KeySet): Configuration {
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
-      resourceIndicators: { enabled: false },
+      resourceIndicators: { enabled: true, defaultResource, getResourceServerInfo },
+      clientCredentials: { enabled: true },
       claimsParameter: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       rpInitiatedLogout: { enabled: true },
@@ -148,15 +153,17 @@ function scopesFor({ settings }: ClientRow): string {
     .join(' ')
 }
 
-/** Introspection (RFC 7662) is for apps that prove who they are, about tokens of their own. */
+/** Introspection (RFC 7662) is for apps that prove who they are, about tokens of their own; an API asks about those for it. */
 function mayIntrospect(
   _ctx: KoaContextWithOIDC,
   client: { clientId: string; clientAuthMethod?: string | undefined },
-  token: { clientId?: string | undefined },
+  token: { clientId?: string | undefined; aud?: string | string[] | undefined },
 ): boolean {
   if (!confidential(client)) throw new errors.InvalidClientAuth('public clients cannot introspect')
   // The adapter finds personal access tokens for apps alone that are registered for them.
-  return token.clientId === client.clientId || token.clientId === PERSONAL_CLIENT
+  if (token.clientId === client.clientId || token.clientId === PERSONAL_CLIENT) return true
+  const serves = clients.rowOf.get(client)?.settings.serves ?? []
+  return [token.aud ?? []].flat().some((id) => serves.includes(id))
 }
 
 /** RFC 7009 section 2.1: the token must be the app's own; a public client learns nothing either way. */
@@ -244,6 +251,8 @@ export function buildProvider(keys: KeySet): Provider {
     Claims: { value: Claims },
   })
   useOurClients(provider)
+  useOurRefreshTokens(provider)
+  keepStructured(provider)
   listen(provider)
   return provider
 }
@@ -262,11 +271,21 @@ function pinned(provider: Provider): Provider['OIDCContext'] {
       return acr === undefined ? undefined : acrTold(demandsOf(this.ctx), acr)
     },
   })
+  nameStructured(Context)
   return Context
 }
 
 /** What stands for the app where there is none: nothing can be asked for in its name. */
 const NO_APP = { redirect_uris: [], response_types: [], grant_types: [], token_endpoint_auth_method: 'none' }
+
+/** A refresh token that takes another's place has the value that the adapter made for it. */
+function useOurRefreshTokens(provider: Provider): void {
+  const { prototype } = provider.RefreshToken as unknown as { prototype: { generateTokenId(): string } }
+  const byChance = prototype.generateTokenId
+  prototype.generateTokenId = function generateTokenId(): string {
+    return refreshTokenValue() ?? byChance.call(this)
+  }
+}
 
 type LibraryClient = InstanceType<Provider['Client']>
 

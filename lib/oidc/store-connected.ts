@@ -17,6 +17,8 @@ export interface ConnectedRow {
   disabledAt: Date | null
   scopes: string[]
   claims: string[]
+  /** Scopes of APIs, by the address of each. */
+  resources: Record<string, string[]>
   createdAt: Date
   lastUsedAt: Date | null
   /** Those of the given sessions that are signed in to it, last used there first. */
@@ -36,7 +38,8 @@ export async function connectedApps(
     name: 'oidc-connected-apps',
     text: `SELECT g.id AS "grantId", c.id AS "clientId", c.name, c.metadata, c.first_party AS "firstParty",
              c.disabled_at AS "disabledAt", COALESCE(g.payload->'scopes', '[]') AS scopes,
-             COALESCE(g.payload->'claims', '[]') AS claims, g.created_at AS "createdAt", g.last_used_at AS "lastUsedAt",
+             COALESCE(g.payload->'claims', '[]') AS claims,
+             COALESCE(g.payload->'resources', '{}') AS resources, g.created_at AS "createdAt", g.last_used_at AS "lastUsedAt",
              COALESCE((SELECT jsonb_agg(jsonb_build_object('sid', sc.session_id, 'lastUsedAt', sc.last_used_at)
                  ORDER BY sc.last_used_at DESC)
                FROM session_clients sc WHERE sc.session_id = ANY($2::uuid[]) AND sc.client_id = c.id), '[]') AS sessions,

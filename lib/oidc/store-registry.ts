@@ -39,6 +39,10 @@ export interface ClientSettings {
   providerTokens?: string[]
   /** It may ask what personal access tokens are good for. */
   personalTokens?: true
+  /** The APIs it may get tokens for, by their addresses: all scopes there, or these. */
+  resources?: Record<string, true | string[]>
+  /** The APIs that it is itself: it may introspect tokens that are for them. */
+  serves?: string[]
   /** Claims of the operator's own. */
   claims?: MappedClaim[]
   /** Tokens of the app are dead while the session has not been used for so long. */
@@ -124,15 +128,17 @@ export async function noteSecretUse(id: string): Promise<void> {
   })
 }
 
-/** Writes single settings; null takes one away. False when there is no such client. */
-export async function changeSettings(
+/** Writes single settings (null takes one away) and metadata. False when there is no such client. */
+export async function changeClient(
   tx: Tx,
   id: string,
   settings: { [Name in keyof ClientSettings]: ClientSettings[Name] | null },
+  metadata: Partial<ClientMetadata> = {},
 ): Promise<boolean> {
   return (
     (await tx.$executeRaw`
-      UPDATE clients SET settings = jsonb_strip_nulls(settings || ${JSON.stringify(settings)}::jsonb), updated_at = ${now()}
+      UPDATE clients SET settings = jsonb_strip_nulls(settings || ${JSON.stringify(settings)}::jsonb),
+        metadata = metadata || ${JSON.stringify(metadata)}::jsonb, updated_at = ${now()}
       WHERE id = ${id}`) === 1
   )
 }

@@ -1,6 +1,7 @@
 /**
  * All SQL and Redis of the room. Atomic: `consumeArtifact` has one winner; `rotateRefresh` consumes the
  * old token and stores the new one in one statement (a token is consumed exactly when it was replaced);
+ * `repeatable` looks at both in one statement;
  * `mergeGrant` keeps one live consent per user and app; `deleteFamily` leaves no token of a family, even
  * one being rotated at that moment.
  */
@@ -105,17 +106,21 @@ export interface GrantRow {
   id: string
   scopes: string[]
   claims: string[]
+  /** Scopes of APIs, by the address of each. */
+  resources: Record<string, string[]>
 }
 
 interface GrantPayload {
   scopes?: string[]
   claims?: string[]
+  resources?: Record<string, string[]>
 }
 
 const toGrant = (row: { id: string; payload: GrantPayload }): GrantRow => ({
   id: row.id,
   scopes: row.payload.scopes ?? [],
   claims: row.payload.claims ?? [],
+  resources: row.payload.resources ?? {},
 })
 
 export async function liveGrant(userId: string, clientId: string): Promise<GrantRow | null> {
@@ -151,13 +156,18 @@ export async function mergeGrant(
       VALUES ($1, $2, $3, $4::jsonb, $5, $5)
       ON CONFLICT (user_id, client_id) WHERE revoked_at IS NULL DO UPDATE SET updated_at = $5, payload = jsonb_build_object(
         'scopes', (SELECT COALESCE(jsonb_agg(DISTINCT s), '[]') FROM jsonb_array_elements((g.payload->'scopes') || (EXCLUDED.payload->'scopes')) s),
-        'claims', (SELECT COALESCE(jsonb_agg(DISTINCT c), '[]') FROM jsonb_array_elements((g.payload->'claims') || (EXCLUDED.payload->'claims')) c))
+        'claims', (SELECT COALESCE(jsonb_agg(DISTINCT c), '[]') FROM jsonb_array_elements((g.payload->'claims') || (EXCLUDED.payload->'claims')) c),
+        'resources', (SELECT COALESCE(jsonb_object_agg(id, scopes), '{}') FROM (
+          SELECT r.key AS id, jsonb_agg(DISTINCT s) AS scopes
+          FROM (SELECT * FROM jsonb_each(COALESCE(g.payload->'resources', '{}')) UNION ALL
+                SELECT * FROM jsonb_each(EXCLUDED.payload->'resources')) r, jsonb_array_elements(r.value) s
+          GROUP BY r.key) merged))
       RETURNING g.id, g.payload`,
     values: [
       grant.id,
       grant.userId,
       grant.clientId,
-      JSON.stringify({ scopes: grant.scopes, claims: grant.claims }),
+      JSON.stringify({ scopes: grant.scopes, claims: grant.claims, resources: grant.resources }),
       new Date(nowMs()),
       ...events.values,
     ],
@@ -238,6 +248,27 @@ export async function rotateRefresh(old: string, next: RefreshRow): Promise<bool
     values: [...refreshValues(next), old],
   })
   return rows.length === 1
+}
+
+/** Whether `old` was consumed after `since`, and `next`, which took its place, is unused. */
+export async function repeatable(old: string, next: string, since: Date): Promise<boolean> {
+  const rows = await sql({
+    name: 'oidc-refresh-repeatable',
+    text: `SELECT 1 FROM refresh_tokens o JOIN refresh_tokens n ON n.id = $2 AND n.family_id = o.family_id
+           WHERE o.id = $1 AND o.consumed_at > $3 AND n.consumed_at IS NULL`,
+    values: [old, next, since],
+  })
+  return rows.length === 1
+}
+
+/** The one of these refresh tokens, by hash, that is there and unused. */
+export async function unusedRefresh(hashes: string[]): Promise<string | null> {
+  const [row] = await sql<{ id: string }>({
+    name: 'oidc-refresh-unused',
+    text: 'SELECT id FROM refresh_tokens WHERE id = ANY($1::text[]) AND consumed_at IS NULL',
+    values: [hashes],
+  })
+  return row?.id ?? null
 }
 
 /** An app's sign-in: which app the session is signed in to, the event, and its first refresh token if it gets one. */

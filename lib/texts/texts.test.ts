@@ -41,6 +41,18 @@ function shapeOf(message: string): string[] {
 /** Nothing to translate: no lower-case letters, or one argument alone. */
 const SAME_IN_GERMAN = /^[^\p{Ll}]*$|^\{\w+\}$/u
 
+/** What product code says where `pattern` looks: its first group. */
+const saidInCode = (folders: string[], pattern: RegExp): Set<string> =>
+  new Set(
+    folders
+      .flatMap((folder) =>
+        readdirSync(folder, { recursive: true, encoding: 'utf8' })
+          .filter((name) => /\.tsx?$/.test(name) && !/\.(test|fixture)\./.test(name))
+          .map((name) => `${folder}/${name}`),
+      )
+      .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(pattern)].map(([, said]) => said ?? '')),
+  )
+
 describe('texts', () => {
   it.each(LANGUAGES)('%s has the keys of English, none empty', (tag) => {
     const entries = flat(messages(tag))
@@ -117,20 +129,18 @@ describe('texts', () => {
       messages: messages(locale),
       namespace: 'activity.events.session',
     }) as unknown as (key: string, values: object) => string
-    const sources = ['lib', 'app'].flatMap((folder) =>
-      readdirSync(folder, { recursive: true, encoding: 'utf8' })
-        .filter((name) => /\.tsx?$/.test(name) && !name.includes('.test.'))
-        .map((name) => `${folder}/${name}`),
-    )
-    const reasons = new Set(
-      sources.flatMap((file) =>
-        [...readFileSync(file, 'utf8').matchAll(/\breason(?:: | = )'(\w+)'/g)].map(([, reason]) => reason),
-      ),
-    )
+    const reasons = saidInCode(['lib', 'app'], /\breason(?:: | = )'(\w+)'/g)
     expect([...reasons]).toEqual(expect.arrayContaining(['user', 'too_many', 'expired', 'provider_logout']))
     // "From another session" is told of those alone that a person ended from one.
     const said = [...reasons].map((reason) => t('revoked', { reason }))
     expect(new Set(said).size).toBe(said.length)
+  })
+
+  it.each(LANGUAGES)('every_way_that_a_session_was_entered_by_has_words: %s', (locale) => {
+    const { method, proven } = messages(locale).account
+    const ways = saidInCode(['lib/signin', 'lib/sessions', 'lib/factors'], /\bmethod: '(\w+)'/g)
+    expect([...ways]).toEqual(expect.arrayContaining(['password', 'address', 'guest']))
+    expect([...ways].filter((way) => !(way in method || way in proven))).toEqual([])
   })
 
   it('falls back from a region to its language, and to English', () => {

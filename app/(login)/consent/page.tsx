@@ -39,6 +39,7 @@ export default async function ConsentPage({ searchParams }: { searchParams: Quer
       newScopes={waiting.newScopes}
       grantedScopes={waiting.allScopes.filter((scope) => !waiting.newScopes.includes(scope))}
       providers={Object.fromEntries(federation.providers().map(({ id, name }) => [id, name]))}
+      apis={waiting.apiScopes}
       returnHost={client.redirectOrigin}
     />
   )

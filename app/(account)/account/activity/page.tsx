@@ -9,7 +9,7 @@ import { Card } from '../../../../components/ui/card'
 import { EmptyState } from '../../../../components/ui/empty-state'
 import { Field } from '../../../../components/ui/field'
 import { Icon } from '../../../../components/ui/icon'
-import { download, rotateCcwClock } from '../../../../components/ui/icons'
+import { chevronDown, download, rotateCcwClock } from '../../../../components/ui/icons'
 import { Input, Select } from '../../../../components/ui/input'
 import { PageHeader } from '../../../../components/ui/page-header'
 import { Rows } from '../../../../components/ui/rows'
@@ -60,8 +60,19 @@ export default async function Activity({ searchParams }: { searchParams: Query }
     <>
       <PageHeader title={t('title')} lead={t('lead')} />
       <div className="grid gap-5">
-        <Card id="filter" title={t('filter_title')}>
-          <form method="get" action={PATH} className="grid gap-4 sm:grid-cols-2">
+        <details
+          open={filtered}
+          className="group min-w-0 rounded-card border border-line bg-surface shadow-1"
+        >
+          <summary className="flex cursor-pointer list-none items-center justify-between gap-4 rounded-card px-5 py-4 font-semibold sm:px-6">
+            {t('filter_title')}
+            <Icon of={chevronDown} className="size-5 text-ink-2 group-open:rotate-180" />
+          </summary>
+          <form
+            method="get"
+            action={PATH}
+            className="grid gap-4 px-5 pt-1 pb-5 sm:grid-cols-2 sm:px-6 sm:pb-6"
+          >
             <Field id="kind" label={t('kind')}>
               <Select id="kind" name="kind" defaultValue={asked.kind}>
                 <option value="">{t('kind_any')}</option>
@@ -109,7 +120,7 @@ export default async function Activity({ searchParams }: { searchParams: Query }
               ) : null}
             </div>
           </form>
-        </Card>
+        </details>
 
         <Card
           id="events"

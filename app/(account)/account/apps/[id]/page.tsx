@@ -58,12 +58,13 @@ export default async function ConnectedApp({ params, searchParams }: Props) {
   const [t, profile, words, claim, latest] = await Promise.all([
     getTranslations('account.apps'),
     users.profile.get(user.id),
-    scopeWords(app.clientName, providers),
+    scopeWords(app.clientName, providers, app.apiScopes),
     claimName(),
     sessions.list(user.id, { limit: LATEST }),
   ])
   const times = { timeZone: profile?.timezone ?? 'UTC', now: Date.now() }
   const shown = latest.filter(({ sid }) => app.sids.includes(sid))
+  const scopes = [...app.scopes, ...Object.keys(app.apiScopes)]
   const more = app.sids.length - shown.length
   const links = [
     { href: app.clientUri, text: t('website') },
@@ -99,9 +100,9 @@ export default async function ConnectedApp({ params, searchParams }: Props) {
         {app.firstParty ? <Notice kind="info">{t('first_party_text', { product })}</Notice> : null}
 
         <Card id="sees" title={t('sees_title')} lead={t('sees_lead')}>
-          {app.scopes.length + app.claims.length === 0 ? <p>{t('sees_nothing')}</p> : null}
+          {scopes.length + app.claims.length === 0 ? <p>{t('sees_nothing')}</p> : null}
           <ul className="grid gap-4 sm:grid-cols-2">
-            {app.scopes.map((scope) => {
+            {scopes.map((scope) => {
               const { shape, title, text } = words(scope)
               return <Seen key={scope} shape={shape} title={title} text={text} />
             })}
