@@ -84,6 +84,7 @@ export const EVENT_TYPES = {
   'personal_token.made': { audience: 'user' },
   'personal_token.ended': { audience: 'user' },
   'client.added': { audience: 'operator' },
+  'client.invited': { audience: 'operator' },
   'client.updated': { audience: 'operator' },
   'client.removed': { audience: 'operator' },
   'client.secret_added': { audience: 'operator' },

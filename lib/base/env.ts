@@ -10,12 +10,14 @@ import { z } from 'zod'
 import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
 import { type FederationSettings, federationShape, readFederation } from './env-federation'
 import { type GuestSettings, guestsShape, readGuests } from './env-guests'
+import { type RegistrationSettings, readRegistration, registrationShape } from './env-registration'
 import { readRoleLimits, roleLimits, type SessionLimits } from './env-sessions'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
 export type { FederationSettings, Mapped, ProviderSettings } from './env-federation'
 export type { GuestSettings } from './env-guests'
+export type { RegistrationSettings } from './env-registration'
 export type { SessionLimits } from './env-sessions'
 export type { SmsSettings } from './env-sms'
 
@@ -159,6 +161,7 @@ const schema = z.object({
   DEMO_PORT: count(3001, 0, 65_535),
   SIGN_UP: flag.default(true),
   ...guestsShape,
+  ...registrationShape,
   SESSION_IDLE_MINUTES: count(60 * 24 * 7, 1),
   SESSION_MAX_DAYS: count(30, 1, 3650),
   /** 0: any number. */
@@ -244,6 +247,7 @@ export interface Env {
   demoPort: number
   signUp: boolean
   guests: GuestSettings
+  registration: RegistrationSettings
   sessionIdleSeconds: number
   sessionMaxSeconds: number
   /** How many sessions one user may have at once; 0: any number. */
@@ -388,6 +392,7 @@ export function readEnv(source: Source): Env {
     demoPort: raw.DEMO_PORT,
     signUp: raw.SIGN_UP,
     guests: readGuests(raw),
+    registration: readRegistration(raw),
     sessionIdleSeconds: raw.SESSION_IDLE_MINUTES * 60,
     sessionMaxSeconds: raw.SESSION_MAX_DAYS * 86_400,
     sessionsPerUser: raw.SESSIONS_PER_USER,

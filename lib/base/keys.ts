@@ -150,6 +150,13 @@ export const KEYS = {
       'which token families of a consent are revoked (`*`: all), for as long as an access token can live',
     ifLost: 'the access tokens it speaks of are lost with it; the rows in Postgres say the same',
   },
+  oidcInvitation: {
+    pattern: 'oidc:invitation:{hash}',
+    type: 'string',
+    ttlSeconds: null,
+    holds: 'an initial access token that is not used yet; named by SHA-256',
+    ifLost: 'the operator makes another one',
+  },
   oauthState: {
     pattern: 'oauth_state:{state}',
     type: 'string',

@@ -151,6 +151,20 @@ describe('resource', () => {
     expect(await ok(['client', 'show', served.client_id])).toMatchObject({ grants: [], serves: [id] })
     const unknown = await gatehouse([...app, 'https://nobody.example.com'])
     expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('there is no API')])
+    expect(JSON.parse((await gatehouse(['resource', 'metadata', id])).out)).toEqual({
+      resource: id,
+      resource_name: 'Orders',
+      authorization_servers: ['http://localhost:1/oidc'],
+      scopes_supported: ['orders:read', 'orders:write'],
+      bearer_methods_supported: ['header'],
+    })
+    expect(await ok(['resource', 'update', id, '--open'])).toEqual({ id, open: true })
+    expect(await ok(['client', 'invite', '--days', '1'])).toMatchObject({
+      initial_access_token: expect.stringMatching(/^gti_/),
+      registration_endpoint: 'http://localhost:1/oidc/register',
+      mode: 'off',
+    })
+    expect((await gatehouse(['client', 'invite', '--days', '365'])).code).toBe(1)
     await ok(['resource', 'update', id, '--format', 'opaque', '--lifetime-minutes', '0'])
     expect(await ok(['resource', 'list'])).toMatchObject([{ format: 'opaque', lifetime_seconds: null }])
     await ok(['resource', 'remove', id])

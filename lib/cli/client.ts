@@ -173,6 +173,10 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['grants', client.grants],
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
+      [
+        'registered itself',
+        client.registered === 'token' ? 'with an initial access token' : client.registered,
+      ],
       ['sign-ins of at least', client.acr],
       ['guests', client.guests],
       ['tokens of', client.providerTokens],
@@ -192,6 +196,35 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
         client.secrets.map((s) => `…${s.hint}${s.expiresAt ? ` until ${s.expiresAt.toISOString()}` : ''}`),
       ],
     ])
+  })
+}
+
+async function invite(options: { days: string; json?: boolean }): Promise<void> {
+  const days = Number(options.days)
+  if (!Number.isInteger(days) || days < 1 || days > 90)
+    throw new CliError('--days must be a whole number from 1 to 90.')
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const { token, expiresAt } = await clients.invite({ days })
+    const { registration, issuer } = env()
+    const endpoint = `${issuer}/register`
+    if (options.json)
+      return json({
+        initialAccessToken: token,
+        expiresAt,
+        registrationEndpoint: endpoint,
+        mode: registration.mode,
+      })
+    facts([
+      ['initial access token', token],
+      ['registers at', endpoint],
+      ['good until', expiresAt],
+    ])
+    say(
+      registration.mode === 'token'
+        ? '\nThe token is not shown again. It is good for one app.'
+        : `\nCLIENT_REGISTRATION is ${registration.mode}: the token is good once it is set to token.`,
+    )
   })
 }
 
@@ -483,4 +516,12 @@ export function clientCommands(program: Command): void {
     .option('--overlap-hours <hours>', 'how long older secrets still work', '24')
     .option('--json', 'print JSON')
     .action(rotateSecret)
+  client
+    .command('invite')
+    .description(
+      'print an initial access token, with which one app may register itself (CLIENT_REGISTRATION)',
+    )
+    .option('--days <days>', 'how long it is good, 90 at most', '7')
+    .option('--json', 'print JSON')
+    .action(invite)
 }

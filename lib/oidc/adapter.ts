@@ -13,6 +13,7 @@ import { current, type Granted, grantId, splitGrantId } from './context'
 import { may, mayMachine } from './gate'
 import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
 import * as personal from './personal-tokens'
+import { invitations, registrations } from './registration'
 import { MAX_LIFETIME_SECONDS } from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
@@ -354,5 +355,7 @@ export function grantPayload(id: string, grant: Granted): AdapterPayload {
 export function adapterFor(model: string): Adapter {
   if (model === 'RefreshToken') return refreshTokens
   if (model === 'Grant') return grants
+  if (model === 'Client') return registrations
+  if (model === 'InitialAccessToken') return invitations
   return redisAdapter(model)
 }

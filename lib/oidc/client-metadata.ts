@@ -202,10 +202,10 @@ export const reachSetting = (all: readonly NewReach[]): NonNullable<ClientSettin
   )
 
 export type NewClient = z.input<typeof newClientSchema>
-type Checked = z.output<typeof newClientSchema>
+export type CheckedClient = z.output<typeof newClientSchema>
 
 /** The registration as it is kept (RFC 7591 names). */
-export function toMetadata(client: Checked): { metadata: ClientMetadata; settings: ClientSettings } {
+export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; settings: ClientSettings } {
   const metadata: ClientMetadata = {
     redirect_uris: [...new Set(client.redirectUris)],
     post_logout_redirect_uris: [...new Set(client.postLogoutRedirectUris)],

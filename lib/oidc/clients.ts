@@ -17,6 +17,7 @@ import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
 import { type MappedClaim, readMapping } from './claims-mapping'
 import {
+  type CheckedClient,
   type GrantName,
   grantMetadata,
   grantsProblem,
@@ -124,8 +125,10 @@ export async function checkSecret(
   return left
 }
 
-const newSecret = (): { plain: string; hash: string; hint: string } => {
-  const plain = `gts_${randomToken()}`
+/** A secret as apps get them. */
+export const secretValue = (): string => `gts_${randomToken()}`
+
+const newSecret = (plain = secretValue()): { plain: string; hash: string; hint: string } => {
   return { plain, hash: sha256(plain), hint: plain.slice(-4) }
 }
 
@@ -149,6 +152,8 @@ export interface ClientView {
   acr: Level
   /** Registered to take guests; whether it does is also the operator's to say (GUESTS). */
   guests: boolean
+  /** It registered itself: with an initial access token, or without. Null: an operator did. */
+  registered: 'token' | 'open' | null
   /** Providers whose tokens it may ask people for. */
   providerTokens: string[]
   /** The APIs it may get tokens for; scopes null: all of that API. */
@@ -196,6 +201,7 @@ export function view(row: store.ClientRow): ClientView {
     claimsInIdToken: row.settings.claimsInIdToken === true,
     acr: row.settings.acr ?? 'aal1',
     guests: row.settings.guests === true,
+    registered: row.settings.registered ?? null,
     providerTokens: row.settings.providerTokens ?? [],
     resources: Object.entries(row.settings.resources ?? {}).map(([resource, scopes]) => ({
       resource,
@@ -227,6 +233,22 @@ interface By {
   caller?: Caller
 }
 
+/** How an app came here that registered itself, and the secret that it was told. */
+export interface SelfRegistered {
+  registered: 'token' | 'open'
+  secret?: string
+}
+
+/** What is said of an app, as it would be kept. @returns refusals as those of `add` */
+export function judge(input: NewClient): Result<CheckedClient> {
+  const parsed = newClientSchema.safeParse(input)
+  if (parsed.success) return ok(parsed.data)
+  const issue = parsed.error.issues[0]
+  const field = String(issue?.path[0] ?? 'client')
+  const code = field.endsWith('edirectUris') ? 'redirect_uri_invalid' : 'invalid_input'
+  return refuse(code, { field, values: { message: `${field}: ${issue?.message ?? 'cannot be used'}` } })
+}
+
 /**
  * Registers an app.
  * @returns its id and, for one that proves itself by a secret, the secret: it is not shown again.
@@ -236,19 +258,15 @@ interface By {
 export async function add(
   input: NewClient,
   by: By = {},
+  self?: SelfRegistered,
 ): Promise<Result<{ clientId: string; clientSecret?: string }>> {
-  const parsed = newClientSchema.safeParse(input)
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const field = String(issue?.path[0] ?? 'client')
-    const code = field.endsWith('edirectUris') ? 'redirect_uri_invalid' : 'invalid_input'
-    return refuse(code, { field, values: { message: `${field}: ${issue?.message ?? 'cannot be used'}` } })
-  }
-  const client = parsed.data
+  const judged = judge(input)
+  if (!judged.ok) return judged
+  const client = judged.value
   const unknown = await unknownApi([...client.resources.map(({ resource }) => resource), ...client.serves])
   if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
-  const secret = client.authMethod === 'none' ? null : newSecret()
+  const secret = client.authMethod === 'none' ? null : newSecret(self?.secret)
   const made = await inTx(async (tx) => {
     const row = {
       id: clientId,
@@ -257,6 +275,7 @@ export async function add(
       requirePkce: client.pkce,
       ...toMetadata(client),
     }
+    if (self) row.settings.registered = self.registered
     if (!(await store.insertClient(tx, row))) return false
     if (secret)
       await store.insertSecret(tx, clientId, { hash: secret.hash, hint: secret.hint, expiresAt: null })

@@ -17,6 +17,7 @@ import { errors, type KoaContextWithOIDC, type Provider } from './library'
 import * as logout from './logout'
 import { showProblem } from './problem'
 import { buildProvider, LIBRARY_COOKIES, ROUTES } from './provider'
+import { allowAnyOrigin } from './registration'
 
 export interface HandleOptions {
   /** Judged by the host; else read from the host's headers or the socket. */
@@ -53,7 +54,7 @@ export interface Instance {
 export async function makeInstance(keys: KeySet): Promise<Instance> {
   const provider = buildProvider(keys)
   provider.use(async (ctx, next) => {
-    await next()
+    await (ctx.path === ROUTES.registration ? allowAnyOrigin(ctx as KoaContextWithOIDC, next) : next())
     keepCookies(ctx as KoaContextWithOIDC)
     if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false)
       notFound(ctx as KoaContextWithOIDC)

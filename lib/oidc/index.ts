@@ -24,6 +24,7 @@ import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
 import * as personal from './personal-tokens'
+import * as registration from './registration'
 import * as registeredApis from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
@@ -63,7 +64,7 @@ export type { PersonalTokenOptions, PersonalTokenView } from './personal-tokens'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 
-/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret, setClaims, previewClaims. */
+/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret, invite, setClaims, previewClaims. */
 export const clients = {
   add: registry.add,
   get: registry.get,
@@ -73,6 +74,7 @@ export const clients = {
   disable: registry.disable,
   enable: registry.enable,
   rotateSecret: registry.rotateSecret,
+  invite: registration.invite,
   setClaims: registry.setClaims,
   previewClaims,
 }
@@ -211,6 +213,7 @@ export async function sweep(): Promise<void> {
     while ((await store.sweepRefresh(now(), 1000)) === 1000);
     await signingKeys.sweep()
     await personal.sweep()
+    await registration.sweep()
   } catch (error) {
     log().warn(
       { err: (error as Error).message, at: nowMs() },

@@ -77,6 +77,8 @@ export interface InteractionView {
     /** Where the browser will go back to; shown, so that a stranger's address is noticed. */
     redirectOrigin: string
     firstParty: boolean
+    /** It registered itself; null: an operator did. */
+    registered: 'token' | 'open' | null
   }
   params: {
     loginHint: string | null
@@ -169,6 +171,7 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
       tosUri,
       redirectOrigin: originOf(redirectUri),
       firstParty: client.firstParty,
+      registered: client.settings.registered ?? null,
     },
     params: {
       loginHint: text(params.login_hint)?.slice(0, 254) ?? null,

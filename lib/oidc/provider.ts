@@ -19,6 +19,7 @@ import { LEVELS } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
+import { newClientId } from './registration'
 import { defaultResource, describePerson, getResourceServerInfo } from './resource-server'
 import { CLAIMS, providerTokensScope } from './scopes'
 import { sessionModel } from './session'
@@ -38,6 +39,7 @@ export const ROUTES = {
   introspection: '/introspection',
   jwks: '/jwks',
   pushed_authorization_request: '/par',
+  registration: '/register',
   revocation: '/revocation',
   token: '/token',
   userinfo: '/userinfo',
@@ -49,6 +51,7 @@ const confidential = (client: { clientAuthMethod?: string | undefined }): boolea
 function configuration(keys: KeySet): Configuration {
   const { accessTokenSeconds, idTokenSeconds, refreshTokenSeconds, loginAttemptSeconds, sessionMaxSeconds } =
     env()
+  const { registration } = env()
   const secretMethods = ['client_secret_basic', 'client_secret_post']
   return {
     adapter: (name) => adapterFor(name),
@@ -105,6 +108,14 @@ function configuration(keys: KeySet): Configuration {
       backchannelLogout: { enabled: true },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      registration: {
+        enabled: registration.mode !== 'off',
+        initialAccessToken: registration.mode === 'token',
+        // What an app registered once it registers anew: only operators change apps.
+        issueRegistrationAccessToken: false,
+        idFactory: newClientId,
+        secretFactory: clients.secretValue,
+      },
       revocation: { enabled: true, allowedPolicy: mayRevoke },
     },
     discovery: {

@@ -45,6 +45,8 @@ export interface ClientSettings {
   serves?: string[]
   /** Claims of the operator's own. */
   claims?: MappedClaim[]
+  /** It registered itself; left out: an operator did. */
+  registered?: 'token' | 'open'
   /** Tokens of the app are dead while the session has not been used for so long. */
   sessionIdleMinutes?: number
   /** So long after the person proved who they are, the app has to ask anew. */

@@ -1,0 +1,278 @@
+/** Apps that register themselves: who may, what they may be, and that nobody gets more by it than by asking the operator. */
+import * as client from 'openid-client'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { setClock } from '../base/clock'
+import { useStores } from '../testing'
+import * as oidc from './index'
+import { type App, ask, obtainCode, redeem } from './testing/app'
+import { Browser, type Portal, startPortal } from './testing/harness'
+import { newUser } from './testing/people'
+
+const API = 'https://mcp.example.com/mcp'
+const LOCAL = 'http://127.0.0.1/callback'
+const stores = useStores({
+  CLIENT_REGISTRATION: 'open',
+  LIMIT_REGISTRATIONS_PER_IP_DAY: '200',
+  UNUSED_CLIENTS_MAX: '50',
+  LIMIT_REQUESTS_BURST: '1000',
+})
+
+let portal: Portal
+beforeAll(async () => {
+  portal = await startPortal()
+  const made = await oidc.resources.add({
+    id: API,
+    name: 'Notes',
+    scopes: [{ name: 'notes:read', description: 'Read your notes' }],
+    open: true,
+  })
+  if (!made.ok) throw new Error(made.refusal.code)
+})
+afterAll(() => portal.stop())
+afterEach(() => setClock(null))
+
+async function register(
+  metadata: object,
+  headers: Record<string, string> = {},
+  at = portal,
+  // biome-ignore lint/suspicious/noExplicitAny: JSON from the wire, judged by the test
+): Promise<{ status: number; json: any; headers: Headers }> {
+  const answer = await fetch(`${at.issuer}/register`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(metadata),
+  })
+  const text = await answer.text()
+  return { status: answer.status, json: text && JSON.parse(text), headers: answer.headers }
+}
+
+const asApp = (json: { client_id: string; client_secret?: string; redirect_uris: string[] }): App => ({
+  clientId: json.client_id,
+  clientSecret: json.client_secret,
+  redirectUri: json.redirect_uris[0] ?? '',
+})
+
+describe('an app that registers itself', () => {
+  it('openid-client finds out where, registers, and signs somebody in', async () => {
+    const config = await client.dynamicClientRegistration(
+      new URL(portal.issuer),
+      { client_name: 'Desk notes', redirect_uris: [LOCAL], token_endpoint_auth_method: 'none' },
+      client.None(),
+      { execute: [client.allowInsecureRequests] },
+    )
+    const { client_id: clientId } = config.clientMetadata()
+    expect(await oidc.clients.get(clientId)).toMatchObject({
+      name: 'Desk notes',
+      registered: 'open',
+      firstParty: false,
+      pkce: true,
+      native: true,
+      authMethod: 'none',
+      secrets: [],
+    })
+    // RFC 8252 section 7.3: any port of this machine.
+    const app = { clientId, clientSecret: undefined, redirectUri: 'http://127.0.0.1:53682/callback' }
+    const user = await newUser(stores.sql)
+    const browser = new Browser(portal)
+    let at = await browser.go(ask(portal, app, { scope: 'openid notes:read', resource: API }).url)
+    at = await browser.signIn(user, at)
+    const { view } = JSON.parse(at.body)
+    // Nobody vouches for it, so people are asked, and told.
+    expect(view).toMatchObject({ prompt: 'consent', client: { registered: 'open', firstParty: false } })
+    expect(view.apiScopes).toEqual({ 'notes:read': { apis: ['Notes'], description: 'Read your notes' } })
+    const got = await obtainCode(browser, app, user, { scope: 'openid notes:read', resource: API })
+    const { json } = await redeem(portal, app, got.code, got.verifier, { resource: API })
+    expect(json).toMatchObject({ token_type: 'Bearer', scope: 'notes:read' })
+  })
+
+  it('gets a secret once, of which a hash is kept', async () => {
+    const { status, json } = await register({
+      client_name: 'Server',
+      redirect_uris: ['https://a.example/cb'],
+    })
+    expect(status).toBe(201)
+    expect(json).toMatchObject({
+      client_name: 'Server',
+      token_endpoint_auth_method: 'client_secret_basic',
+      grant_types: ['authorization_code'],
+    })
+    expect(json.client_secret.length).toBeGreaterThan(40)
+    expect(json).not.toHaveProperty('registration_access_token')
+    const user = await newUser(stores.sql)
+    const got = await obtainCode(new Browser(portal), asApp(json), user)
+    expect((await redeem(portal, asApp(json), got.code, got.verifier)).status).toBe(200)
+    const { rows } = await stores.sql(
+      'SELECT c::text AS a, s::text AS b FROM clients c JOIN client_secrets s ON s.client_id = c.id WHERE c.id = $1',
+      [json.client_id],
+    )
+    expect(JSON.stringify(rows)).not.toContain(json.client_secret)
+    const { rows: events } = await stores.sql(`SELECT actor FROM events WHERE client_id = $1 ORDER BY id`, [
+      json.client_id,
+    ])
+    expect(events[0]).toEqual({ actor: 'registration' })
+  })
+
+  it('without a picture, whatever it says: nobody looked at it', async () => {
+    const { json } = await register({
+      client_name: 'Bank\u0000 of Example',
+      logo_uri: 'https://evil.example/bank.png',
+      redirect_uris: ['https://b.example/cb'],
+    })
+    expect(await oidc.clients.get(json.client_id)).toMatchObject({ name: 'Bank of Example', logoUri: null })
+  })
+
+  it('reaches_only_apis_that_are_open_to_it', async () => {
+    const closed = 'https://orders.example.com'
+    await oidc.resources.add({ id: closed, name: 'Orders', scopes: [{ name: 'orders:read' }] })
+    const { json } = await register({ redirect_uris: ['https://c.example/cb'] })
+    const at = await new Browser(portal).go(ask(portal, asApp(json), { resource: closed }).url)
+    expect(at.url.searchParams.get('error')).toBe('invalid_target')
+    const operators = await oidc.clients.add({ name: 'Own', redirectUris: ['https://own.example/cb'] })
+    if (!operators.ok) throw new Error('not added')
+    const own = { clientSecret: undefined, ...operators.value, redirectUri: 'https://own.example/cb' }
+    const other = await new Browser(portal).go(ask(portal, own, { resource: API }).url)
+    expect(other.url.searchParams.get('error')).toBe('invalid_target')
+  })
+
+  it('browsers may ask from anywhere', async () => {
+    const asked = await fetch(`${portal.issuer}/register`, {
+      method: 'OPTIONS',
+      headers: { origin: 'https://inspector.example', 'access-control-request-method': 'POST' },
+    })
+    expect([asked.status, asked.headers.get('access-control-allow-origin')]).toEqual([204, '*'])
+    const refused = await register({ redirect_uris: ['javascript:alert(1)'] })
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([400, '*'])
+  })
+})
+
+describe('is refused', () => {
+  it.each([
+    ['no_address', { redirect_uris: [] }],
+    ['an_address_that_browsers_run', { redirect_uris: ['javascript:alert(1)'] }],
+    ['plain_http', { redirect_uris: ['http://app.example/cb'] }],
+    ['a_wildcard', { redirect_uris: ['https://*.example/cb'] }],
+    ['a_fragment', { redirect_uris: ['https://app.example/cb#x'] }],
+    ['credentials_in_an_address', { redirect_uris: ['https://u:p@app.example/cb'] }],
+    ['the_implicit_grant', { grant_types: ['implicit'], response_types: ['id_token'] }],
+    ['to_act_for_itself', { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] }],
+    ['signatures_by_none', { id_token_signed_response_alg: 'none' }],
+    ['a_name_of_a_thousand_letters_is_cut', null],
+    ['a_secret_of_its_own', { token_endpoint_auth_method: 'client_secret_jwt' }],
+    ['something_else_than_an_object', []],
+  ])('%s', async (name, metadata) => {
+    if (metadata === null) {
+      const { json } = await register({
+        client_name: 'x'.repeat(1000),
+        redirect_uris: ['https://n.example/cb'],
+      })
+      expect((await oidc.clients.get(json.client_id))?.name).toHaveLength(80)
+      return
+    }
+    const before = (await stores.sql('SELECT count(*) FROM clients')).rows
+    const { status, json } = await register(
+      Array.isArray(metadata) ? metadata : { redirect_uris: ['https://app.example/cb'], ...metadata },
+    )
+    expect([name, status]).toEqual([name, 400])
+    expect(json.error).toMatch(/^invalid_(redirect_uri|client_metadata|request)$/)
+    expect((await stores.sql('SELECT count(*) FROM clients')).rows).toEqual(before)
+  })
+
+  it('a_first_party_app_by_its_own_word', async () => {
+    const { json } = await register({
+      redirect_uris: ['https://d.example/cb'],
+      first_party: true,
+      firstParty: true,
+      settings: { guests: true },
+      scope: 'openid provider_tokens:google notes:read',
+    })
+    expect(await oidc.clients.get(json.client_id)).toMatchObject({
+      firstParty: false,
+      guests: false,
+      providerTokens: [],
+      resources: [],
+      serves: [],
+    })
+  })
+
+  it('more than one network may register in a day, and a portal full of apps that nobody uses', async () => {
+    process.env.UNUSED_CLIENTS_MAX = '1'
+    const { reloadEnv } = await import('../base/env')
+    reloadEnv()
+    const full = await register({ redirect_uris: ['https://e.example/cb'] })
+    expect([full.status, full.json.error]).toEqual([429, 'temporarily_unavailable'])
+    Object.assign(process.env, { UNUSED_CLIENTS_MAX: '50', LIMIT_REGISTRATIONS_PER_IP_DAY: '1' })
+    reloadEnv()
+    const many = await register({ redirect_uris: ['https://e.example/cb'] })
+    expect([many.status, many.json.error]).toEqual([429, 'temporarily_unavailable'])
+    process.env.LIMIT_REGISTRATIONS_PER_IP_DAY = '200'
+    reloadEnv()
+  })
+})
+
+describe('an app that nobody lets in', () => {
+  it('is removed after a week; one that somebody let in stays', async () => {
+    const [used, unused] = [
+      (await register({ redirect_uris: ['https://used.example/cb'] })).json,
+      (await register({ redirect_uris: ['https://unused.example/cb'] })).json,
+    ]
+    await obtainCode(new Browser(portal), asApp(used), await newUser(stores.sql))
+    setClock(() => Date.now() + 6 * 86_400_000)
+    await oidc.sweep()
+    expect(await oidc.clients.get(unused.client_id)).not.toBeNull()
+    setClock(() => Date.now() + 8 * 86_400_000)
+    await oidc.sweep()
+    expect(await oidc.clients.get(unused.client_id)).toBeNull()
+    expect(await oidc.clients.get(used.client_id)).not.toBeNull()
+  })
+})
+
+describe('where an initial access token is asked for', () => {
+  let guarded: Portal
+  beforeAll(async () => {
+    process.env.CLIENT_REGISTRATION = 'token'
+    const { reloadEnv } = await import('../base/env')
+    reloadEnv()
+    await oidc.stop()
+    guarded = await startPortal()
+  })
+  afterAll(() => guarded.stop())
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+  const metadata = { redirect_uris: ['https://f.example/cb'], logo_uri: 'https://f.example/logo.png' }
+
+  it('a_stranger_without_one_registers_nothing', async () => {
+    for (const headers of [{}, bearer('gti_guess'), bearer(''), bearer('x'.repeat(5000))]) {
+      const { status } = await register(metadata, headers as Record<string, string>, guarded)
+      expect([400, 401]).toContain(status)
+    }
+  })
+
+  it('it_is_good_once_also_for_ten_at_once', async () => {
+    const { token } = await oidc.clients.invite()
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => register(metadata, bearer(token), guarded)),
+    )
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1)
+    const made = answers.find(({ status }) => status === 201)
+    expect(await oidc.clients.get(made?.json.client_id)).toMatchObject({
+      registered: 'token',
+      logoUri: 'https://f.example/logo.png',
+    })
+    expect((await register(metadata, bearer(token), guarded)).status).toBe(401)
+  })
+
+  it('a slip of the hand does not use it up', async () => {
+    const { token } = await oidc.clients.invite({ days: 1 })
+    const wrong = { redirect_uris: ['http://f.example/cb'] }
+    expect((await register(wrong, bearer(token), guarded)).status).toBe(400)
+    expect((await register(metadata, bearer(token), guarded)).status).toBe(201)
+  })
+
+  it('it is kept as a hash, for no longer than it is good', async () => {
+    const { token } = await oidc.clients.invite({ days: 400 })
+    const keys = await stores.redis().keys('oidc:invitation:*')
+    expect(JSON.stringify(keys)).not.toContain(token)
+    const lives = await Promise.all(keys.map((key) => stores.redis().ttl(key)))
+    expect(Math.max(...lives)).toBeLessThanOrEqual(90 * 86_400)
+    expect(Math.min(...lives)).toBeGreaterThan(0)
+  })
+})
