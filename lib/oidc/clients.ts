@@ -175,6 +175,8 @@ export interface ClientView {
   /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
   sessionIdleMinutes: number | null
   sessionMaxMinutes: number | null
+  /** It may ask what personal access tokens are good for. */
+  personalTokens: boolean
   /** Claims of the operator's own. */
   claims: MappedClaim[]
   logoUri: string | null
@@ -223,6 +225,7 @@ export function view(row: store.ClientRow): ClientView {
     serves: row.settings.serves ?? [],
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
+    personalTokens: row.settings.personalTokens === true,
     claims: row.settings.claims ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
@@ -352,6 +355,8 @@ export interface ClientChanges {
    * given back is good again for whoever allowed it before.
    */
   providerTokens?: string[] | undefined
+  /** It may ask what personal access tokens are good for. */
+  personalTokens?: boolean | undefined
   /** All that it may do at the token endpoint; one that is taken away is refused from the next request on. */
   grants?: GrantName[] | undefined
   /** From the next request on; access tokens that are not what it asks for are dead. */
@@ -371,7 +376,7 @@ export interface ClientChanges {
  * @returns refusal `not_found`, `invalid_input` for what such an app cannot have
  */
 export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
-  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
+  const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
   const { grants, jwksUri, resources, security, serves } = changes
   const wrong = await cannotHave(clientId, changes)
   if (wrong) return wrong
@@ -386,6 +391,7 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     ...(serves && { serves: serves.length > 0 ? [...new Set(serves)] : null }),
     ...(acr && { acr: acr === 'aal2' ? acr : null }),
     ...(guests !== undefined && { guests: guests || null }),
+    ...(personalTokens !== undefined && { personalTokens: personalTokens || (null as null) }),
     ...(providerTokens && {
       providerTokens: providerTokens.length > 0 ? [...new Set(providerTokens)] : null,
     }),
@@ -399,6 +405,7 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     ...(serves && { serves }),
     ...(acr && { acr }),
     ...(guests !== undefined && { guests }),
+    ...(personalTokens !== undefined && { personalTokens }),
     ...(providerTokens && { providerTokens }),
   }
   const metadata = { ...(grants && grantMetadata(grants)), ...(jwksUri && { jwks_uri: jwksUri }) }
@@ -414,9 +421,9 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
 /** Why an app cannot have what it is to be given; null when it can, or is not there. */
 async function cannotHave(
   clientId: string,
-  { grants, jwksUri, providerTokens, resources = [], security, serves }: ClientChanges,
+  { grants, jwksUri, providerTokens, personalTokens, resources = [], security, serves }: ClientChanges,
 ): Promise<ReturnType<typeof refuse> | null> {
-  if (providerTokens?.length || grants || serves || security || jwksUri) {
+  if (providerTokens?.length || personalTokens || grants || serves || security || jwksUri) {
     const row = await store.findClient(clientId)
     if (!row) return null
     const before = view(row)
@@ -425,6 +432,7 @@ async function cannotHave(
       refuse('invalid_input', { field, values: { message: `${field}: ${message}` } })
     if (providerTokens?.length && authMethod === 'none')
       return no('providerTokens', PROVIDER_TOKENS_NEED_A_SECRET)
+    if (personalTokens && authMethod === 'none') return no('personalTokens', PROVIDER_TOKENS_NEED_A_SECRET)
     const address = jwksUri === undefined ? undefined : webUriProblem(jwksUri)
     if (address) return no('jwksUri', address)
     const problem =

@@ -11,9 +11,9 @@ import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
 import { accountClaims, claimsModel } from './claims-shown'
 import { fetchKeys, judgeAssertion, refuseReplays } from './client-keys'
-import { AUTH_METHODS } from './client-metadata'
+import { AUTH_METHODS, PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
-import { stateOf } from './context'
+import { current, stateOf } from './context'
 import { DEVICE_SECONDS, deviceInfo, toDevicePage, USER_CODE } from './device'
 import * as grants from './grants'
 import { interactionDestination } from './interactions'
@@ -204,7 +204,8 @@ function mayIntrospect(
   token: { clientId?: string | undefined; aud?: string | string[] | undefined },
 ): boolean {
   if (!confidential(client)) throw new errors.InvalidClientAuth('public clients cannot introspect')
-  if (token.clientId === client.clientId) return true
+  // The adapter finds personal access tokens for apps alone that are registered for them.
+  if (token.clientId === client.clientId || token.clientId === PERSONAL_CLIENT) return true
   const serves = clients.rowOf.get(client)?.settings.serves ?? []
   return [token.aud ?? []].flat().some((id) => serves.includes(id))
 }
@@ -325,6 +326,9 @@ function pinned(provider: Provider): Provider['OIDCContext'] {
   return Context
 }
 
+/** What stands for the app where there is none: nothing can be asked for in its name. */
+const NO_APP = { redirect_uris: [], response_types: [], grant_types: [], token_endpoint_auth_method: 'none' }
+
 /** A refresh token that takes another's place has the value that the adapter made for it. */
 function useOurRefreshTokens(provider: Provider): void {
   const { prototype } = provider.RefreshToken as unknown as { prototype: { generateTokenId(): string } }
@@ -339,7 +343,12 @@ type LibraryClient = InstanceType<Provider['Client']>
 function useOurClients(provider: Provider): void {
   const instances = new WeakMap<ClientRow, LibraryClient>()
   const make = provider.Client as unknown as new (metadata: object) => LibraryClient
+  let nobodys: LibraryClient | undefined
   const find = async (id: unknown): Promise<LibraryClient | undefined> => {
+    if (id === PERSONAL_CLIENT && current()?.personal) {
+      nobodys ??= new make({ ...NO_APP, client_id: PERSONAL_CLIENT })
+      return nobodys
+    }
     const row = typeof id === 'string' ? await clients.active(id) : null
     if (!row) return undefined
     const known = instances.get(row)

@@ -41,6 +41,8 @@ export interface ClientSettings {
   providerTokens?: string[]
   /** How strictly it speaks the protocol; left out: as the standard has it. */
   security?: 'par' | 'dpop' | 'fapi2'
+  /** It may ask what personal access tokens are good for. */
+  personalTokens?: true
   /** The APIs it may get tokens for, by their addresses: all scopes there, or these. */
   resources?: Record<string, true | string[]>
   /** The APIs that it is itself: it may introspect tokens that are for them. */
