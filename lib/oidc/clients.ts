@@ -63,10 +63,14 @@ export async function active(clientId: string): Promise<store.ClientRow | null> 
   if (entry && nowMs() < entry.until) return entry.row
   const since = drops
   const found = await store.findClient(clientId)
-  const row = found && !found.disabledAt ? found : null
+  const row = found && !found.disabledAt && isIn(found) ? found : null
   if (since === drops) entries.set(clientId, { row, until: nowMs() + BELIEVED_MS })
   return row
 }
+
+/** What is known by its document alone is an app for as long as the operator lets documents be. */
+const isIn = ({ settings }: store.ClientRow): boolean =>
+  settings.registered !== 'document' || env().registration.documents
 
 /** Forgets one client, or all. */
 export function drop(clientId?: string): void {
@@ -164,8 +168,8 @@ export interface ClientView {
   acr: Level
   /** Registered to take guests; whether it does is also the operator's to say (GUESTS). */
   guests: boolean
-  /** It registered itself: with an initial access token, or without. Null: an operator did. */
-  registered: 'token' | 'open' | null
+  /** It registered itself: with an initial access token, without, or by its document. Null: an operator did. */
+  registered: store.ClientSettings['registered'] | null
   /** Providers whose tokens it may ask people for. */
   providerTokens: string[]
   /** The APIs it may get tokens for; scopes null: all of that API. */
@@ -306,6 +310,41 @@ export async function add(
   })
   if (!made) return refuse('already_exists', { field: 'clientId' })
   return ok(secret ? { clientId, clientSecret: secret.plain } : { clientId })
+}
+
+/**
+ * Makes an app of what its document says, or brings it up to date.
+ * @param until till when it is believed, milliseconds
+ * @returns the row; null when an operator switched it off; refusals as those of `add`
+ */
+export async function keepDocumented(
+  id: string,
+  input: NewClient,
+  until: number,
+  by: By,
+): Promise<Result<store.ClientRow | null>> {
+  const judged = judge(input)
+  if (!judged.ok) return judged
+  const { name } = judged.value
+  const kept = await inTx(async (tx) => {
+    const made = toMetadata(judged.value)
+    const settings = { ...made.settings, registered: 'document' as const, documentUntil: until }
+    const row = { id, name, firstParty: false, requirePkce: true, metadata: made.metadata, settings }
+    const outcome = await store.keepDocumented(tx, row)
+    if (outcome === 'made') {
+      const data = { name, firstParty: false }
+      await record(tx, {
+        type: 'client.added',
+        clientId: id,
+        actor: by.actor ?? 'registration',
+        caller: by.caller,
+        data,
+      })
+    }
+    onCommit(tx, () => announce(id))
+    return outcome
+  })
+  return ok(kept ? await active(id) : null)
 }
 
 /** One app as operators see it, switched off or not; null when there is none. */

@@ -10,7 +10,7 @@ import { deriveKey } from '../base/secrets'
 import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
 import { accountClaims, claimsModel } from './claims-shown'
-import { fetchKeys, judgeAssertion, refuseReplays } from './client-keys'
+import { fetchDocument, judgeAssertion, refuseReplays } from './client-keys'
 import { AUTH_METHODS, PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
 import { current, stateOf } from './context'
@@ -22,7 +22,7 @@ import { demands, LEVELS, type Security } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
-import { newClientId } from './registration'
+import { documented, isDocumentId, mayFetchDocument, newClientId } from './registration'
 import { defaultResource, describePerson, getResourceServerInfo } from './resource-server'
 import { CLAIMS, providerTokensScope } from './scopes'
 import { sessionModel } from './session'
@@ -78,7 +78,7 @@ function configuration(keys: KeySet): Configuration {
       clientAuthSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
       dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
     },
-    fetch: fetchKeys,
+    fetch: fetchDocument,
     assertJwtClientAuthClaimsAndHeader: judgeAssertion,
     allowOmittingSingleRegisteredRedirectUri: false,
     clockTolerance: 5,
@@ -148,6 +148,13 @@ function configuration(keys: KeySet): Configuration {
         issueRegistrationAccessToken: false,
         idFactory: newClientId,
         secretFactory: clients.secretValue,
+      },
+      clientIdMetadataDocument: {
+        enabled: registration.documents,
+        ack: 'draft-02',
+        allowFetch: mayFetchDocument,
+        // How long a document is believed is judged with the row that is made of it (registration.ts).
+        cacheDuration: { min: 0.001, max: 0.001 },
       },
       revocation: { enabled: true, allowedPolicy: mayRevoke },
     },
@@ -344,12 +351,14 @@ function useOurClients(provider: Provider): void {
   const instances = new WeakMap<ClientRow, LibraryClient>()
   const make = provider.Client as unknown as new (metadata: object) => LibraryClient
   let nobodys: LibraryClient | undefined
+  const described = provider.Client.find.bind(provider.Client)
+  const rowFor = (id: string) => (isDocumentId(id) ? documented(id, () => described(id)) : clients.active(id))
   const find = async (id: unknown): Promise<LibraryClient | undefined> => {
     if (id === PERSONAL_CLIENT && current()?.personal) {
       nobodys ??= new make({ ...NO_APP, client_id: PERSONAL_CLIENT })
       return nobodys
     }
-    const row = typeof id === 'string' ? await clients.active(id) : null
+    const row = typeof id === 'string' ? await rowFor(id) : null
     if (!row) return undefined
     const known = instances.get(row)
     if (known) return known
