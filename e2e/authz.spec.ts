@@ -226,6 +226,18 @@ const ACTIONS: Record<string, ActionRow> = {
     page: '/account/apps',
     fields: () => [['app', 'demo-app']],
   },
+  // Too long a name to be taken, so that the scene stays as it is for whoever comes next.
+  '(account)/account/tokens/actions.ts#makeToken': {
+    page: '/account/tokens',
+    fields: () => [
+      ['name', 'x'.repeat(150)],
+      ['days', '30'],
+    ],
+  },
+  '(account)/account/tokens/actions.ts#endToken': {
+    page: '/account/tokens',
+    fields: () => [['id', emailId]],
+  },
   '(account)/account/devices/actions.ts#signOutOne': {
     page: '/account/devices',
     fields: ({ otherSid }) => [['id', otherSid]],
@@ -455,6 +467,9 @@ const HANDLERS: Record<string, HandlerRow> = {
   // Whoever asks gets their own; a stranger is sent to sign in.
   '/account/activity/export': { method: 'GET', path: () => '/account/activity/export?format=json' },
   '/consent/submit': { method: 'POST', fields: ({ consent }) => ({ request: consent, decision: 'allow' }) },
+  // What can be no code is not even a guess; what a session decides about is no field of a form.
+  '/device/check': { method: 'POST', fields: () => ({ user_code: 'no code' }) },
+  '/device/decide': { method: 'POST', fields: () => ({ decision: 'allow' }) },
   '/signin/continue': { method: 'POST', fields: ({ signUpFlow }) => ({ flow: signUpFlow }) },
   '/signin/code': {
     method: 'POST',

@@ -12,7 +12,7 @@ export type Kind = keyof typeof KINDS | 'api'
 
 /** What an app is, by what it is registered with. */
 export function kindOf({ authMethod, grants, native }: ClientView): Kind {
-  if (native) return 'native'
+  if (native || grants.includes('device_code')) return 'native'
   if (grants.length === 0) return 'api'
   if (!grants.includes('authorization_code')) return 'machine'
   return authMethod === 'none' ? 'spa' : 'web'

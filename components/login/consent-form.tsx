@@ -3,6 +3,7 @@ import type { ApiScope } from '@/lib/oidc'
 import { scopeWords } from '../scope-words'
 import { Icon } from '../ui/icon'
 import { check } from '../ui/icons'
+import { Notice } from '../ui/notice'
 import { SubmitButton } from '../ui/submit-button'
 import { AccountChooserLine } from './account-chooser-line'
 import { AuthCard } from './auth-shell'
@@ -14,6 +15,10 @@ interface Props {
   action: string
   client: ClientView & { policyUrl?: string | null; termsUrl?: string | null }
   account: { email: string; name?: string | null; avatarUrl?: string | null; switchHref?: string | null }
+  /** The portal's name, where nobody of it vouches for the app: it registered itself. */
+  unverifiedBy?: string | null
+  /** The host whose document describes the app, where nobody else does. */
+  describedBy?: string | null
   /** Scopes asked for that were not granted before. */
   newScopes: readonly string[]
   /** Scopes this app has already. */
@@ -37,6 +42,8 @@ export async function ConsentForm(props: Props) {
     grantedScopes = [],
     providers = {},
     apis = {},
+    unverifiedBy = null,
+    describedBy = null,
     returnHost,
   } = props
   const [t, ui, words] = await Promise.all([
@@ -73,6 +80,12 @@ export async function ConsentForm(props: Props) {
         </div>
       }
     >
+      {describedBy ? (
+        <Notice kind="warning">{t('consent.described', { app: client.name, host: describedBy })}</Notice>
+      ) : null}
+      {unverifiedBy ? (
+        <Notice kind="warning">{t('consent.unverified', { app: client.name, product: unverifiedBy })}</Notice>
+      ) : null}
       <ul className="grid gap-4">
         {newScopes.map((scope) => {
           const { shape, title, text } = words(scope)

@@ -91,6 +91,13 @@ describe('failing', () => {
     })
     const id = await owe(null, { kind: 'test', target: 'x', payload: 7 })
     await drain()
+    const { rows } = await sql(
+      'SELECT extract(epoch FROM run_at - updated_at)::float AS pause FROM graphile_worker.jobs',
+    )
+    expect(rows).toHaveLength(1)
+    expect(rows[0].pause).toBeGreaterThan(1)
+    // On a slow machine the pause might be over by now.
+    await sql(`UPDATE graphile_worker._private_jobs SET run_at = now() + interval '1 hour'`)
     await drain()
     expect(await one(id)).toMatchObject({
       attempts: 1,

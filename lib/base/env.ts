@@ -10,12 +10,14 @@ import { z } from 'zod'
 import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
 import { type FederationSettings, federationShape, readFederation } from './env-federation'
 import { type GuestSettings, guestsShape, readGuests } from './env-guests'
+import { type RegistrationSettings, readRegistration, registrationShape } from './env-registration'
 import { readRoleLimits, roleLimits, type SessionLimits } from './env-sessions'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
 export type { FederationSettings, Mapped, ProviderSettings } from './env-federation'
 export type { GuestSettings } from './env-guests'
+export type { RegistrationSettings } from './env-registration'
 export type { SessionLimits } from './env-sessions'
 export type { SmsSettings } from './env-sms'
 
@@ -83,6 +85,21 @@ const names = (value: string): string[] =>
     .map((name) => name.trim())
     .filter(Boolean)
 
+/** RFC 6749 section 3.3, without what other scopes begin with: none of them becomes good for more by a setting. */
+const tokenScopes = z
+  .string()
+  .default('')
+  .refine(
+    (value) =>
+      names(value).every(
+        (name) =>
+          /^[A-Za-z][A-Za-z0-9._:/-]{1,63}$/.test(name) &&
+          !/^(openid|offline_access|profile|email|phone|roles|address|provider_tokens:.*)$/.test(name),
+      ),
+    { message: 'must be names such as reports:read, with commas, and none that the portal has itself' },
+  )
+  .refine((value) => names(value).length <= 30, { message: 'must be at most 30 names' })
+
 /** Judged at boot: found out later, one wrong name would be an error for every request. */
 const proxies = z
   .string()
@@ -118,6 +135,8 @@ const schema = z.object({
   ...smsShape,
   ...federationShape,
   PROVIDER_TOKENS: flag.default(false),
+  PERSONAL_TOKEN_DAYS: count(365, 0, 3650),
+  PERSONAL_TOKEN_SCOPES: tokenScopes,
   GATEHOUSE_SECRET: z.string().optional(),
   TRUSTED_PROXIES: proxies,
   GEOIP_FILE: z.string().min(1).optional(),
@@ -142,6 +161,7 @@ const schema = z.object({
   DEMO_PORT: count(3001, 0, 65_535),
   SIGN_UP: flag.default(true),
   ...guestsShape,
+  ...registrationShape,
   SESSION_IDLE_MINUTES: count(60 * 24 * 7, 1),
   SESSION_MAX_DAYS: count(30, 1, 3650),
   /** 0: any number. */
@@ -206,6 +226,8 @@ export interface Env {
   federation: FederationSettings
   /** Relying apps that are registered for it may have people's tokens of other providers. */
   providerTokens: boolean
+  /** Personal access tokens: the longest life (0: none), and what they may be good for beside facts about their owner. */
+  personalTokens: { maxDays: number; scopes: string[] }
   /** The first seals and signs; all open. */
   secrets: string[]
   /** proxy-addr names or CIDRs. */
@@ -225,6 +247,7 @@ export interface Env {
   demoPort: number
   signUp: boolean
   guests: GuestSettings
+  registration: RegistrationSettings
   sessionIdleSeconds: number
   sessionMaxSeconds: number
   /** How many sessions one user may have at once; 0: any number. */
@@ -349,6 +372,10 @@ export function readEnv(source: Source): Env {
     mailFrom: raw.MAIL_FROM ?? `${raw.GATEHOUSE_PRODUCT_NAME} <no-reply@${hostname.replace(/[[\]]/g, '')}>`,
     sms,
     providerTokens: raw.PROVIDER_TOKENS,
+    personalTokens: {
+      maxDays: raw.PERSONAL_TOKEN_DAYS,
+      scopes: [...new Set(names(raw.PERSONAL_TOKEN_SCOPES))],
+    },
     federation: readFederation(raw.PROVIDERS, source),
     secrets,
     trustedProxies: names(raw.TRUSTED_PROXIES),
@@ -365,6 +392,7 @@ export function readEnv(source: Source): Env {
     demoPort: raw.DEMO_PORT,
     signUp: raw.SIGN_UP,
     guests: readGuests(raw),
+    registration: readRegistration(raw),
     sessionIdleSeconds: raw.SESSION_IDLE_MINUTES * 60,
     sessionMaxSeconds: raw.SESSION_MAX_DAYS * 86_400,
     sessionsPerUser: raw.SESSIONS_PER_USER,

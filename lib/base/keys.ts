@@ -139,8 +139,10 @@ export const KEYS = {
     pattern: 'oidc:{model}:{hash}',
     type: 'string',
     ttlSeconds: null,
-    holds: 'a code, access token, interaction or pushed request as JSON behind a used-flag; named by SHA-256',
-    ifLost: 'codes and access tokens are dead, browsers start the request again; refresh tokens live on',
+    holds:
+      'a code, access token, interaction, pushed request or device that waits as JSON behind a used-flag, or that an assertion or proof was used; named by SHA-256, a short code by its HMAC',
+    ifLost:
+      'codes and access tokens are dead, browsers and devices start again; a signed assertion could be shown once more within its minutes; refresh tokens live on',
   },
   oidcRevoked: {
     pattern: 'oidc:revoked:{grantId}',
@@ -156,6 +158,13 @@ export const KEYS = {
     ttlSeconds: 604_800,
     holds: 'why the newest 100 requests of an app were refused, for its developers; no token, no secret',
     ifLost: 'the list begins anew; the server log has the same',
+  },
+  oidcInvitation: {
+    pattern: 'oidc:invitation:{hash}',
+    type: 'string',
+    ttlSeconds: null,
+    holds: 'an initial access token that is not used yet; named by SHA-256',
+    ifLost: 'the operator makes another one',
   },
   oauthState: {
     pattern: 'oauth_state:{state}',

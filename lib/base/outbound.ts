@@ -1,10 +1,10 @@
 /**
- * Posts to addresses that other people registered (server-side request forgery: OWASP ASVS 13.2.4, RFC 9700 section
+ * Requests to addresses that other people registered (server-side request forgery: OWASP ASVS 13.2.4, RFC 9700 section
  * 4.15). The name is resolved once and what came out is judged and connected to, so that a second answer of its name
- * server counts for nothing; no redirect is followed; the answer's body is of no interest; all of it has one deadline.
+ * server counts for nothing; no redirect is followed; of an answer's body no more is read than was asked for; all of it has one deadline.
  */
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns'
-import { request as requestHttp } from 'node:http'
+import { type ClientRequest, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
@@ -60,14 +60,69 @@ export async function postForm(
   const url = new URL(target)
   if (url.protocol !== 'https:' && url.protocol !== 'http:')
     throw new ForbiddenAddress('not an address of the web')
+  const until = within(deadlineMs, signal)
+  const allowed = await judged(url, privateNetworks, resolve, until)
+  return await send(url, new URLSearchParams(fields).toString(), allowed, until)
+}
+
+/**
+ * Gets a small document. https alone, but for networks that the operator allows.
+ * @returns its text with the status, `text` empty unless that is 200; a redirect is an answer like any other
+ * @throws ForbiddenAddress when the name leads nowhere we may go; Error when there is no answer in time, or too long a one
+ */
+export async function getDocument(
+  target: string,
+  maxBytes: number,
+  { privateNetworks, signal, deadlineMs = DEADLINE_MS, resolve = resolveAll }: Outbound,
+): Promise<{ status: number; text: string }> {
+  const url = new URL(target)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    throw new ForbiddenAddress('not an address of the web')
+  const until = within(deadlineMs, signal)
+  const allowed = await judged(url, privateNetworks, resolve, until)
+  // What travels in the clear is anybody's to change, but where the operator says otherwise.
+  if (url.protocol === 'http:' && allowed.some(({ address }) => mayConnect(address, [])))
+    throw new ForbiddenAddress('not https')
+  return new Promise((done, fail) => {
+    const asked = open(url, 'GET', { Accept: 'application/json' }, allowed, until)
+    asked.on('error', fail)
+    asked.on('response', (answer) => {
+      const status = answer.statusCode ?? 0
+      const chunks: Buffer[] = []
+      let size = 0
+      answer.on('error', fail)
+      answer.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size > maxBytes) asked.destroy(new Error(`it is longer than ${maxBytes} bytes`))
+        else chunks.push(chunk)
+      })
+      answer.on('end', () => done({ status, text: Buffer.concat(chunks).toString('utf8') }))
+      if (status === 200) return
+      done({ status, text: '' })
+      asked.destroy()
+    })
+    asked.end()
+  })
+}
+
+function within(deadlineMs: number, signal: AbortSignal | undefined): AbortSignal {
   const deadline = AbortSignal.timeout(deadlineMs)
-  const until = signal ? AbortSignal.any([signal, deadline]) : deadline
+  return signal ? AbortSignal.any([signal, deadline]) : deadline
+}
+
+/** The addresses behind a name that may be connected to. */
+async function judged(
+  url: URL,
+  privateNetworks: readonly string[],
+  resolve: Resolve,
+  until: AbortSignal,
+): Promise<LookupAddress[]> {
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const family = isIP(host)
   const found = family ? [{ address: host, family }] : await orAborted(resolve(host), until)
   const allowed = found.filter(({ address }) => mayConnect(address, privateNetworks))
   if (allowed.length === 0) throw new ForbiddenAddress('its address is not public, and not allowed here')
-  return await send(url, new URLSearchParams(fields).toString(), allowed, until)
+  return allowed
 }
 
 async function orAborted<T>(work: Promise<T>, until: AbortSignal): Promise<T> {
@@ -88,28 +143,38 @@ async function orAborted<T>(work: Promise<T>, until: AbortSignal): Promise<T> {
 
 function send(url: URL, body: string, allowed: LookupAddress[], until: AbortSignal): Promise<number> {
   return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
-      method: 'POST',
-      agent: false,
-      signal: until,
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headers: {
-        'Content-Type': 'application/x-www-form-urlencoded',
-        'Content-Length': Buffer.byteLength(body),
-        Connection: 'close',
-      },
-      // What was judged is what is connected to; a literal address is not looked up at all.
-      lookup: (_host, options, done) => {
-        const [first] = allowed
-        if (options.all) done(null, allowed)
-        else done(null, first?.address ?? '', first?.family)
-      },
-    })
+    const headers = {
+      'Content-Type': 'application/x-www-form-urlencoded',
+      'Content-Length': Buffer.byteLength(body),
+    }
+    const request = open(url, 'POST', headers, allowed, until)
     request.on('response', (response) => {
       resolve(response.statusCode ?? 0)
       response.destroy()
     })
     request.on('error', reject)
     request.end(body)
+  })
+}
+
+function open(
+  url: URL,
+  method: 'GET' | 'POST',
+  headers: Record<string, string | number>,
+  allowed: LookupAddress[],
+  until: AbortSignal,
+): ClientRequest {
+  return (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
+    method,
+    agent: false,
+    signal: until,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headers: { ...headers, Connection: 'close' },
+    // What was judged is what is connected to; a literal address is not looked up at all.
+    lookup: (_host, options, done) => {
+      const [first] = allowed
+      if (options.all) done(null, allowed)
+      else done(null, first?.address ?? '', first?.family)
+    },
   })
 }

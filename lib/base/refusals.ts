@@ -20,6 +20,7 @@ export const REFUSALS = {
   password_breached: { status: 400, secret: false },
   code_wrong: { status: 401, secret: true },
   code_expired: { status: 410, secret: false },
+  device_code_wrong: { status: 404, secret: false },
   code_exhausted: { status: 429, secret: false },
   totp_wrong: { status: 401, secret: false },
   totp_used: { status: 401, secret: false },

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
@@ -151,6 +151,20 @@ describe('resource', () => {
     expect(await ok(['client', 'show', served.client_id])).toMatchObject({ grants: [], serves: [id] })
     const unknown = await gatehouse([...app, 'https://nobody.example.com'])
     expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('there is no API')])
+    expect(JSON.parse((await gatehouse(['resource', 'metadata', id])).out)).toEqual({
+      resource: id,
+      resource_name: 'Orders',
+      authorization_servers: ['http://localhost:1/oidc'],
+      scopes_supported: ['orders:read', 'orders:write'],
+      bearer_methods_supported: ['header'],
+    })
+    expect(await ok(['resource', 'update', id, '--open'])).toEqual({ id, open: true })
+    expect(await ok(['client', 'invite', '--days', '1'])).toMatchObject({
+      initial_access_token: expect.stringMatching(/^gti_/),
+      registration_endpoint: 'http://localhost:1/oidc/register',
+      mode: 'off',
+    })
+    expect((await gatehouse(['client', 'invite', '--days', '365'])).code).toBe(1)
     await ok(['resource', 'update', id, '--format', 'opaque', '--lifetime-minutes', '0'])
     expect(await ok(['resource', 'list'])).toMatchObject([{ format: 'opaque', lifetime_seconds: null }])
     await ok(['resource', 'remove', id])
@@ -196,6 +210,29 @@ describe('claims of an operator’s own', () => {
 })
 
 describe('client', () => {
+  test('keys and the level of an app, and what does not go together', async () => {
+    const keys = path.join(data, 'jwks.json')
+    writeFileSync(keys, JSON.stringify({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'x', kid: 'one' }] }))
+    const add = ['client', 'add', '--name', 'Bank', '--redirect-uri', 'https://bank.example.com/cb']
+    const made = await ok<Added>([
+      ...add,
+      '--auth-method',
+      'private_key_jwt',
+      '--jwks',
+      keys,
+      '--security',
+      'fapi2',
+    ])
+    expect(made.client_secret).toBeUndefined()
+    expect((await gatehouse(['client', 'show', made.client_id])).out).toMatch(
+      /its keys +one[\s\S]*level +fapi2/,
+    )
+    await ok(['client', 'update', made.client_id, '--security', 'dpop'])
+    expect(await ok(['client', 'show', made.client_id])).toMatchObject({ security: 'dpop' })
+    const wrong = await gatehouse([...add, '--security', 'fapi2'])
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('private_key_jwt')])
+  })
+
   type Added = { client_id: string; client_secret?: string; issuer: string }
   const uri = 'https://app.example.com/callback'
 

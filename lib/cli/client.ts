@@ -1,7 +1,8 @@
 /** gatehouse client …: the apps that people sign in to. */
+import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { env } from '../base/env'
-import type { ClientChanges, ClientView, Level } from '../oidc'
+import type { ClientChanges, ClientView, Level, NewClient, Security } from '../oidc'
 import { CliError, facts, json, refused, say, table } from './output'
 import { readJson } from './secret-input'
 import { withStores } from './session-of-work'
@@ -36,7 +37,7 @@ function reach(value: string, before: NonNullable<ClientChanges['resources']> = 
 const served = (value: string, before: string[] = []): string[] =>
   value === 'none' ? [] : [...before, value]
 
-const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'] as const
 
 function grant(value: string, before: string[] = []): string[] {
   if (!GRANTS.some((name) => name === value))
@@ -57,6 +58,21 @@ const reachOptions = (command: Command): Command =>
       served,
     )
 
+const securityOption = () =>
+  new Option(
+    '--security <level>',
+    'how strictly it speaks: par (requests are pushed, with PKCE), dpop (and tokens are bound to its key), fapi2 (FAPI 2.0)',
+  ).choices(['standard', 'par', 'dpop', 'fapi2'])
+
+/** A JWK Set in a file. */
+function keysIn(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new CliError(`${file} cannot be read as JSON: ${(error as Error).message}`)
+  }
+}
+
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
 interface AddOptions {
@@ -70,7 +86,10 @@ interface AddOptions {
   frontchannelLogoutSessionRequired?: boolean
   sessionIdleMinutes?: number
   sessionMaxMinutes?: number
-  authMethod: 'client_secret_basic' | 'client_secret_post' | 'none'
+  authMethod: NonNullable<NewClient['authMethod']>
+  jwks?: string
+  jwksUri?: string
+  security?: Security
   grant?: string[]
   firstParty?: boolean
   pkce: boolean
@@ -80,6 +99,7 @@ interface AddOptions {
   acr?: Level
   guests?: boolean
   providerTokens?: string[]
+  personalTokens?: boolean
   resource?: ClientChanges['resources']
   serves?: string[]
   logoUri?: string
@@ -104,6 +124,9 @@ async function add(options: AddOptions): Promise<void> {
       sessionIdleMinutes: options.sessionIdleMinutes,
       sessionMaxMinutes: options.sessionMaxMinutes,
       authMethod: options.authMethod,
+      jwks: options.jwks && keysIn(options.jwks),
+      jwksUri: options.jwksUri,
+      security: options.security,
       // An API that only introspects needs nothing at the token endpoint.
       grants: options.grant ?? (options.serves && !options.redirectUri ? [] : undefined),
       firstParty: options.firstParty,
@@ -114,6 +137,7 @@ async function add(options: AddOptions): Promise<void> {
       acr: options.acr,
       guests: options.guests,
       providerTokens: options.providerTokens,
+      personalTokens: options.personalTokens,
       resources: options.resource,
       serves: options.serves,
       logoUri: options.logoUri,
@@ -174,12 +198,19 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['back-channel logout', client.backchannelLogoutUri],
       ['front-channel logout', client.frontchannelLogoutUri],
       ['authenticates by', client.authMethod],
+      ['its keys', client.jwksUri ?? client.jwks?.keys.map((key) => key.kid ?? key.kty)],
       ['grants', client.grants],
+      ['security level', client.security],
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
+      [
+        'registered itself',
+        client.registered === 'token' ? 'with an initial access token' : client.registered,
+      ],
       ['sign-ins of at least', client.acr],
       ['guests', client.guests],
       ['tokens of', client.providerTokens],
+      ['personal tokens', client.personalTokens],
       [
         'APIs',
         client.resources.map(({ resource, scopes }) => [resource, ...(scopes ?? ['(all)'])].join(' ')),
@@ -202,16 +233,48 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
   })
 }
 
+async function invite(options: { days: string; json?: boolean }): Promise<void> {
+  const days = Number(options.days)
+  if (!Number.isInteger(days) || days < 1 || days > 90)
+    throw new CliError('--days must be a whole number from 1 to 90.')
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const { token, expiresAt } = await clients.invite({ days })
+    const { registration, issuer } = env()
+    const endpoint = `${issuer}/register`
+    if (options.json)
+      return json({
+        initialAccessToken: token,
+        expiresAt,
+        registrationEndpoint: endpoint,
+        mode: registration.mode,
+      })
+    facts([
+      ['initial access token', token],
+      ['registers at', endpoint],
+      ['good until', expiresAt],
+    ])
+    say(
+      registration.mode === 'token'
+        ? '\nThe token is not shown again. It is good for one app.'
+        : `\nCLIENT_REGISTRATION is ${registration.mode}: the token is good once it is set to token.`,
+    )
+  })
+}
+
 const minutesInWords = (minutes: number | null): string | null =>
   minutes === null ? null : `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`
 
 interface UpdateOptions extends Registered {
+  jwksUri?: string
+  security?: Security
   grant?: ClientChanges['grants']
   resource?: ClientChanges['resources']
   serves?: string[]
   acr?: Level
   guests?: boolean
   providerTokens?: string[]
+  personalTokens?: boolean
   sessionIdleMinutes?: number
   sessionMaxMinutes?: number
   json?: boolean
@@ -267,6 +330,7 @@ const registeredOptions = (command: Command): Command =>
       new Option('--auth-method <method>', 'how the app proves itself').choices([
         'client_secret_basic',
         'client_secret_post',
+        'private_key_jwt',
         'none',
       ]),
     )
@@ -285,7 +349,7 @@ const registeredOptions = (command: Command): Command =>
     .option('--tos-uri <uri>', 'its terms; none')
 
 async function update(id: string, { json: asJson, ...options }: UpdateOptions): Promise<void> {
-  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = options
+  const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = options
   if (Object.keys(options).length === 0)
     throw new CliError('Say what to change.', 'gatehouse client update --help names it all.')
   await withStores(async () => {
@@ -308,11 +372,17 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
     if (redirectUri || postLogoutRedirectUri || plain.length > 0)
       say(`From now on that holds for ${id}. What there is now: gatehouse client show ${id}`)
     if (others.authMethod) say(secretWords(id, others.authMethod))
+    if (options.security) say(`From now on ${id} is held to the level ${options.security}.`)
+    if (options.jwksUri) say(`The keys of ${id} are read from ${options.jwksUri}.`)
     if (grants) say(`From now on ${id} may do this and nothing else: ${grants.join(', ')}.`)
     if (resources) say(reachWords(id, resources))
     if (options.serves) say(servesWords(id, options.serves))
     if (providerTokens) say(tokensWords(id, providerTokens))
     if (guests !== undefined) say(guestsWords(id, guests))
+    if (personalTokens !== undefined)
+      say(
+        `${id} ${personalTokens ? 'may' : 'may not'} ask at introspection what personal access tokens are good for.`,
+      )
     if (acr)
       say(
         acr === 'aal2'
@@ -336,8 +406,8 @@ const TOLD = [
 ]
 
 const secretWords = (id: string, method: string): string =>
-  method === 'none'
-    ? `${id} proves itself by PKCE alone; the secrets it had are dead.`
+  !method.startsWith('client_secret_')
+    ? `${id} proves itself by ${method === 'none' ? 'PKCE alone' : 'its keys'}; the secrets it had are dead.`
     : `${id} proves itself by a secret (${method}). If it has none yet: gatehouse client rotate-secret ${id}`
 
 function reachWords(id: string, all: NonNullable<ClientChanges['resources']>): string {
@@ -515,10 +585,13 @@ export function clientCommands(program: Command): void {
     .option('--session-max-minutes <minutes>', 'so long after a proof the app must ask anew', wholeMinutes)
     .addOption(
       new Option('--auth-method <method>', 'how the app proves itself; none for apps without a server')
-        .choices(['client_secret_basic', 'client_secret_post', 'none'])
+        .choices(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
         .default('client_secret_basic'),
     )
     .option('--grant <grant>', `${GRANTS.join(', ')} (repeatable; default the first two)`, grant)
+    .option('--jwks <file>', 'its public keys, a JWK Set in a file (for private_key_jwt)')
+    .option('--jwks-uri <uri>', 'where its public keys are, in place of a file')
+    .addOption(securityOption())
     .option('--first-party', 'one of yours: no consent page')
     .option('--no-pkce', 'do not require PKCE (only for apps with a secret that cannot do it)')
     .option('--native', 'an installed app: private-use redirect schemes are allowed')
@@ -528,6 +601,7 @@ export function clientCommands(program: Command): void {
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
   reachOptions(adding)
+    .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--logo-uri <uri>', 'a picture for the consent page')
     .option('--client-uri <uri>', 'its own page, linked to on the consent page')
     .option('--policy-uri <uri>', 'its privacy policy, linked to there')
@@ -553,8 +627,12 @@ export function clientCommands(program: Command): void {
     )
     .addOption(acrOption())
     .option('--grant <grant>', 'all that it may do from now on (repeatable)', grant)
+    .option('--jwks-uri <uri>', 'where its public keys are (for private_key_jwt)')
+    .addOption(securityOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
+    .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
+    .option('--no-personal-tokens', 'it may not')
     .option('--no-guests', 'nobody without an account may use it')
     .option(
       '--session-idle-minutes <minutes>',
@@ -601,4 +679,12 @@ export function clientCommands(program: Command): void {
     .option('--overlap-hours <hours>', 'how long older secrets still work', '24')
     .option('--json', 'print JSON')
     .action(rotateSecret)
+  client
+    .command('invite')
+    .description(
+      'print an initial access token, with which one app may register itself (CLIENT_REGISTRATION)',
+    )
+    .option('--days <days>', 'how long it is good, 90 at most', '7')
+    .option('--json', 'print JSON')
+    .action(invite)
 }

@@ -1,7 +1,8 @@
 /** gatehouse resource …: the APIs that access tokens are made for. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { env } from '../base/env'
 import type { NewResource } from '../oidc'
-import { facts, json, refused, say, table } from './output'
+import { CliError, facts, json, refused, say, table } from './output'
 import { withStores } from './session-of-work'
 
 type Scope = NonNullable<NewResource['scopes']>[number]
@@ -26,11 +27,13 @@ interface Options {
   format?: 'jwt' | 'opaque'
   alg?: NewResource['algorithm']
   lifetimeMinutes?: number
+  open?: boolean
   json?: boolean
 }
 
 /** What was said, and nothing else: what was not stays as it is. */
-const changesOf = ({ name, scope, format, alg, lifetimeMinutes }: Options) => ({
+const changesOf = ({ name, scope, format, alg, lifetimeMinutes, open }: Options) => ({
+  ...(open !== undefined && { open }),
   ...(name !== undefined && { name }),
   ...(scope && { scopes: scope }),
   ...(format && { format }),
@@ -62,13 +65,14 @@ async function list(options: { json?: boolean }): Promise<void> {
     const all = await resources.list()
     if (options.json) return json(all)
     table(
-      ['resource', 'name', 'scopes', 'tokens', 'minutes'],
+      ['resource', 'name', 'scopes', 'tokens', 'minutes', 'open'],
       all.map((one) => [
         one.id,
         one.name,
         one.scopes.map(({ name }) => name),
         one.format === 'jwt' ? `JWT (${one.algorithm})` : 'opaque',
         one.lifetimeSeconds && one.lifetimeSeconds / 60,
+        one.open,
       ]),
       'No APIs yet. Add one with: gatehouse resource add https://api.example.com --name … --scope …',
     )
@@ -85,6 +89,22 @@ async function update(id: string, options: Options): Promise<void> {
     say(
       `Tokens for ${id} are made like that from now on; those that are out live as long as they were made for.`,
     )
+  })
+}
+
+async function metadata(id: string): Promise<void> {
+  await withStores(async () => {
+    const { resources } = await import('../oidc')
+    const found = (await resources.list()).find((one) => one.id === id)
+    if (!found) throw new CliError(`There is no API ${id}.`, 'gatehouse resource list names them all.')
+    // RFC 9728 section 2.
+    json({
+      resource: found.id,
+      resourceName: found.name,
+      authorizationServers: [env().issuer],
+      scopesSupported: found.scopes.map(({ name }) => name),
+      bearerMethodsSupported: ['header'],
+    })
   })
 }
 
@@ -117,6 +137,8 @@ const described = (command: Command): Command =>
       'how long its tokens live; 0: as ACCESS_TOKEN_MINUTES says',
       minutes,
     )
+    .option('--open', 'apps that registered themselves may ask people for it too')
+    .option('--no-open', 'only apps that an operator names may get tokens for it')
     .option('--json', 'print JSON')
 
 export function resourceCommands(program: Command): void {
@@ -143,6 +165,11 @@ export function resourceCommands(program: Command): void {
       .description('change an API from the next token on; --scope names all that it has from then on')
       .option('--name <name>', 'what operators read'),
   ).action(update)
+  resource
+    .command('metadata')
+    .argument('<uri>')
+    .description('print what the API serves at /.well-known/oauth-protected-resource (RFC 9728)')
+    .action(metadata)
   resource
     .command('remove')
     .argument('<uri>')

@@ -7,9 +7,14 @@ import { env } from '../base/env'
 import { bucket } from '../base/limits'
 import { sha256, successors } from '../base/secrets'
 import * as sessions from '../sessions'
-import { current, type Granted, splitGrantId } from './context'
+import { deviceCodes } from './adapter-device'
+import { PERSONAL_CLIENT } from './client-metadata'
+import * as clients from './clients'
+import { current, type Granted, grantId, splitGrantId } from './context'
 import { may, mayMachine } from './gate'
 import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
+import * as personal from './personal-tokens'
+import { invitations, registrations } from './registration'
 import { MAX_LIFETIME_SECONDS } from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
@@ -67,6 +72,9 @@ export async function buryGrants(ids: string[]): Promise<void> {
   await Promise.all(ids.map((id) => revocations.revoke(id, null, tombstoneSeconds())))
 }
 
+/** The grants by which an app's sign-in begins. */
+const SIGN_INS = new Set(['authorization_code', 'device_code'])
+
 /** What anybody may make us keep, without having signed in. */
 const FOR_ANYBODY = new Set(['Interaction', 'PushedAuthorizationRequest'])
 
@@ -75,7 +83,7 @@ const FOR_ANYBODY = new Set(['Interaction', 'PushedAuthorizationRequest'])
  * login, since each sign-in waits once for the person and once for the consent.
  * @throws an error that is told to the app
  */
-async function spendRequest(): Promise<void> {
+export async function spendRequest(): Promise<void> {
   const caller = current()?.caller
   if (!caller) return
   const { requestsBurst, requestsPerMinute } = env().limits
@@ -101,7 +109,7 @@ function redisAdapter(model: string): Adapter {
         if (granted) kept.grant = granted
       }
       const artifact = { model, id, payload: kept, ttlSeconds: expiresIn ?? 60 }
-      if (model !== 'AccessToken' || payload.gty !== 'authorization_code') return store.putArtifact(artifact)
+      if (model !== 'AccessToken' || !SIGN_INS.has(payload.gty ?? '')) return store.putArtifact(artifact)
       const state = current()
       // The library asks for the refresh token next: it is stored first, and both are told in one go.
       if (state && getsRefreshToken()) {
@@ -113,6 +121,7 @@ function redisAdapter(model: string): Adapter {
     },
     async find(id) {
       if (GATED.has(model) && isRefreshToken(id)) return undefined
+      if (personal.isPersonal(id)) return model === 'AccessToken' ? personalToken(id) : undefined
       const found = await store.getArtifact<Kept>(model, tokenOf(id))
       if (!found) return undefined
       const { payload, grant } = found.payload
@@ -140,23 +149,59 @@ function redisAdapter(model: string): Adapter {
   }
 }
 
+/**
+ * A personal access token, as an access token of no app: at userinfo, and at introspection by an app that is registered
+ * for it. Anywhere else it is nothing.
+ */
+async function personalToken(value: string): Promise<AdapterPayload | undefined> {
+  const state = current()
+  const oidc = (Provider.ctx as KoaContextWithOIDC | undefined)?.oidc
+  if (!state || !oidc) return undefined
+  const atIntrospection = oidc.route === 'introspection'
+  if (!atIntrospection && oidc.route !== 'userinfo') return undefined
+  const row = oidc.client && clients.rowOf.get(oidc.client)
+  if (atIntrospection && !row?.settings.personalTokens) return undefined
+  // An app that proved who it is asks for many people: one of them cannot shut the others out.
+  const token = await personal.find(value, atIntrospection ? null : state.caller)
+  if (!token) return undefined
+  const [id, accountId] = [grantId(token.id, 'personal'), token.userId]
+  const bearer = { grantId: id, accountId, clientId: PERSONAL_CLIENT }
+  state.personal = true
+  remember(bearer, { id: token.id, scopes: token.scopes, claims: [], resources: {} })
+  return {
+    ...bearer,
+    jti: value,
+    kind: 'AccessToken',
+    gty: 'personal_access_token',
+    scope: token.scopes.join(' '),
+    iat: Math.floor(token.createdAt.getTime() / 1000),
+    exp: Math.floor(token.expiresAt / 1000),
+  }
+}
+
 /** Lets this request find the consent again that was read with a token; the gate has been passed. */
-function remember({ grantId: id, accountId, clientId }: AdapterPayload, grant: store.GrantRow): void {
+export function remember({ grantId: id, accountId, clientId }: AdapterPayload, grant: store.GrantRow): void {
   if (id && accountId && clientId) current()?.granted.set(id, { ...grant, userId: accountId, clientId })
 }
 
-async function admit(payload: AdapterPayload): Promise<boolean> {
+export async function admit(payload: AdapterPayload): Promise<boolean> {
   const { accountId, clientId, sessionUid, grantId: id, aud } = payload
   if (!accountId || !clientId || !sessionUid || !id) return false
   const [over, allowed] = await Promise.all([
     revocations.revoked(id),
-    may({ userId: accountId, clientId, sid: sessionUid, audience: aud }),
+    may({
+      userId: accountId,
+      clientId,
+      sid: sessionUid,
+      audience: aud,
+      unbound: payload.kind === 'AccessToken' && !payload.jkt,
+    }),
   ])
   return allowed && !over
 }
 
 /** The consent behind what is being issued: read earlier in this request, or judged in the flow itself. */
-function grantOf(payload: AdapterPayload): store.GrantRow | undefined {
+export function grantOf(payload: AdapterPayload): store.GrantRow | undefined {
   const id = payload.grantId
   if (!id) return undefined
   const known = current()?.granted.get(id)
@@ -320,5 +365,8 @@ export function grantPayload(id: string, grant: Granted): AdapterPayload {
 export function adapterFor(model: string): Adapter {
   if (model === 'RefreshToken') return refreshTokens
   if (model === 'Grant') return grants
+  if (model === 'DeviceCode') return deviceCodes
+  if (model === 'Client') return registrations
+  if (model === 'InitialAccessToken') return invitations
   return redisAdapter(model)
 }

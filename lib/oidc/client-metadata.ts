@@ -2,12 +2,12 @@
 import { z } from 'zod'
 import { isLoopbackHost } from '../base/env'
 import { ALGORITHMS } from './keys'
-import { LEVELS } from './levels'
+import { demands, LEVELS, SECURITY, type Security } from './levels'
 import { SCOPE_NAME } from './resources'
 import type { ClientMetadata, ClientRow, ClientSettings } from './store-registry'
 
-export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const
-export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const
+export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'] as const
 export type GrantName = (typeof GRANTS)[number]
 const BY_DEFAULT = ['authorization_code', 'refresh_token'] as const
 
@@ -52,7 +52,7 @@ export function redirectUriProblem(uri: string, native = false): string | null {
 }
 
 /** Addresses of pages and pictures shown to people. */
-function webUriProblem(uri: string): string | null {
+export function webUriProblem(uri: string): string | null {
   const url = URL.canParse(uri) ? new URL(uri) : null
   if (!url) return 'must be an absolute URL'
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))) return null
@@ -61,6 +61,9 @@ function webUriProblem(uri: string): string | null {
 
 /** Tokens of other providers belong on a server that can keep them. */
 export const PROVIDER_TOKENS_NEED_A_SECRET = 'can only be had by an app with a secret'
+/** What introspection calls the client of a personal access token: there is none. */
+export const PERSONAL_CLIENT = 'personal-access-token'
+
 /** Ten years will do. */
 const minutes = z.number().int('must be a whole number').min(1, 'must be at least 1').max(5_256_000)
 
@@ -79,6 +82,49 @@ const web = z
     const message = webUriProblem(uri)
     if (message) ctx.addIssue({ code: 'custom', message })
   })
+
+/** Parameters of RFC 7518 section 6 that only the owner of a key may know. */
+const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+
+/** Public keys (RFC 7517). */
+const keySet = z.object({
+  keys: z
+    .array(
+      z
+        .record(z.string(), z.unknown())
+        .refine((key) => ['RSA', 'EC', 'OKP'].includes(String(key.kty)), 'must be RSA, EC or OKP keys')
+        .refine(
+          (key) => !PRIVATE.some((name) => name in key),
+          'must be public keys: take the private part out',
+        ),
+    )
+    .min(1, 'must hold at least one key')
+    .max(20),
+})
+
+/** Why an app cannot prove itself by these keys, and by which field that is mended. */
+export function keysProblem(app: {
+  authMethod: string
+  jwks?: unknown
+  jwksUri?: string | null | undefined
+}): { path: ['jwks']; message: string } | null {
+  if (app.jwks && app.jwksUri) return { path: ['jwks'], message: 'must be keys or their address, not both' }
+  if (app.authMethod === 'private_key_jwt' && !app.jwks && !app.jwksUri)
+    return { path: ['jwks'], message: 'must hold the app’s public keys, or say where they are (jwksUri)' }
+  return null
+}
+
+/** Why an app cannot be held to this level, or null. */
+export function securityProblem(
+  security: Security,
+  app: { authMethod: string; pkce: boolean; idTokenAlg: string },
+): { path: ['security']; message: string } | null {
+  const no = (message: string) => ({ path: ['security'] as ['security'], message: `${security} ${message}` })
+  if (demands(security, 'par') && !app.pkce) return no('asks for PKCE')
+  if (security !== 'fapi2') return null
+  if (app.authMethod !== 'private_key_jwt') return no('is for apps that prove themselves by private_key_jwt')
+  return app.idTokenAlg === 'RS256' ? no('asks for ID tokens signed with ES256 or EdDSA') : null
+}
 
 export const newClientSchema = z
   .object({
@@ -100,6 +146,9 @@ export const newClientSchema = z
     authMethod: z
       .enum(AUTH_METHODS, `must be one of ${AUTH_METHODS.join(', ')}`)
       .default('client_secret_basic'),
+    jwks: keySet.optional(),
+    jwksUri: web.optional(),
+    security: z.enum(SECURITY, `must be one of ${SECURITY.join(', ')}`).default('standard'),
     grants: z.array(z.enum(GRANTS, `must be one of ${GRANTS.join(', ')}`)).default([...BY_DEFAULT]),
     firstParty: z.boolean().default(false),
     pkce: z.boolean().default(true),
@@ -111,6 +160,7 @@ export const newClientSchema = z
     providerTokens: z
       .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
       .default([]),
+    personalTokens: z.boolean().default(false),
     resources: z.array(reach).max(50).default([]),
     serves: z.array(address).max(50).default([]),
     sessionIdleMinutes: minutes.optional(),
@@ -148,6 +198,12 @@ export const newClientSchema = z
     if (client.providerTokens.length > 0 && client.authMethod === 'none') {
       ctx.addIssue({ code: 'custom', path: ['providerTokens'], message: PROVIDER_TOKENS_NEED_A_SECRET })
     }
+    if (client.personalTokens && client.authMethod === 'none') {
+      ctx.addIssue({ code: 'custom', path: ['personalTokens'], message: PROVIDER_TOKENS_NEED_A_SECRET })
+    }
+    if (client.clientId === PERSONAL_CLIENT) {
+      ctx.addIssue({ code: 'custom', path: ['clientId'], message: 'is the name of no app' })
+    }
     if (client.guests && client.acr !== 'aal1') {
       ctx.addIssue({
         code: 'custom',
@@ -155,7 +211,8 @@ export const newClientSchema = z
         message: 'cannot be let in where two factors are asked for',
       })
     }
-    const problem = grantsProblem(client.grants, client)
+    const problem =
+      grantsProblem(client.grants, client) ?? keysProblem(client) ?? securityProblem(client.security, client)
     if (problem) ctx.addIssue({ code: 'custom', ...problem })
   })
 
@@ -164,24 +221,30 @@ export function grantsProblem(
   grants: readonly string[],
   app: { redirectUris: string[]; authMethod: string; serves: string[] },
 ): { path: ['grants' | 'redirectUris']; message: string } | null {
-  const people = grants.includes('authorization_code')
-  if (people && app.redirectUris.length === 0)
+  const people = grants.includes('authorization_code') || grants.includes('device_code')
+  if (grants.includes('authorization_code') && app.redirectUris.length === 0)
     return { path: ['redirectUris'], message: 'must name at least one address' }
   if (grants.includes('client_credentials') && app.authMethod === 'none')
     return { path: ['grants'], message: 'client_credentials is for apps with a secret' }
   if (grants.includes('refresh_token') && !people)
-    return { path: ['grants'], message: 'refresh_token needs authorization_code beside it' }
+    return { path: ['grants'], message: 'refresh_token needs authorization_code or device_code beside it' }
   // An API that only introspects needs none.
   if (grants.length === 0 && app.serves.length === 0)
     return { path: ['grants'], message: 'must be one at least' }
   return null
 }
 
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** A grant by the name that operators use. */
+export const grantName = (grantType: string): string =>
+  grantType === DEVICE_GRANT ? 'device_code' : grantType
+
 /** The metadata that says what an app may do at the token endpoint. */
 export const grantMetadata = (
   grants: readonly string[],
 ): Pick<ClientMetadata, 'grant_types' | 'response_types'> => ({
-  grant_types: [...new Set(grants)],
+  grant_types: [...new Set(grants)].map((name) => (name === 'device_code' ? DEVICE_GRANT : name)),
   response_types: grants.includes('authorization_code') ? ['code'] : [],
 })
 
@@ -208,6 +271,8 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.backchannelLogoutSessionRequired) metadata.backchannel_logout_session_required = true
   if (client.frontchannelLogoutUri) metadata.frontchannel_logout_uri = client.frontchannelLogoutUri
   if (client.frontchannelLogoutSessionRequired) metadata.frontchannel_logout_session_required = true
+  if (client.jwks) metadata.jwks = client.jwks
+  if (client.jwksUri) metadata.jwks_uri = client.jwksUri
   if (client.logoUri) metadata.logo_uri = client.logoUri
   if (client.clientUri) metadata.client_uri = client.clientUri
   if (client.policyUri) metadata.policy_uri = client.policyUri
@@ -217,6 +282,8 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.acr === 'aal2') settings.acr = client.acr
   if (client.guests) settings.guests = true
   if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
+  if (client.security !== 'standard') settings.security = client.security
+  if (client.personalTokens) settings.personalTokens = true
   if (client.resources.length > 0) settings.resources = reachSetting(client.resources)
   if (client.serves.length > 0) settings.serves = [...new Set(client.serves)]
   if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes
@@ -234,7 +301,10 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   frontchannelLogoutUri: m.frontchannel_logout_uri,
   frontchannelLogoutSessionRequired: m.frontchannel_logout_session_required ?? false,
   authMethod: m.token_endpoint_auth_method as CheckedClient['authMethod'],
-  grants: m.grant_types as CheckedClient['grants'],
+  jwks: m.jwks as CheckedClient['jwks'],
+  jwksUri: m.jwks_uri,
+  security: settings.security ?? 'standard',
+  grants: m.grant_types.map(grantName) as CheckedClient['grants'],
   firstParty: row.firstParty,
   pkce: row.requirePkce,
   native: m.application_type === 'native',
@@ -243,6 +313,7 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   acr: settings.acr ?? 'aal1',
   guests: settings.guests ?? false,
   providerTokens: settings.providerTokens ?? [],
+  personalTokens: settings.personalTokens ?? false,
   resources: Object.entries(settings.resources ?? {}).map(([resource, scopes]) =>
     scopes === true ? { resource } : { resource, scopes },
   ),

@@ -19,6 +19,7 @@ import { type MappedClaim, readMapping } from './claims-mapping'
 import { forget as forgetLog } from './client-log'
 import {
   type CheckedClient,
+  grantName,
   type NewClient,
   newClientSchema,
   patchOf,
@@ -26,7 +27,7 @@ import {
   registered,
   toMetadata,
 } from './client-metadata'
-import type { Level } from './levels'
+import type { Level, Security } from './levels'
 import { inTx } from './store'
 import * as store from './store-registry'
 import { findResource } from './store-resources'
@@ -57,10 +58,14 @@ export async function active(clientId: string): Promise<store.ClientRow | null> 
   if (entry && nowMs() < entry.until) return entry.row
   const since = drops
   const found = await store.findClient(clientId)
-  const row = found && !found.disabledAt ? found : null
+  const row = found && !found.disabledAt && isIn(found) ? found : null
   if (since === drops) entries.set(clientId, { row, until: nowMs() + BELIEVED_MS })
   return row
 }
+
+/** What is known by its document alone is an app for as long as the operator lets documents be. */
+const isIn = ({ settings }: store.ClientRow): boolean =>
+  settings.registered !== 'document' || env().registration.documents
 
 /** Forgets one client, or all. */
 export function drop(clientId?: string): void {
@@ -123,8 +128,13 @@ export async function checkSecret(
   return left
 }
 
-const newSecret = (): { plain: string; hash: string; hint: string } => {
-  const plain = `gts_${randomToken()}`
+/** Apps that prove themselves by a secret. */
+export const hasSecret = (authMethod: string): boolean => authMethod.startsWith('client_secret_')
+
+/** A secret as apps get them. */
+export const secretValue = (): string => `gts_${randomToken()}`
+
+const newSecret = (plain = secretValue()): { plain: string; hash: string; hint: string } => {
   return { plain, hash: sha256(plain), hint: plain.slice(-4) }
 }
 
@@ -139,6 +149,11 @@ export interface ClientView {
   frontchannelLogoutUri: string | null
   authMethod: string
   grants: string[]
+  /** How strictly it speaks the protocol. */
+  security: Security
+  /** Where its public keys are, or which they are; null: it has none. */
+  jwksUri: string | null
+  jwks: { keys: Record<string, unknown>[] } | null
   firstParty: boolean
   pkce: boolean
   native: boolean
@@ -148,6 +163,8 @@ export interface ClientView {
   acr: Level
   /** Registered to take guests; whether it does is also the operator's to say (GUESTS). */
   guests: boolean
+  /** It registered itself: with an initial access token, without, or by its document. Null: an operator did. */
+  registered: store.ClientSettings['registered'] | null
   /** Providers whose tokens it may ask people for. */
   providerTokens: string[]
   /** The APIs it may get tokens for; scopes null: all of that API. */
@@ -157,6 +174,8 @@ export interface ClientView {
   /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
   sessionIdleMinutes: number | null
   sessionMaxMinutes: number | null
+  /** It may ask what personal access tokens are good for. */
+  personalTokens: boolean
   /** Claims of the operator's own. */
   claims: MappedClaim[]
   logoUri: string | null
@@ -185,7 +204,10 @@ export function view(row: store.ClientRow): ClientView {
     backchannelLogoutUri: m.backchannel_logout_uri ?? null,
     frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
     authMethod: m.token_endpoint_auth_method,
-    grants: m.grant_types,
+    grants: m.grant_types.map(grantName),
+    security: row.settings.security ?? 'standard',
+    jwksUri: m.jwks_uri ?? null,
+    jwks: m.jwks ?? null,
     firstParty: row.firstParty,
     pkce: row.requirePkce,
     native: m.application_type === 'native',
@@ -193,6 +215,7 @@ export function view(row: store.ClientRow): ClientView {
     claimsInIdToken: row.settings.claimsInIdToken === true,
     acr: row.settings.acr ?? 'aal1',
     guests: row.settings.guests === true,
+    registered: row.settings.registered ?? null,
     providerTokens: row.settings.providerTokens ?? [],
     resources: Object.entries(row.settings.resources ?? {}).map(([resource, scopes]) => ({
       resource,
@@ -201,6 +224,7 @@ export function view(row: store.ClientRow): ClientView {
     serves: row.settings.serves ?? [],
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
+    personalTokens: row.settings.personalTokens === true,
     claims: row.settings.claims ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
@@ -223,8 +247,14 @@ interface By {
   caller?: Caller
 }
 
-/** The one judgement of what is registered, the first time and at every change. */
-function judge(input: NewClient): Result<CheckedClient> {
+/** How an app came here that registered itself, and the secret that it was told. */
+export interface SelfRegistered {
+  registered: 'token' | 'open'
+  secret?: string
+}
+
+/** What is said of an app, as it would be kept. @returns refusals as those of `add` */
+export function judge(input: NewClient): Result<CheckedClient> {
   const parsed = newClientSchema.safeParse(input)
   if (parsed.success) return ok(parsed.data)
   const issue = parsed.error.issues[0]
@@ -242,6 +272,7 @@ function judge(input: NewClient): Result<CheckedClient> {
 export async function add(
   input: NewClient,
   by: By = {},
+  self?: SelfRegistered,
 ): Promise<Result<{ clientId: string; clientSecret?: string }>> {
   const judged = judge(input)
   if (!judged.ok) return judged
@@ -249,7 +280,7 @@ export async function add(
   const unknown = await unknownApi([...client.resources.map(({ resource }) => resource), ...client.serves])
   if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
-  const secret = client.authMethod === 'none' ? null : newSecret()
+  const secret = hasSecret(client.authMethod) ? newSecret(self?.secret) : null
   const made = await inTx(async (tx) => {
     const row = {
       id: clientId,
@@ -258,6 +289,7 @@ export async function add(
       requirePkce: client.pkce,
       ...toMetadata(client),
     }
+    if (self) row.settings.registered = self.registered
     if (!(await store.insertClient(tx, row))) return false
     if (secret)
       await store.insertSecret(tx, clientId, { hash: secret.hash, hint: secret.hint, expiresAt: null })
@@ -273,6 +305,41 @@ export async function add(
   })
   if (!made) return refuse('already_exists', { field: 'clientId' })
   return ok(secret ? { clientId, clientSecret: secret.plain } : { clientId })
+}
+
+/**
+ * Makes an app of what its document says, or brings it up to date.
+ * @param until till when it is believed, milliseconds
+ * @returns the row; null when an operator switched it off; refusals as those of `add`
+ */
+export async function keepDocumented(
+  id: string,
+  input: NewClient,
+  until: number,
+  by: By,
+): Promise<Result<store.ClientRow | null>> {
+  const judged = judge(input)
+  if (!judged.ok) return judged
+  const { name } = judged.value
+  const kept = await inTx(async (tx) => {
+    const made = toMetadata(judged.value)
+    const settings = { ...made.settings, registered: 'document' as const, documentUntil: until }
+    const row = { id, name, firstParty: false, requirePkce: true, metadata: made.metadata, settings }
+    const outcome = await store.keepDocumented(tx, row)
+    if (outcome === 'made') {
+      const data = { name, firstParty: false }
+      await record(tx, {
+        type: 'client.added',
+        clientId: id,
+        actor: by.actor ?? 'registration',
+        caller: by.caller,
+        data,
+      })
+    }
+    onCommit(tx, () => announce(id))
+    return outcome
+  })
+  return ok(kept ? await active(id) : null)
 }
 
 /** One app as operators see it, switched off or not; null when there is none. */
@@ -345,7 +412,8 @@ export type ClientChanges = {
 type Missing =
   | `${'backchannel' | 'frontchannel'}LogoutUri`
   | `session${'Idle' | 'Max'}Minutes`
-  | `${'logo' | 'client' | 'policy' | 'tos'}Uri`
+  | `${'logo' | 'client' | 'policy' | 'tos' | 'jwks'}Uri`
+  | 'jwks'
 type OptionalNull<Name> = Name extends Missing ? null : never
 
 /**
@@ -378,7 +446,7 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
       metadata: patchOf(before.metadata, after.metadata),
       settings: patchOf(before.settings, after.settings),
     })
-    if (client.authMethod === 'none') await store.endSecrets(tx, clientId, new Date(nowMs()))
+    if (!hasSecret(client.authMethod)) await store.endSecrets(tx, clientId, new Date(nowMs()))
     const data = { ...said, ...(changes.resources && { resources: reachSetting(changes.resources) }) }
     await record(tx, {
       type: 'client.updated',
@@ -396,6 +464,9 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
 function changed(row: store.ClientRow, said: object): NewClient {
   const whole: NewClient = { ...registered(row), ...said }
   if (whole.acr === 'aal2' && !('guests' in said)) whole.guests = false
+  // Keys and their address take each other's place.
+  if ('jwksUri' in said && !('jwks' in said)) whole.jwks = undefined
+  if ('jwks' in said && !('jwksUri' in said)) whole.jwksUri = undefined
   // What is null is left out, which is how a registration says that there is none.
   return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== null)) as NewClient
 }
@@ -423,10 +494,12 @@ export async function rotateSecret(
 ): Promise<Result<{ clientSecret: string }>> {
   const row = await store.findClient(clientId)
   if (!row) return refuse('not_found')
-  if (row.metadata.token_endpoint_auth_method === 'none') {
+  const method = row.metadata.token_endpoint_auth_method
+  if (!hasSecret(method)) {
+    const by = method === 'none' ? 'PKCE' : 'its key'
     return refuse('invalid_input', {
       field: 'clientId',
-      values: { message: 'this app has no secret: it proves itself by PKCE' },
+      values: { message: `this app has no secret: it proves itself by ${by}` },
     })
   }
   const secret = newSecret()

@@ -5,7 +5,7 @@
 import { nowMs } from '../base/clock'
 import * as sessions from '../sessions'
 import * as clients from './clients'
-import { reaches } from './levels'
+import { demands, reaches } from './levels'
 import { reachOf } from './resources'
 import type { ClientRow, ClientSettings } from './store-registry'
 
@@ -16,6 +16,8 @@ export interface Bearer {
   sid: string
   /** The API that an access token is for; undefined: the portal itself. */
   audience?: string | string[] | undefined
+  /** An access token that whoever has it can use: no key of the app's is needed. */
+  unbound?: boolean
 }
 
 /**
@@ -23,12 +25,13 @@ export interface Bearer {
  * to this user, who may be signed in: a session of a disabled user is not alive. An app that was registered
  * with a level of assurance gets nothing out of a session below it, one that takes no guests (any more) nothing out
  * of a guest's, one with limits of its own nothing out of a session beyond them, and one that lost an API nothing
- * for that API.
+ * for that API. Tokens that are not bound to a key are nothing once the app is registered to bind them.
  * @throws StoresDown
  */
-export async function may({ userId, clientId, sid, audience }: Bearer): Promise<boolean> {
+export async function may({ userId, clientId, sid, audience, unbound }: Bearer): Promise<boolean> {
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid, userId)])
   if (!client || facts?.userId !== userId) return false
+  if (unbound && demands(client.settings.security, 'dpop')) return false
   if (facts.guest && !clients.takesGuests(client)) return false
   if (!withinLimits(client.settings, facts, nowMs())) return false
   if (client.settings.acr !== undefined && !reaches(facts.acr, client.settings.acr)) return false
@@ -42,11 +45,14 @@ export async function may({ userId, clientId, sid, audience }: Bearer): Promise<
 export async function mayMachine({
   clientId = '',
   aud,
+  jkt,
 }: {
   clientId?: string | undefined
   aud?: string | string[] | undefined
+  jkt?: unknown
 }): Promise<boolean> {
   const client = await clients.active(clientId)
+  if (!jkt && demands(client?.settings.security, 'dpop')) return false
   return client?.metadata.grant_types.includes('client_credentials') === true && reachesAudience(client, aud)
 }
 

@@ -17,6 +17,7 @@ import { errors, type KoaContextWithOIDC, type Provider } from './library'
 import * as logout from './logout'
 import { showProblem } from './problem'
 import { buildProvider, LIBRARY_COOKIES, ROUTES } from './provider'
+import { allowAnyOrigin } from './registration'
 
 export interface HandleOptions {
   /** Judged by the host; else read from the host's headers or the socket. */
@@ -35,6 +36,7 @@ const DISCOVERY = new Set([
 const JWKS = `/oidc${ROUTES.jwks}`
 const AUTHORIZATION = `/oidc${ROUTES.authorization}`
 const LOGOUT = `/oidc${ROUTES.end_session}`
+const DEVICE = `/oidc${ROUTES.code_verification}`
 const MAX_FORM_BYTES = 56 * 1024
 
 type Callback = (req: IncomingMessage, res: ServerResponse) => Promise<void>
@@ -53,7 +55,7 @@ export interface Instance {
 export async function makeInstance(keys: KeySet): Promise<Instance> {
   const provider = buildProvider(keys)
   provider.use(async (ctx, next) => {
-    await next()
+    await (ctx.path === ROUTES.registration ? allowAnyOrigin(ctx as KoaContextWithOIDC, next) : next())
     keepCookies(ctx as KoaContextWithOIDC)
     if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false)
       notFound(ctx as KoaContextWithOIDC)
@@ -193,6 +195,8 @@ async function route(
   if (req.method === 'POST' && (pathname === AUTHORIZATION || pathname === LOGOUT)) {
     return asGet(req, res, pathname)
   }
+  // Nor are its pages for device codes; see device.ts.
+  if (pathname === DEVICE) return gone
   if (pathname === LOGOUT) {
     if (req.method !== 'GET') return gone
     const facts = await sessions.check(caller.cookies)
@@ -200,7 +204,8 @@ async function route(
     redirect(res, outcome.url, outcome.setCookies)
     return undefined
   }
-  const resumed = pathname.startsWith(`${AUTHORIZATION}/`) ? pathname.slice(AUTHORIZATION.length + 1) : null
+  const at = [AUTHORIZATION, DEVICE].find((path) => pathname.startsWith(`${path}/`))
+  const resumed = at ? pathname.slice(at.length + 1) : null
   const personal = pathname === AUTHORIZATION || resumed !== null
   const facts = personal ? await sessions.check(caller.cookies) : null
   const setCookies = resumed && isBound(resumed, caller.cookies) ? [endCookie(resumed)] : []

@@ -24,6 +24,8 @@ import * as connected from './connected'
 import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
+import * as personal from './personal-tokens'
+import * as registration from './registration'
 import * as registeredApis from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
@@ -36,6 +38,7 @@ export type { LogEntry } from './client-log'
 export type { ClientChanges, ClientView, NewClient } from './clients'
 export type { GrantView, Removal } from './connected'
 export type { Problem } from './context'
+export { approveDevice, claimDevice, type DeviceView, denyDevice, device } from './device'
 export {
   type Ending,
   type EndingApp,
@@ -58,12 +61,13 @@ export {
   request,
 } from './interactions'
 export type { KeyView } from './keys'
-export type { Level } from './levels'
+export type { Level, Security } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
+export type { PersonalTokenOptions, PersonalTokenView } from './personal-tokens'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 
-/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, setClaims, previewClaims, log. */
+/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, invite, setClaims, previewClaims, log. */
 export const clients = {
   add: registry.add,
   get: registry.get,
@@ -74,6 +78,7 @@ export const clients = {
   disable: registry.disable,
   enable: registry.enable,
   rotateSecret: registry.rotateSecret,
+  invite: registration.invite,
   setClaims: registry.setClaims,
   previewClaims,
   /** Why requests of an app were refused, newest first. */
@@ -95,6 +100,16 @@ export const grants = {
   revoke: consents.revoke,
   removal: connected.removal,
   revokeAll: consents.revokeAll,
+}
+
+/** Personal access tokens: options, list, make, end. */
+export const personalTokens = {
+  MAX_NAME: personal.MAX_NAME,
+  MAX_TOKENS: personal.MAX_TOKENS,
+  options: personal.options,
+  list: personal.list,
+  make: personal.make,
+  end: personal.end,
 }
 
 /** Signing keys: list, rotate. */
@@ -169,14 +184,20 @@ export async function start(): Promise<void> {
       if (kind === 'client') registry.drop(id)
       if (kind === 'resource') registeredApis.drop(id)
       if (kind === 'signing-keys') refresh()
+      if (kind === 'personal-token') personal.drop(id)
       if (kind === 'oidc-revoked') revocations.heard(id)
     }),
-    await subscribe(CHANNELS.userUpdated, (payload) => claims.drop((payload as { userId: string }).userId)),
+    await subscribe(CHANNELS.userUpdated, (payload) => {
+      const { userId } = payload as { userId: string }
+      claims.drop(userId)
+      personal.drop(userId)
+    }),
     // What changed while messages were lost is unknown.
     onSubscription(() => {
       registry.drop()
       registeredApis.drop()
       claims.drop()
+      personal.drop()
       revocations.forget()
       if (instance) refresh()
     }),
@@ -197,6 +218,8 @@ export async function sweep(): Promise<void> {
   try {
     while ((await store.sweepRefresh(now(), 1000)) === 1000);
     await signingKeys.sweep()
+    await personal.sweep()
+    await registration.sweep()
   } catch (error) {
     log().warn(
       { err: (error as Error).message, at: nowMs() },
@@ -214,6 +237,7 @@ export async function stop(): Promise<void> {
   registry.drop()
   registeredApis.drop()
   claims.drop()
+  personal.drop()
 }
 
 /** After a backup was put back: no token is good. */

@@ -49,10 +49,14 @@ export function interactionDestination(ctx: KoaContextWithOIDC, interaction: Int
   for (const name of open.slice(0, Math.max(0, open.length - MAX_OPEN + 1)))
     state.setCookies.push(cookie(name, '', 0))
   if (before && before !== uid) state.setCookies.push(endCookie(before))
-  state.setCookies.push(cookie(cookieName(uid), cookieValue(uid), env().loginAttemptSeconds))
+  state.setCookies.push(bindCookie(uid, env().loginAttemptSeconds))
   const page = interaction.prompt.name === 'consent' ? '/consent' : '/signin/start'
   return `${page}?request=${uid}`
 }
+
+/** The Set-Cookie line that binds a request to this browser. */
+export const bindCookie = (uid: string, maxAgeSeconds: number): string =>
+  cookie(cookieName(uid), cookieValue(uid), maxAgeSeconds)
 
 /** The Set-Cookie line that forgets a request. */
 export const endCookie = (uid: string): string => cookie(cookieName(uid), '', 0)
@@ -77,6 +81,8 @@ export interface InteractionView {
     /** Where the browser will go back to; shown, so that a stranger's address is noticed. */
     redirectOrigin: string
     firstParty: boolean
+    /** It registered itself; null: an operator did. */
+    registered: clients.ClientView['registered']
   }
   params: {
     loginHint: string | null
@@ -169,6 +175,7 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
       tosUri,
       redirectOrigin: originOf(redirectUri),
       firstParty: client.firstParty,
+      registered: client.settings.registered ?? null,
     },
     params: {
       loginHint: text(params.login_hint)?.slice(0, 254) ?? null,
@@ -231,7 +238,7 @@ async function decide(
     payload: { payload: next },
     ttlSeconds: exp - nowSeconds(),
   })
-  return `${env().issuer}/auth/${uid}`
+  return `${env().issuer}/${payload.deviceCode ? 'device' : 'auth'}/${uid}`
 }
 
 /**

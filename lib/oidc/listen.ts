@@ -10,6 +10,8 @@ import type { errors, KoaContextWithOIDC, Provider } from './library'
 
 const ERROR_EVENTS = [
   'authorization.error',
+  'device_authorization.error',
+  'device_resume.error',
   'grant.error',
   'introspection.error',
   'revocation.error',

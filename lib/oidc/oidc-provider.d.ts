@@ -6,15 +6,20 @@ declare module 'oidc-provider/lib/helpers/errors.js' {
   import { errors } from 'oidc-provider'
   export import AccessDenied = errors.AccessDenied
   export import CustomOIDCProviderError = errors.CustomOIDCProviderError
+  export import InvalidClient = errors.InvalidClient
   export import InvalidClientAuth = errors.InvalidClientAuth
+  export import InvalidClientMetadata = errors.InvalidClientMetadata
   export import InvalidGrant = errors.InvalidGrant
+  export import InvalidRedirectUri = errors.InvalidRedirectUri
   export import InvalidRequest = errors.InvalidRequest
   export import InvalidRequestUri = errors.InvalidRequestUri
   export import InvalidScope = errors.InvalidScope
   export import InvalidTarget = errors.InvalidTarget
+  export import InvalidToken = errors.InvalidToken
   export import LoginRequired = errors.LoginRequired
   export import OIDCProviderError = errors.OIDCProviderError
   export import SessionNotFound = errors.SessionNotFound
+  export import SlowDown = errors.SlowDown
   export import UnmetAuthenticationRequirements = errors.UnmetAuthenticationRequirements
 }
 declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {

@@ -77,7 +77,10 @@ export function acrTold(demands: LoginDemands, acr: string): string {
   return [...LEVELS].reverse().find((level) => demands.acr?.includes(level) && reaches(acr, level)) ?? acr
 }
 
-const RESUMED = 'resume'
+/** The browser comes back from our pages, where the demands were put to the person. */
+const isResumed = (ctx: KoaContextWithOIDC): boolean =>
+  ctx.oidc.route === 'resume' ||
+  (ctx.oidc.route === 'device_resume' && ctx.oidc.entities.Interaction?.prompt.name !== 'device')
 
 /**
  * The demands of the request being judged: kept since it was first asked, else read from its parameters.
@@ -116,8 +119,7 @@ export const guestWouldDo = (demands: LoginDemands): boolean =>
   demands.subject === undefined
 
 function keptDemands(ctx: KoaContextWithOIDC): LoginDemands | undefined {
-  const resumed = ctx.oidc.route === RESUMED
-  return resumed ? (ctx.oidc.entities.Interaction?.prompt.details.demands as LoginDemands) : undefined
+  return isResumed(ctx) ? (ctx.oidc.entities.Interaction?.prompt.details.demands as LoginDemands) : undefined
 }
 
 function readDemands(ctx: KoaContextWithOIDC): LoginDemands {
@@ -166,7 +168,7 @@ function levelsOf(acr: ClaimAsked | null | undefined): string[] {
 export function lacking(ctx: KoaContextWithOIDC): Unmet[] {
   const lacks = unmet(demandsOf(ctx), stateOf(ctx.req).facts, nowMs())
   // A wish was put to the pages; whatever they made of it, they are not asked twice.
-  return ctx.oidc.route === RESUMED ? lacks.filter((reason) => reason !== 'acr_wished') : lacks
+  return isResumed(ctx) ? lacks.filter((reason) => reason !== 'acr_wished') : lacks
 }
 
 /**
@@ -179,7 +181,7 @@ function reasons(ctx: KoaContextWithOIDC): Unmet[] {
   if (demands.acr && !demands.acr.some(isLevel)) throw unreachable()
   const lacks = lacking(ctx)
   // A guest is asked for an account whatever else is missing.
-  if (ctx.oidc.route === RESUMED && facts && !facts.guest && facts.authAt >= demands.since) {
+  if (isResumed(ctx) && facts && !facts.guest && facts.authAt >= demands.since) {
     if (lacks.includes('other_subject'))
       throw new errors.LoginRequired('another user signed in than the one asked for')
     if (lacks.includes('acr')) throw unreachable()

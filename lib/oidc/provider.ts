@@ -6,18 +6,23 @@ import { SPOKEN } from '../base/caller'
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { StoresDown } from '../base/refusals'
+import { deriveKey } from '../base/secrets'
 import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
 import { accountClaims, claimsModel } from './claims-shown'
+import { fetchDocument, judgeAssertion, refuseReplays } from './client-keys'
+import { AUTH_METHODS, PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
-import { stateOf } from './context'
+import { current, stateOf } from './context'
+import { DEVICE_SECONDS, deviceInfo, toDevicePage, USER_CODE } from './device'
 import * as grants from './grants'
 import { interactionDestination } from './interactions'
 import type { KeySet } from './keys'
-import { LEVELS } from './levels'
+import { demands, LEVELS, type Security } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
+import { documented, isDocumentId, mayFetchDocument, newClientId } from './registration'
 import { defaultResource, describePerson, getResourceServerInfo } from './resource-server'
 import { CLAIMS, providerTokensScope } from './scopes'
 import { sessionModel } from './session'
@@ -33,10 +38,13 @@ export const LIBRARY_COOKIES = {
 
 export const ROUTES = {
   authorization: '/auth',
+  code_verification: '/device',
+  device_authorization: '/device_authorization',
   end_session: '/logout',
   introspection: '/introspection',
   jwks: '/jwks',
   pushed_authorization_request: '/par',
+  registration: '/register',
   revocation: '/revocation',
   token: '/token',
   userinfo: '/userinfo',
@@ -45,10 +53,15 @@ export const ROUTES = {
 const confidential = (client: { clientAuthMethod?: string | undefined }): boolean =>
   client.clientAuthMethod !== 'none'
 
+/** Whether an app is registered with this level or a stricter one. */
+const heldTo = (client: object, wanted: Security): boolean =>
+  demands(clients.rowOf.get(client)?.settings.security, wanted)
+
 function configuration(keys: KeySet): Configuration {
   const { accessTokenSeconds, idTokenSeconds, refreshTokenSeconds, loginAttemptSeconds, sessionMaxSeconds } =
     env()
-  const secretMethods = ['client_secret_basic', 'client_secret_post']
+  const { registration } = env()
+  const provingMethods = AUTH_METHODS.filter((method) => method !== 'none')
   return {
     adapter: (name) => adapterFor(name),
     jwks: { keys: keys.signing },
@@ -58,9 +71,15 @@ function configuration(keys: KeySet): Configuration {
     acrValues: [...LEVELS],
     responseTypes: ['code'],
     subjectTypes: ['public'],
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientAuthMethods: [...AUTH_METHODS],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    enabledJWA: { idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'] },
+    enabledJWA: {
+      idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
+      clientAuthSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
+      dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
+    },
+    fetch: fetchDocument,
+    assertJwtClientAuthClaimsAndHeader: judgeAssertion,
     allowOmittingSingleRegisteredRedirectUri: false,
     clockTolerance: 5,
     formats: {
@@ -76,13 +95,15 @@ function configuration(keys: KeySet): Configuration {
       short: { httpOnly: true, sameSite: 'lax' },
     },
     pkce: {
-      required: (_ctx, client) => !confidential(client) || clients.rowOf.get(client)?.requirePkce !== false,
+      required: (_ctx, client) =>
+        !confidential(client) || clients.rowOf.get(client)?.requirePkce !== false || heldTo(client, 'par'),
     },
     ttl: {
       AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenSeconds,
       ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? accessTokenSeconds,
       AuthorizationCode: CODE_SECONDS,
       IdToken: idTokenSeconds,
+      DeviceCode: DEVICE_SECONDS,
       Interaction: loginAttemptSeconds,
       Session: sessionMaxSeconds,
       Grant: sessionMaxSeconds,
@@ -94,9 +115,25 @@ function configuration(keys: KeySet): Configuration {
     },
     features: {
       devInteractions: { enabled: false },
-      dPoP: { enabled: false },
+      dPoP: {
+        enabled: true,
+        nonceSecret: deriveKey('dpop-nonce'),
+        requireNonce: (ctx) => ctx.oidc.client !== undefined && heldTo(ctx.oidc.client, 'fapi2'),
+      },
+      fapi: {
+        enabled: true,
+        profile: (_ctx, client) => (client && heldTo(client, 'fapi2') ? '2.0' : undefined),
+      },
       resourceIndicators: { enabled: true, defaultResource, getResourceServerInfo },
       clientCredentials: { enabled: true },
+      deviceFlow: {
+        enabled: true,
+        ...USER_CODE,
+        deviceInfo,
+        userCodeInputSource: toDevicePage,
+        userCodeConfirmSource: toDevicePage,
+        successSource: toDevicePage,
+      },
       claimsParameter: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       rpInitiatedLogout: { enabled: true },
@@ -104,6 +141,21 @@ function configuration(keys: KeySet): Configuration {
       backchannelLogout: { enabled: true },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      registration: {
+        enabled: registration.mode !== 'off',
+        initialAccessToken: registration.mode === 'token',
+        // What an app registered once it registers anew: only operators change apps.
+        issueRegistrationAccessToken: false,
+        idFactory: newClientId,
+        secretFactory: clients.secretValue,
+      },
+      clientIdMetadataDocument: {
+        enabled: registration.documents,
+        ack: 'draft-02',
+        allowFetch: mayFetchDocument,
+        // How long a document is believed is judged with the row that is made of it (registration.ts).
+        cacheDuration: { min: 0.001, max: 0.001 },
+      },
       revocation: { enabled: true, allowedPolicy: mayRevoke },
     },
     discovery: {
@@ -111,8 +163,8 @@ function configuration(keys: KeySet): Configuration {
       frontchannel_logout_session_supported: true,
       ui_locales_supported: [...SPOKEN],
       prompt_values_supported: ['none', 'login', 'consent', 'create'],
-      introspection_endpoint_auth_methods_supported: secretMethods,
-      revocation_endpoint_auth_methods_supported: [...secretMethods, 'none'],
+      introspection_endpoint_auth_methods_supported: provingMethods,
+      revocation_endpoint_auth_methods_supported: [...AUTH_METHODS],
     },
     interactions: { policy: interactionPolicy(), url: interactionDestination },
     findAccount: (ctx, sub, token) => account(ctx, sub, sessionOf(token) ?? ctx.oidc.session?.uid),
@@ -159,7 +211,8 @@ function mayIntrospect(
   token: { clientId?: string | undefined; aud?: string | string[] | undefined },
 ): boolean {
   if (!confidential(client)) throw new errors.InvalidClientAuth('public clients cannot introspect')
-  if (token.clientId === client.clientId) return true
+  // The adapter finds personal access tokens for apps alone that are registered for them.
+  if (token.clientId === client.clientId || token.clientId === PERSONAL_CLIENT) return true
   const serves = clients.rowOf.get(client)?.settings.serves ?? []
   return [token.aud ?? []].flat().some((id) => serves.includes(id))
 }
@@ -251,14 +304,21 @@ export function buildProvider(keys: KeySet): Provider {
   useOurClients(provider)
   useOurRefreshTokens(provider)
   keepStructured(provider)
+  refuseReplays(provider)
   listen(provider)
   return provider
 }
+
+/** Where people type the code of a device: short, since it is read from a screen and typed by hand. */
+const devicePage = (query?: Record<string, string>): string =>
+  `${env().url}/device${query ? `?${new URLSearchParams(query)}` : ''}`
 
 /** HST1: every address is made from the configured issuer, never from a Host header. STP3: the acr told is true. */
 function pinned(provider: Provider): Provider['OIDCContext'] {
   const Context = class OIDCContext extends provider.OIDCContext {
     override urlFor(name: string, options?: Record<string, unknown>): string {
+      if (name === 'code_verification')
+        return devicePage(options?.query as Record<string, string> | undefined)
       return provider.urlFor(name, options)
     }
   }
@@ -272,6 +332,9 @@ function pinned(provider: Provider): Provider['OIDCContext'] {
   nameStructured(Context)
   return Context
 }
+
+/** What stands for the app where there is none: nothing can be asked for in its name. */
+const NO_APP = { redirect_uris: [], response_types: [], grant_types: [], token_endpoint_auth_method: 'none' }
 
 /** A refresh token that takes another's place has the value that the adapter made for it. */
 function useOurRefreshTokens(provider: Provider): void {
@@ -287,19 +350,29 @@ type LibraryClient = InstanceType<Provider['Client']>
 function useOurClients(provider: Provider): void {
   const instances = new WeakMap<ClientRow, LibraryClient>()
   const make = provider.Client as unknown as new (metadata: object) => LibraryClient
+  let nobodys: LibraryClient | undefined
+  const described = provider.Client.find.bind(provider.Client)
+  const rowFor = (id: string) => (isDocumentId(id) ? documented(id, () => described(id)) : clients.active(id))
   const find = async (id: unknown): Promise<LibraryClient | undefined> => {
-    const row = typeof id === 'string' ? await clients.active(id) : null
+    if (id === PERSONAL_CLIENT && current()?.personal) {
+      nobodys ??= new make({ ...NO_APP, client_id: PERSONAL_CLIENT })
+      return nobodys
+    }
+    const row = typeof id === 'string' ? await rowFor(id) : null
     if (!row) return undefined
     const known = instances.get(row)
     if (known) return known
     const { name, metadata } = row
-    const secretive = metadata.token_endpoint_auth_method !== 'none'
+    const secretive = clients.hasSecret(metadata.token_endpoint_auth_method)
+    const { security } = row.settings
     // The library insists on a secret for such a client; the true ones are hashes that only clients.ts compares.
     const client = new make({
       ...metadata,
       client_id: row.id,
       client_name: name,
       ...(tokenScopes().length > 0 && { scope: scopesFor(row) }),
+      ...(demands(security, 'par') && { require_pushed_authorization_requests: true }),
+      ...(demands(security, 'dpop') && { dpop_bound_access_tokens: true }),
       ...(secretive && { client_secret: 'kept-as-a-hash' }),
     })
     instances.set(row, client)

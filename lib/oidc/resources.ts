@@ -59,11 +59,13 @@ export interface Reach {
  * @returns null when there is no such API or the app is not registered for it
  */
 export async function reachOf(settings: ClientSettings, id: string): Promise<Reach | null> {
-  const allowed = settings.resources?.[id]
-  // A name that nobody registered costs no query.
-  if (allowed === undefined || !Object.hasOwn(settings.resources ?? {}, id)) return null
+  const own = settings.resources && Object.hasOwn(settings.resources, id) ? settings.resources[id] : undefined
+  // A name that nobody registered costs an app of the operator's no query.
+  if (own === undefined && !settings.registered) return null
   const row = await find(id)
   if (!row) return null
+  const allowed = own ?? (row.open ? true : undefined)
+  if (allowed === undefined) return null
   const all = row.scopes.map(({ name }) => name)
   return { row, scopes: allowed === true ? all : all.filter((name) => allowed.includes(name)) }
 }
@@ -135,6 +137,7 @@ const schema = z.object({
     .default([]),
   format: z.enum(['jwt', 'opaque'], 'must be jwt or opaque').default('jwt'),
   algorithm: z.enum(ALGORITHMS, `must be one of ${ALGORITHMS.join(', ')}`).default('ES256'),
+  open: z.boolean().default(false),
   lifetimeSeconds: z
     .number()
     .int('must be a whole number')

@@ -15,12 +15,14 @@ export interface ResourceRow {
   scopes: ResourceScope[]
   format: 'jwt' | 'opaque'
   algorithm: string
+  /** Apps that registered themselves may ask for it too. */
+  open: boolean
   /** null: as long as every access token. */
   lifetimeSeconds: number | null
   createdAt: Date
 }
 
-const RESOURCE = `SELECT id, name, scopes, format, algorithm, lifetime_seconds AS "lifetimeSeconds", created_at AS "createdAt"
+const RESOURCE = `SELECT id, name, scopes, format, algorithm, open, lifetime_seconds AS "lifetimeSeconds", created_at AS "createdAt"
   FROM resources`
 
 export async function findResource(id: string): Promise<ResourceRow | null> {
@@ -43,9 +45,9 @@ export async function listResources(limit: number): Promise<ResourceRow[]> {
 /** False when the address is taken. */
 export async function insertResource(tx: Tx, row: Omit<ResourceRow, 'createdAt'>): Promise<boolean> {
   const made = await tx.$executeRaw`
-    INSERT INTO resources (id, name, scopes, format, algorithm, lifetime_seconds, created_at, updated_at)
+    INSERT INTO resources (id, name, scopes, format, algorithm, open, lifetime_seconds, created_at, updated_at)
     VALUES (${row.id}, ${row.name}, ${JSON.stringify(row.scopes)}::jsonb, ${row.format}, ${row.algorithm},
-      ${row.lifetimeSeconds}, ${now()}, ${now()})
+      ${row.open}, ${row.lifetimeSeconds}, ${now()}, ${now()})
     ON CONFLICT (id) DO NOTHING`
   return made === 1
 }
@@ -54,7 +56,7 @@ export async function insertResource(tx: Tx, row: Omit<ResourceRow, 'createdAt'>
 export async function updateResource(tx: Tx, row: Omit<ResourceRow, 'createdAt'>): Promise<boolean> {
   const changed = await tx.$executeRaw`
     UPDATE resources SET name = ${row.name}, scopes = ${JSON.stringify(row.scopes)}::jsonb, format = ${row.format},
-      algorithm = ${row.algorithm}, lifetime_seconds = ${row.lifetimeSeconds}, updated_at = ${now()}
+      algorithm = ${row.algorithm}, open = ${row.open}, lifetime_seconds = ${row.lifetimeSeconds}, updated_at = ${now()}
     WHERE id = ${row.id}`
   return changed === 1
 }

@@ -64,6 +64,12 @@ export async function dropArtifact(model: string, id: string): Promise<void> {
   await withRedis((client) => client.del(artifactKey(model, id)))
 }
 
+/** True for the first who uses a name, for so long; everybody after that: false. */
+export async function useOnce(name: string, ttlSeconds: number): Promise<boolean> {
+  const redisKey = artifactKey('ReplayDetection', name)
+  return (await withRedis((client) => client.set(redisKey, '1', 'EX', ttlSeconds, 'NX'))) === 'OK'
+}
+
 /** Marks one token family of a consent (or `*`, all) revoked for access tokens and codes that still live. */
 export async function bury(grantId: string, family: string, ttlSeconds: number): Promise<void> {
   const name = key('oidcRevoked', grantId)

@@ -3,7 +3,7 @@ import { redirect } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { currentCaller, one, type Query } from '@/app/_lib/login'
 import { ConsentForm } from '@/components/login/consent-form'
-import { federation, oidc, sessions, users } from '@/lib'
+import { federation, oidc, requests, sessions, users } from '@/lib'
 import { FlowProblem } from '../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
@@ -40,6 +40,8 @@ export default async function ConsentPage({ searchParams }: { searchParams: Quer
       grantedScopes={waiting.allScopes.filter((scope) => !waiting.newScopes.includes(scope))}
       providers={Object.fromEntries(federation.providers().map(({ id, name }) => [id, name]))}
       apis={waiting.apiScopes}
+      describedBy={client.registered === 'document' ? new URL(client.id).host : null}
+      unverifiedBy={client.registered === 'open' ? requests.settings().productName : null}
       returnHost={client.redirectOrigin}
     />
   )

@@ -100,6 +100,25 @@ async function pages(req: IncomingMessage, res: ServerResponse, url: URL): Promi
           : await oidc.approve(uid, caller, facts),
       )
     }
+    case 'POST /device': {
+      if (!facts) return show(res, {}, 401)
+      const taken = await oidc.claimDevice(body.get('user_code') ?? '', facts, caller)
+      return show(
+        res,
+        taken.ok ? await oidc.device(facts) : taken.refusal,
+        taken.ok ? 200 : taken.refusal.status,
+      )
+    }
+    case 'POST /device/decide': {
+      if (!facts) return show(res, {}, 401)
+      if (body.get('decision') === 'deny') {
+        return show(res, { denied: await oidc.denyDevice(facts, caller) })
+      }
+      const next = await oidc.approveDevice(facts)
+      return seeOther(res, next?.url ?? null, next?.setCookies)
+    }
+    case 'GET /device/done':
+      return show(res, { page: 'done', view: facts && (await oidc.device(facts)) })
     case 'GET /signout':
       return show(res, { page: 'sign-out', view: facts && (await oidc.logoutRequest(uid, facts)) })
     case 'POST /signout': {

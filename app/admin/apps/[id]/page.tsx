@@ -223,6 +223,7 @@ async function Registration({ client, ...times }: { client: ClientView } & Times
           { term: f('uris'), value: list(client.redirectUris) },
           { term: f('logout_uris'), value: list(client.postLogoutRedirectUris) },
           { term: t('logout'), value: list([client.backchannelLogoutUri, client.frontchannelLogoutUri]) },
+          { term: t('security'), value: code(client.security) },
           { term: f('pkce'), value: yes(client.pkce) },
           { term: f('acr'), value: f(`acr_${client.acr}`) },
           { term: t('guests'), value: yes(client.guests) },
@@ -251,10 +252,10 @@ async function Registration({ client, ...times }: { client: ClientView } & Times
 /** The secrets there are, by their last characters. */
 async function Secrets({ client, path, ...times }: { client: ClientView; path: string } & Times) {
   const t = await getTranslations('admin.app')
-  if (client.authMethod === 'none')
+  if (!client.authMethod.startsWith('client_secret_'))
     return (
       <Card id="secrets" title={t('secrets')}>
-        <p className="text-ink-2">{t('secrets_none')}</p>
+        <p className="text-ink-2">{t(client.authMethod === 'none' ? 'secrets_none' : 'secrets_key')}</p>
       </Card>
     )
   return (

@@ -1,0 +1,27 @@
+import type { Metadata } from 'next'
+import { redirect } from 'next/navigation'
+import { getTranslations } from 'next-intl/server'
+import { signedIn } from '@/app/_lib/guard'
+import { DeviceConfirmForm } from '@/components/login/device-confirm-form'
+import { oidc } from '@/lib'
+
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await getTranslations('login.device'))('confirm_page_title'), robots: { index: false } }
+}
+
+/** Which app on which device asks, from where and when; always a question, never a yes by itself. */
+export default async function DeviceConfirmPage() {
+  const { session, user } = await signedIn('/device')
+  const device = await oidc.device(session)
+  if (!device) redirect('/device')
+  if (device.state !== 'waiting') redirect('/device/done')
+  return (
+    <DeviceConfirmForm
+      action="/device/decide"
+      client={{ name: device.client.name, logo: device.client.logoUri }}
+      host={device.client.host}
+      asked={device.asked}
+      account={{ email: user.email ?? user.id, name: user.name, avatarUrl: user.avatarPath }}
+    />
+  )
+}

@@ -1,0 +1,438 @@
+/** Apps that register themselves: who may, what they may be, and that nobody gets more by it than by asking the operator. */
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import * as client from 'openid-client'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { setClock } from '../base/clock'
+import { reloadEnv } from '../base/env'
+import { useStores } from '../testing'
+import { TLS } from '../testing/tls'
+import * as oidc from './index'
+import { type App, ask, obtainCode, redeem } from './testing/app'
+import { Browser, type Portal, startPortal } from './testing/harness'
+import { newUser } from './testing/people'
+
+const API = 'https://mcp.example.com/mcp'
+const LOCAL = 'http://127.0.0.1/callback'
+const stores = useStores({
+  CLIENT_REGISTRATION: 'open',
+  LIMIT_REGISTRATIONS_PER_IP_DAY: '200',
+  UNUSED_CLIENTS_MAX: '50',
+  LIMIT_REQUESTS_BURST: '1000',
+})
+
+let portal: Portal
+beforeAll(async () => {
+  portal = await startPortal()
+  const made = await oidc.resources.add({
+    id: API,
+    name: 'Notes',
+    scopes: [{ name: 'notes:read', description: 'Read your notes' }],
+    open: true,
+  })
+  if (!made.ok) throw new Error(made.refusal.code)
+})
+afterAll(() => portal.stop())
+afterEach(() => setClock(null))
+
+async function register(
+  metadata: object,
+  headers: Record<string, string> = {},
+  at = portal,
+  // biome-ignore lint/suspicious/noExplicitAny: JSON from the wire, judged by the test
+): Promise<{ status: number; json: any; headers: Headers }> {
+  const answer = await fetch(`${at.issuer}/register`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(metadata),
+  })
+  const text = await answer.text()
+  return { status: answer.status, json: text && JSON.parse(text), headers: answer.headers }
+}
+
+const asApp = (json: { client_id: string; client_secret?: string; redirect_uris: string[] }): App => ({
+  clientId: json.client_id,
+  clientSecret: json.client_secret,
+  redirectUri: json.redirect_uris[0] ?? '',
+})
+
+describe('an app that registers itself', () => {
+  it('openid-client finds out where, registers, and signs somebody in', async () => {
+    const config = await client.dynamicClientRegistration(
+      new URL(portal.issuer),
+      { client_name: 'Desk notes', redirect_uris: [LOCAL], token_endpoint_auth_method: 'none' },
+      client.None(),
+      { execute: [client.allowInsecureRequests] },
+    )
+    const { client_id: clientId } = config.clientMetadata()
+    expect(await oidc.clients.get(clientId)).toMatchObject({
+      name: 'Desk notes',
+      registered: 'open',
+      firstParty: false,
+      pkce: true,
+      native: true,
+      authMethod: 'none',
+      secrets: [],
+    })
+    // RFC 8252 section 7.3: any port of this machine.
+    const app = { clientId, clientSecret: undefined, redirectUri: 'http://127.0.0.1:53682/callback' }
+    const user = await newUser(stores.sql)
+    const browser = new Browser(portal)
+    let at = await browser.go(ask(portal, app, { scope: 'openid notes:read', resource: API }).url)
+    at = await browser.signIn(user, at)
+    const { view } = JSON.parse(at.body)
+    // Nobody vouches for it, so people are asked, and told.
+    expect(view).toMatchObject({ prompt: 'consent', client: { registered: 'open', firstParty: false } })
+    expect(view.apiScopes).toEqual({ 'notes:read': { apis: ['Notes'], description: 'Read your notes' } })
+    const got = await obtainCode(browser, app, user, { scope: 'openid notes:read', resource: API })
+    const { json } = await redeem(portal, app, got.code, got.verifier, { resource: API })
+    expect(json).toMatchObject({ token_type: 'Bearer', scope: 'notes:read' })
+  })
+
+  it('gets a secret once, of which a hash is kept', async () => {
+    const { status, json } = await register({
+      client_name: 'Server',
+      redirect_uris: ['https://a.example/cb'],
+    })
+    expect(status).toBe(201)
+    expect(json).toMatchObject({
+      client_name: 'Server',
+      token_endpoint_auth_method: 'client_secret_basic',
+      grant_types: ['authorization_code'],
+    })
+    expect(json.client_secret.length).toBeGreaterThan(40)
+    expect(json).not.toHaveProperty('registration_access_token')
+    const user = await newUser(stores.sql)
+    const got = await obtainCode(new Browser(portal), asApp(json), user)
+    expect((await redeem(portal, asApp(json), got.code, got.verifier)).status).toBe(200)
+    const { rows } = await stores.sql(
+      'SELECT c::text AS a, s::text AS b FROM clients c JOIN client_secrets s ON s.client_id = c.id WHERE c.id = $1',
+      [json.client_id],
+    )
+    expect(JSON.stringify(rows)).not.toContain(json.client_secret)
+    const { rows: events } = await stores.sql(`SELECT actor FROM events WHERE client_id = $1 ORDER BY id`, [
+      json.client_id,
+    ])
+    expect(events[0]).toEqual({ actor: 'registration' })
+  })
+
+  it('without a picture, whatever it says: nobody looked at it', async () => {
+    const { json } = await register({
+      client_name: 'Bank\u0000 of Example',
+      logo_uri: 'https://evil.example/bank.png',
+      redirect_uris: ['https://b.example/cb'],
+    })
+    expect(await oidc.clients.get(json.client_id)).toMatchObject({ name: 'Bank of Example', logoUri: null })
+  })
+
+  it('reaches_only_apis_that_are_open_to_it', async () => {
+    const closed = 'https://orders.example.com'
+    await oidc.resources.add({ id: closed, name: 'Orders', scopes: [{ name: 'orders:read' }] })
+    const { json } = await register({ redirect_uris: ['https://c.example/cb'] })
+    const at = await new Browser(portal).go(ask(portal, asApp(json), { resource: closed }).url)
+    expect(at.url.searchParams.get('error')).toBe('invalid_target')
+    const operators = await oidc.clients.add({ name: 'Own', redirectUris: ['https://own.example/cb'] })
+    if (!operators.ok) throw new Error('not added')
+    const own = { clientSecret: undefined, ...operators.value, redirectUri: 'https://own.example/cb' }
+    const other = await new Browser(portal).go(ask(portal, own, { resource: API }).url)
+    expect(other.url.searchParams.get('error')).toBe('invalid_target')
+  })
+
+  it('browsers may ask from anywhere', async () => {
+    const asked = await fetch(`${portal.issuer}/register`, {
+      method: 'OPTIONS',
+      headers: { origin: 'https://inspector.example', 'access-control-request-method': 'POST' },
+    })
+    expect([asked.status, asked.headers.get('access-control-allow-origin')]).toEqual([204, '*'])
+    const refused = await register({ redirect_uris: ['javascript:alert(1)'] })
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([400, '*'])
+  })
+})
+
+describe('is refused', () => {
+  it.each([
+    ['no_address', { redirect_uris: [] }],
+    ['an_address_that_browsers_run', { redirect_uris: ['javascript:alert(1)'] }],
+    ['plain_http', { redirect_uris: ['http://app.example/cb'] }],
+    ['a_wildcard', { redirect_uris: ['https://*.example/cb'] }],
+    ['a_fragment', { redirect_uris: ['https://app.example/cb#x'] }],
+    ['credentials_in_an_address', { redirect_uris: ['https://u:p@app.example/cb'] }],
+    ['the_implicit_grant', { grant_types: ['implicit'], response_types: ['id_token'] }],
+    ['to_act_for_itself', { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] }],
+    ['signatures_by_none', { id_token_signed_response_alg: 'none' }],
+    ['a_name_of_a_thousand_letters_is_cut', null],
+    ['a_secret_of_its_own', { token_endpoint_auth_method: 'client_secret_jwt' }],
+    ['something_else_than_an_object', []],
+  ])('%s', async (name, metadata) => {
+    if (metadata === null) {
+      const { json } = await register({
+        client_name: 'x'.repeat(1000),
+        redirect_uris: ['https://n.example/cb'],
+      })
+      expect((await oidc.clients.get(json.client_id))?.name).toHaveLength(80)
+      return
+    }
+    const before = (await stores.sql('SELECT count(*) FROM clients')).rows
+    const { status, json } = await register(
+      Array.isArray(metadata) ? metadata : { redirect_uris: ['https://app.example/cb'], ...metadata },
+    )
+    expect([name, status]).toEqual([name, 400])
+    expect(json.error).toMatch(/^invalid_(redirect_uri|client_metadata|request)$/)
+    expect((await stores.sql('SELECT count(*) FROM clients')).rows).toEqual(before)
+  })
+
+  it('a_first_party_app_by_its_own_word', async () => {
+    const { json } = await register({
+      redirect_uris: ['https://d.example/cb'],
+      first_party: true,
+      firstParty: true,
+      settings: { guests: true },
+      scope: 'openid provider_tokens:google notes:read',
+    })
+    expect(await oidc.clients.get(json.client_id)).toMatchObject({
+      firstParty: false,
+      guests: false,
+      providerTokens: [],
+      resources: [],
+      serves: [],
+    })
+  })
+
+  it('more than one network may register in a day, and a portal full of apps that nobody uses', async () => {
+    process.env.UNUSED_CLIENTS_MAX = '1'
+    reloadEnv()
+    const full = await register({ redirect_uris: ['https://e.example/cb'] })
+    expect([full.status, full.json.error]).toEqual([429, 'temporarily_unavailable'])
+    Object.assign(process.env, { UNUSED_CLIENTS_MAX: '50', LIMIT_REGISTRATIONS_PER_IP_DAY: '1' })
+    reloadEnv()
+    const many = await register({ redirect_uris: ['https://e.example/cb'] })
+    expect([many.status, many.json.error]).toEqual([429, 'temporarily_unavailable'])
+    process.env.LIMIT_REGISTRATIONS_PER_IP_DAY = '200'
+    reloadEnv()
+  })
+})
+
+describe('an app that nobody lets in', () => {
+  it('is removed after a week; one that somebody let in stays', async () => {
+    const [used, unused] = [
+      (await register({ redirect_uris: ['https://used.example/cb'] })).json,
+      (await register({ redirect_uris: ['https://unused.example/cb'] })).json,
+    ]
+    await obtainCode(new Browser(portal), asApp(used), await newUser(stores.sql))
+    setClock(() => Date.now() + 6 * 86_400_000)
+    await oidc.sweep()
+    expect(await oidc.clients.get(unused.client_id)).not.toBeNull()
+    setClock(() => Date.now() + 8 * 86_400_000)
+    await oidc.sweep()
+    expect(await oidc.clients.get(unused.client_id)).toBeNull()
+    expect(await oidc.clients.get(used.client_id)).not.toBeNull()
+  })
+})
+
+describe('where an initial access token is asked for', () => {
+  let guarded: Portal
+  beforeAll(async () => {
+    process.env.CLIENT_REGISTRATION = 'token'
+    reloadEnv()
+    await oidc.stop()
+    guarded = await startPortal()
+  })
+  afterAll(() => guarded.stop())
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+  const metadata = { redirect_uris: ['https://f.example/cb'], logo_uri: 'https://f.example/logo.png' }
+
+  it('a_stranger_without_one_registers_nothing', async () => {
+    for (const headers of [{}, bearer('gti_guess'), bearer(''), bearer('x'.repeat(5000))]) {
+      const { status } = await register(metadata, headers as Record<string, string>, guarded)
+      expect([400, 401]).toContain(status)
+    }
+  })
+
+  it('it_is_good_once_also_for_ten_at_once', async () => {
+    const { token } = await oidc.clients.invite()
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => register(metadata, bearer(token), guarded)),
+    )
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1)
+    const made = answers.find(({ status }) => status === 201)
+    expect(await oidc.clients.get(made?.json.client_id)).toMatchObject({
+      registered: 'token',
+      logoUri: 'https://f.example/logo.png',
+    })
+    expect((await register(metadata, bearer(token), guarded)).status).toBe(401)
+  })
+
+  it('a slip of the hand does not use it up', async () => {
+    const { token } = await oidc.clients.invite({ days: 1 })
+    const wrong = { redirect_uris: ['http://f.example/cb'] }
+    expect((await register(wrong, bearer(token), guarded)).status).toBe(400)
+    expect((await register(metadata, bearer(token), guarded)).status).toBe(201)
+  })
+
+  it('it is kept as a hash, for no longer than it is good', async () => {
+    const { token } = await oidc.clients.invite({ days: 400 })
+    const keys = await stores.redis().keys('oidc:invitation:*')
+    expect(JSON.stringify(keys)).not.toContain(token)
+    const lives = await Promise.all(keys.map((key) => stores.redis().ttl(key)))
+    expect(Math.max(...lives)).toBeLessThanOrEqual(90 * 86_400)
+    expect(Math.min(...lives)).toBeGreaterThan(0)
+  })
+})
+
+describe('an app that a document describes', () => {
+  let host: Server
+  let documented: Portal
+  let origin = ''
+  /** What the host answers at each path. */
+  const pages = new Map<string, { status?: number; body: string; location?: string }>()
+  let asked = 0
+  const trust = process.env.NODE_TLS_REJECT_UNAUTHORIZED
+
+  beforeAll(async () => {
+    host = createServer(TLS, (req, res) => {
+      asked++
+      const page = pages.get(req.url ?? '')
+      res.writeHead(page?.status ?? (page ? 200 : 404), {
+        'content-type': 'application/json',
+        ...(page?.location && { location: page.location }),
+      })
+      res.end(page?.body)
+    })
+    await new Promise<void>((done) => host.listen(0, '127.0.0.1', done))
+    origin = `https://localhost:${(host.address() as AddressInfo).port}`
+    // The host's certificate is nobody's.
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+    Object.assign(process.env, { CLIENT_DOCUMENTS: 'on', CLIENT_REGISTRATION: 'off' })
+    reloadEnv()
+    await oidc.stop()
+    documented = await startPortal()
+  })
+  afterAll(async () => {
+    if (trust === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+    else process.env.NODE_TLS_REJECT_UNAUTHORIZED = trust
+    await documented.stop()
+    host.closeAllConnections()
+    await new Promise((done) => host.close(done))
+  })
+
+  function describeApp(path: string, more: object = {}): App {
+    const id = `${origin}${path}`
+    const redirectUri = `${origin}/cb`
+    const metadata = { client_id: id, client_name: 'Agent', redirect_uris: [redirectUri], ...more }
+    pages.set(path, { body: JSON.stringify({ token_endpoint_auth_method: 'none', ...metadata }) })
+    return { clientId: id, clientSecret: undefined, redirectUri }
+  }
+  const begin = async (app: App) => (await new Browser(documented).go(ask(documented, app).url)).url
+  const rows = async (id: string) =>
+    (await stores.sql('SELECT count(*)::int AS count FROM clients WHERE id = $1', [id])).rows[0].count
+
+  it('signs somebody in with nothing registered before, and says who describes it', async () => {
+    const app = describeApp('/agent.json', { logo_uri: `${origin}/logo.png`, first_party: true })
+    const user = await newUser(stores.sql)
+    const browser = new Browser(documented)
+    let at = await browser.go(ask(documented, app).url)
+    at = await browser.signIn(user, at)
+    expect(JSON.parse(at.body).view.client).toMatchObject({
+      id: app.clientId,
+      name: 'Agent',
+      registered: 'document',
+      firstParty: false,
+      logoUri: null,
+    })
+    await browser.allow(at)
+    const got = await obtainCode(browser, app, user)
+    const { status, json } = await redeem(documented, app, got.code, got.verifier)
+    expect([status, json.token_type]).toEqual([200, 'Bearer'])
+    expect((await oidc.grants.list(user)).map(({ clientId }) => clientId)).toEqual([app.clientId])
+  })
+
+  it('is asked for anew after a while, and what it says then counts', async () => {
+    const app = describeApp('/changes.json')
+    expect((await begin(app)).pathname).toBe('/signin/start')
+    const before = asked
+    expect((await begin(app)).pathname).toBe('/signin/start')
+    expect(asked).toBe(before)
+    describeApp('/changes.json', { redirect_uris: [`${origin}/elsewhere`] })
+    setClock(() => Date.now() + 2 * 86_400_000)
+    expect((await begin(app)).searchParams.get('error') ?? 'shown here').toBe('shown here')
+    expect((await oidc.clients.get(app.clientId))?.redirectUris).toEqual([`${origin}/elsewhere`])
+  })
+
+  it('whose host does not answer goes on for a day, and no longer', async () => {
+    const app = describeApp('/away.json')
+    await begin(app)
+    pages.delete('/away.json')
+    setClock(() => Date.now() + 3_600_000)
+    expect((await begin(app)).pathname).toBe('/signin/start')
+    setClock(() => Date.now() + 3 * 86_400_000)
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+  })
+
+  it.each([
+    ['names_another_client', { client_id: 'https://victim.example/app.json' }],
+    ['asks_for_a_secret', { token_endpoint_auth_method: 'client_secret_basic' }],
+    ['brings_a_secret', { client_secret: 'x' }],
+    ['names_a_script_as_its_address', { redirect_uris: ['javascript:alert(1)'] }],
+    ['would_act_for_itself', { grant_types: ['client_credentials'], response_types: [] }],
+  ])('%s: refused, and nothing kept', async (name, more) => {
+    const app = describeApp(`/${name}.json`, more)
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+    expect(await rows(app.clientId)).toBe(0)
+  })
+
+  it('redirects_and_documents_without_end_are_not_followed', async () => {
+    pages.set('/redirect.json', { status: 302, body: '', location: `${origin}/agent.json` })
+    pages.set('/endless.json', {
+      body: JSON.stringify({ client_id: `${origin}/endless.json`, x: 'x'.repeat(100_000) }),
+    })
+    pages.set('/list.json', { body: '[]' })
+    for (const path of ['/redirect.json', '/endless.json', '/list.json', '/nothing.json']) {
+      const app = { clientId: origin + path, clientSecret: undefined, redirectUri: `${origin}/cb` }
+      expect([path, (await begin(app)).pathname]).toEqual([path, '/oidc/auth'])
+      expect(await rows(app.clientId)).toBe(0)
+    }
+  })
+
+  it.each([
+    'https://169.254.169.254/latest',
+    'https://10.0.0.1/app.json',
+    'https://[::ffff:10.0.0.1]/a.json',
+  ])('inside_addresses_are_not_asked: %s', async (clientId) => {
+    const app = { clientId, clientSecret: undefined, redirectUri: 'https://app.example/cb' }
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+    expect(await rows(clientId)).toBe(0)
+  })
+
+  it('one_network_may_not_make_us_ask_without_end', async () => {
+    const before = asked
+    for (let i = 0; i < 30; i++) {
+      const clientId = `${origin}/many-${i}.json`
+      await begin({ clientId, clientSecret: undefined, redirectUri: `${origin}/cb` })
+    }
+    expect(asked - before).toBeLessThanOrEqual(10)
+  })
+
+  it('switched off by the operator it stays off, whatever its document says', async () => {
+    const app = describeApp('/off.json')
+    await begin(app)
+    await oidc.clients.disable(app.clientId)
+    setClock(() => Date.now() + 3_600_000)
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+  })
+
+  it('is_no_app_any_more_where_documents_are_switched_off', async () => {
+    const app = describeApp('/over.json')
+    const user = await newUser(stores.sql)
+    const got = await obtainCode(new Browser(documented), app, user)
+    const { json } = await redeem(documented, app, got.code, got.verifier)
+    process.env.CLIENT_DOCUMENTS = 'off'
+    reloadEnv()
+    setClock(() => Date.now() + 6000)
+    const answer = await fetch(`${documented.issuer}/userinfo`, {
+      headers: { authorization: `Bearer ${json.access_token}` },
+    })
+    expect(answer.status).toBe(401)
+    process.env.CLIENT_DOCUMENTS = 'on'
+    reloadEnv()
+  })
+})
