@@ -26,7 +26,7 @@ export async function LogCard({
         <Rows label={t('title')}>
           {entries.map((entry) => (
             <Row
-              key={`${entry.requestId} ${entry.at}`}
+              key={`${entry.requestId} ${entry.at} ${entry.error}`}
               title={
                 <span className="flex flex-wrap items-baseline gap-x-2.5">
                   <code className="font-mono text-[0.9375rem] wrap-anywhere">{entry.error}</code>
