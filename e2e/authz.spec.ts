@@ -223,6 +223,18 @@ const ACTIONS: Record<string, ActionRow> = {
     page: '/account/apps',
     fields: () => [['app', 'demo-app']],
   },
+  // Too long a name to be taken, so that the scene stays as it is for whoever comes next.
+  '(account)/account/tokens/actions.ts#makeToken': {
+    page: '/account/tokens',
+    fields: () => [
+      ['name', 'x'.repeat(150)],
+      ['days', '30'],
+    ],
+  },
+  '(account)/account/tokens/actions.ts#endToken': {
+    page: '/account/tokens',
+    fields: () => [['id', emailId]],
+  },
   '(account)/account/devices/actions.ts#signOutOne': {
     page: '/account/devices',
     fields: ({ otherSid }) => [['id', otherSid]],

@@ -22,6 +22,8 @@ const WORDS = [
   account.emails.lead,
   account.phones.lead,
   account.linked.lead,
+  account.apps.lead,
+  account.tokens.make_text,
   activity.lead,
   recovery.security.lead,
   security.authenticator.lead,

@@ -214,6 +214,7 @@ async function signedInPages(): Promise<Exhibit[]> {
     { name: 'connected apps', path: '/account/apps', who: visitor },
     { name: 'a connected app', path: app, who: visitor, kind: 'connected apps' },
     { name: 'remove an app', path: `${app}?remove=1`, who: visitor, kind: 'connected apps' },
+    { name: 'access tokens', path: '/account/tokens', who: visitor },
     { name: 'activity', path: '/account/activity', who: visitor },
     { name: 'end all others', path: '/account/devices?confirm=others', who: visitor, kind: 'devices' },
     { name: 'security', path: '/account/security', who: visitor },

@@ -117,7 +117,7 @@ const cutOff = (page: Page): Promise<string[]> =>
     return found
   })
 
-test.describe.configure({ timeout: 180_000 })
+test.describe.configure({ timeout: 360_000 })
 
 /** What moves although nothing should. */
 const moving = (page: Page): Promise<string[]> =>

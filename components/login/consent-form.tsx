@@ -17,6 +17,8 @@ interface Props {
   account: { email: string; name?: string | null; avatarUrl?: string | null; switchHref?: string | null }
   /** The portal's name, where nobody of it vouches for the app: it registered itself. */
   unverifiedBy?: string | null
+  /** The host whose document describes the app, where nobody else does. */
+  describedBy?: string | null
   /** Scopes asked for that were not granted before. */
   newScopes: readonly string[]
   /** Scopes this app has already. */
@@ -41,6 +43,7 @@ export async function ConsentForm(props: Props) {
     providers = {},
     apis = {},
     unverifiedBy = null,
+    describedBy = null,
     returnHost,
   } = props
   const [t, ui, words] = await Promise.all([
@@ -77,6 +80,9 @@ export async function ConsentForm(props: Props) {
         </div>
       }
     >
+      {describedBy ? (
+        <Notice kind="warning">{t('consent.described', { app: client.name, host: describedBy })}</Notice>
+      ) : null}
       {unverifiedBy ? (
         <Notice kind="warning">{t('consent.unverified', { app: client.name, product: unverifiedBy })}</Notice>
       ) : null}

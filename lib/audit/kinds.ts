@@ -23,6 +23,7 @@ const OF_NOUN: Record<string, EventKind> = {
   consent: 'apps',
   grant: 'apps',
   token: 'apps',
+  personal_token: 'apps',
   logout: 'apps',
   recovery: 'recovery',
   contact: 'recovery',

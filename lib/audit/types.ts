@@ -81,6 +81,8 @@ export const EVENT_TYPES = {
   'token.issued': { audience: 'operator' },
   'token.reused': { audience: 'user' },
   'provider_token.given': { audience: 'user' },
+  'personal_token.made': { audience: 'user' },
+  'personal_token.ended': { audience: 'user' },
   'client.added': { audience: 'operator' },
   'client.invited': { audience: 'operator' },
   'client.updated': { audience: 'operator' },

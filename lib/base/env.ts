@@ -85,6 +85,21 @@ const names = (value: string): string[] =>
     .map((name) => name.trim())
     .filter(Boolean)
 
+/** RFC 6749 section 3.3, without what other scopes begin with: none of them becomes good for more by a setting. */
+const tokenScopes = z
+  .string()
+  .default('')
+  .refine(
+    (value) =>
+      names(value).every(
+        (name) =>
+          /^[A-Za-z][A-Za-z0-9._:/-]{1,63}$/.test(name) &&
+          !/^(openid|offline_access|profile|email|phone|roles|address|provider_tokens:.*)$/.test(name),
+      ),
+    { message: 'must be names such as reports:read, with commas, and none that the portal has itself' },
+  )
+  .refine((value) => names(value).length <= 30, { message: 'must be at most 30 names' })
+
 /** Judged at boot: found out later, one wrong name would be an error for every request. */
 const proxies = z
   .string()
@@ -120,6 +135,8 @@ const schema = z.object({
   ...smsShape,
   ...federationShape,
   PROVIDER_TOKENS: flag.default(false),
+  PERSONAL_TOKEN_DAYS: count(365, 0, 3650),
+  PERSONAL_TOKEN_SCOPES: tokenScopes,
   GATEHOUSE_SECRET: z.string().optional(),
   TRUSTED_PROXIES: proxies,
   GEOIP_FILE: z.string().min(1).optional(),
@@ -209,6 +226,8 @@ export interface Env {
   federation: FederationSettings
   /** Relying apps that are registered for it may have people's tokens of other providers. */
   providerTokens: boolean
+  /** Personal access tokens: the longest life (0: none), and what they may be good for beside facts about their owner. */
+  personalTokens: { maxDays: number; scopes: string[] }
   /** The first seals and signs; all open. */
   secrets: string[]
   /** proxy-addr names or CIDRs. */
@@ -353,6 +372,10 @@ export function readEnv(source: Source): Env {
     mailFrom: raw.MAIL_FROM ?? `${raw.GATEHOUSE_PRODUCT_NAME} <no-reply@${hostname.replace(/[[\]]/g, '')}>`,
     sms,
     providerTokens: raw.PROVIDER_TOKENS,
+    personalTokens: {
+      maxDays: raw.PERSONAL_TOKEN_DAYS,
+      scopes: [...new Set(names(raw.PERSONAL_TOKEN_SCOPES))],
+    },
     federation: readFederation(raw.PROVIDERS, source),
     secrets,
     trustedProxies: names(raw.TRUSTED_PROXIES),

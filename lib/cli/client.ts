@@ -101,6 +101,7 @@ interface AddOptions {
   acr?: Level
   guests?: boolean
   providerTokens?: string[]
+  personalTokens?: boolean
   resource?: ClientChanges['resources']
   serves?: string[]
   logoUri?: string
@@ -137,6 +138,7 @@ async function add(options: AddOptions): Promise<void> {
       acr: options.acr,
       guests: options.guests,
       providerTokens: options.providerTokens,
+      personalTokens: options.personalTokens,
       resources: options.resource,
       serves: options.serves,
       logoUri: options.logoUri,
@@ -208,6 +210,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['sign-ins of at least', client.acr],
       ['guests', client.guests],
       ['tokens of', client.providerTokens],
+      ['personal tokens', client.personalTokens],
       [
         'APIs',
         client.resources.map(({ resource, scopes }) => [resource, ...(scopes ?? ['(all)'])].join(' ')),
@@ -267,16 +270,17 @@ interface UpdateOptions {
   acr?: Level
   guests?: boolean
   providerTokens?: string[]
+  personalTokens?: boolean
   sessionIdleMinutes?: number
   sessionMaxMinutes?: number
   json?: boolean
 }
 
 async function update(id: string, { json: asJson, ...options }: UpdateOptions): Promise<void> {
-  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = options
+  const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = options
   if (Object.keys(options).length === 0)
     throw new CliError(
-      'Say what to change: --acr, --grant, --guests, --no-guests, --jwks-uri, --provider-tokens, --resource, --security, --serves, --session-idle-minutes or --session-max-minutes.',
+      'Say what to change: --acr, --grant, --guests, --no-guests, --jwks-uri, --provider-tokens, --personal-tokens, --no-personal-tokens, --resource, --security, --serves, --session-idle-minutes or --session-max-minutes.',
     )
   await withStores(async () => {
     const { clients } = await import('../oidc')
@@ -299,6 +303,10 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
     if (options.serves) say(servesWords(id, options.serves))
     if (providerTokens) say(tokensWords(id, providerTokens))
     if (guests !== undefined) say(guestsWords(id, guests))
+    if (personalTokens !== undefined)
+      say(
+        `${id} ${personalTokens ? 'may' : 'may not'} ask at introspection what personal access tokens are good for.`,
+      )
     if (acr)
       say(
         acr === 'aal2'
@@ -482,6 +490,7 @@ export function clientCommands(program: Command): void {
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
   reachOptions(adding)
+    .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--logo-uri <uri>', 'a picture for the consent page')
     .option('--id <client_id>', 'choose the client_id (default: random)')
     .option('--json', 'print JSON')
@@ -506,6 +515,8 @@ export function clientCommands(program: Command): void {
     .addOption(securityOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
+    .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
+    .option('--no-personal-tokens', 'it may not')
     .option('--no-guests', 'nobody without an account may use it')
     .option(
       '--session-idle-minutes <minutes>',

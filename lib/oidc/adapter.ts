@@ -8,9 +8,12 @@ import { bucket } from '../base/limits'
 import { sha256, successors } from '../base/secrets'
 import * as sessions from '../sessions'
 import { deviceCodes } from './adapter-device'
-import { current, type Granted, splitGrantId } from './context'
+import { PERSONAL_CLIENT } from './client-metadata'
+import * as clients from './clients'
+import { current, type Granted, grantId, splitGrantId } from './context'
 import { may, mayMachine } from './gate'
 import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
+import * as personal from './personal-tokens'
 import { invitations, registrations } from './registration'
 import { MAX_LIFETIME_SECONDS } from './resources'
 import * as revocations from './revocations'
@@ -118,6 +121,7 @@ function redisAdapter(model: string): Adapter {
     },
     async find(id) {
       if (GATED.has(model) && isRefreshToken(id)) return undefined
+      if (personal.isPersonal(id)) return model === 'AccessToken' ? personalToken(id) : undefined
       const found = await store.getArtifact<Kept>(model, tokenOf(id))
       if (!found) return undefined
       const { payload, grant } = found.payload
@@ -142,6 +146,36 @@ function redisAdapter(model: string): Adapter {
         await revocations.revoke(consent, family, tombstoneSeconds())
       }
     },
+  }
+}
+
+/**
+ * A personal access token, as an access token of no app: at userinfo, and at introspection by an app that is registered
+ * for it. Anywhere else it is nothing.
+ */
+async function personalToken(value: string): Promise<AdapterPayload | undefined> {
+  const state = current()
+  const oidc = (Provider.ctx as KoaContextWithOIDC | undefined)?.oidc
+  if (!state || !oidc) return undefined
+  const atIntrospection = oidc.route === 'introspection'
+  if (!atIntrospection && oidc.route !== 'userinfo') return undefined
+  const row = oidc.client && clients.rowOf.get(oidc.client)
+  if (atIntrospection && !row?.settings.personalTokens) return undefined
+  // An app that proved who it is asks for many people: one of them cannot shut the others out.
+  const token = await personal.find(value, atIntrospection ? null : state.caller)
+  if (!token) return undefined
+  const [id, accountId] = [grantId(token.id, 'personal'), token.userId]
+  const bearer = { grantId: id, accountId, clientId: PERSONAL_CLIENT }
+  state.personal = true
+  remember(bearer, { id: token.id, scopes: token.scopes, claims: [], resources: {} })
+  return {
+    ...bearer,
+    jti: value,
+    kind: 'AccessToken',
+    gty: 'personal_access_token',
+    scope: token.scopes.join(' '),
+    iat: Math.floor(token.createdAt.getTime() / 1000),
+    exp: Math.floor(token.expiresAt / 1000),
   }
 }
 

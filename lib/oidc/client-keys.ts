@@ -27,10 +27,10 @@ const fetched = new LRUCache<string, Fetched>({ max: 1000 })
 const running = new Map<string, Promise<Fetched>>()
 
 /**
- * How the library fetches an app's `jwks_uri`: guarded like everything that others registered (lib/base/outbound.ts), at
+ * How the library fetches an app's `jwks_uri`, or the document that describes it: guarded like everything that others registered (lib/base/outbound.ts), at
  * most once a minute for each address, and never twice at once.
  */
-export async function fetchKeys(target: string | URL | Request): Promise<Response> {
+export async function fetchDocument(target: string | URL | Request): Promise<Response> {
   const url = String(target)
   const known = fetched.get(url)
   const found = known && nowMs() < known.until ? known : await (running.get(url) ?? fetchOnce(url))
@@ -46,7 +46,10 @@ function fetchOnce(url: string): Promise<Fetched> {
     } catch (error) {
       const why =
         error instanceof ForbiddenAddress ? `${error.message} (BACKCHANNEL_PRIVATE_NETWORKS)` : error
-      log().info({ url, err: why instanceof Error ? why.message : why }, 'keys of an app were not fetched')
+      log().info(
+        { url, err: why instanceof Error ? why.message : why },
+        'a document of an app was not fetched',
+      )
       return { status: 502, text: '', until: nowMs() + FAILED_MS }
     }
   })().then((found) => {

@@ -61,6 +61,9 @@ export function webUriProblem(uri: string): string | null {
 
 /** Tokens of other providers belong on a server that can keep them. */
 export const PROVIDER_TOKENS_NEED_A_SECRET = 'can only be had by an app with a secret'
+/** What introspection calls the client of a personal access token: there is none. */
+export const PERSONAL_CLIENT = 'personal-access-token'
+
 /** Ten years will do. */
 const minutes = z.number().int('must be a whole number').min(1, 'must be at least 1').max(5_256_000)
 
@@ -161,6 +164,7 @@ export const newClientSchema = z
     providerTokens: z
       .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
       .default([]),
+    personalTokens: z.boolean().default(false),
     resources: z.array(reach).max(50).default([]),
     serves: z.array(address).max(50).default([]),
     sessionIdleMinutes: minutes.optional(),
@@ -197,6 +201,12 @@ export const newClientSchema = z
     }
     if (client.providerTokens.length > 0 && client.authMethod === 'none') {
       ctx.addIssue({ code: 'custom', path: ['providerTokens'], message: PROVIDER_TOKENS_NEED_A_SECRET })
+    }
+    if (client.personalTokens && client.authMethod === 'none') {
+      ctx.addIssue({ code: 'custom', path: ['personalTokens'], message: PROVIDER_TOKENS_NEED_A_SECRET })
+    }
+    if (client.clientId === PERSONAL_CLIENT) {
+      ctx.addIssue({ code: 'custom', path: ['clientId'], message: 'is the name of no app' })
     }
     if (client.guests && client.acr !== 'aal1') {
       ctx.addIssue({
@@ -286,6 +296,7 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.guests) settings.guests = true
   if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
   if (client.security !== 'standard') settings.security = client.security
+  if (client.personalTokens) settings.personalTokens = true
   if (client.resources.length > 0) settings.resources = reachSetting(client.resources)
   if (client.serves.length > 0) settings.serves = [...new Set(client.serves)]
   if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes

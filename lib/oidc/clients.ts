@@ -63,10 +63,14 @@ export async function active(clientId: string): Promise<store.ClientRow | null> 
   if (entry && nowMs() < entry.until) return entry.row
   const since = drops
   const found = await store.findClient(clientId)
-  const row = found && !found.disabledAt ? found : null
+  const row = found && !found.disabledAt && isIn(found) ? found : null
   if (since === drops) entries.set(clientId, { row, until: nowMs() + BELIEVED_MS })
   return row
 }
+
+/** What is known by its document alone is an app for as long as the operator lets documents be. */
+const isIn = ({ settings }: store.ClientRow): boolean =>
+  settings.registered !== 'document' || env().registration.documents
 
 /** Forgets one client, or all. */
 export function drop(clientId?: string): void {
@@ -168,8 +172,8 @@ export interface ClientView {
   acr: Level
   /** Registered to take guests; whether it does is also the operator's to say (GUESTS). */
   guests: boolean
-  /** It registered itself: with an initial access token, or without. Null: an operator did. */
-  registered: 'token' | 'open' | null
+  /** It registered itself: with an initial access token, without, or by its document. Null: an operator did. */
+  registered: store.ClientSettings['registered'] | null
   /** Providers whose tokens it may ask people for. */
   providerTokens: string[]
   /** The APIs it may get tokens for; scopes null: all of that API. */
@@ -179,6 +183,8 @@ export interface ClientView {
   /** What the operator allows sessions of this app, beside what holds for all; null: nothing shorter. */
   sessionIdleMinutes: number | null
   sessionMaxMinutes: number | null
+  /** It may ask what personal access tokens are good for. */
+  personalTokens: boolean
   /** Claims of the operator's own. */
   claims: MappedClaim[]
   logoUri: string | null
@@ -229,6 +235,7 @@ export function view(row: store.ClientRow): ClientView {
     serves: row.settings.serves ?? [],
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
+    personalTokens: row.settings.personalTokens === true,
     claims: row.settings.claims ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
@@ -311,6 +318,41 @@ export async function add(
   return ok(secret ? { clientId, clientSecret: secret.plain } : { clientId })
 }
 
+/**
+ * Makes an app of what its document says, or brings it up to date.
+ * @param until till when it is believed, milliseconds
+ * @returns the row; null when an operator switched it off; refusals as those of `add`
+ */
+export async function keepDocumented(
+  id: string,
+  input: NewClient,
+  until: number,
+  by: By,
+): Promise<Result<store.ClientRow | null>> {
+  const judged = judge(input)
+  if (!judged.ok) return judged
+  const { name } = judged.value
+  const kept = await inTx(async (tx) => {
+    const made = toMetadata(judged.value)
+    const settings = { ...made.settings, registered: 'document' as const, documentUntil: until }
+    const row = { id, name, firstParty: false, requirePkce: true, metadata: made.metadata, settings }
+    const outcome = await store.keepDocumented(tx, row)
+    if (outcome === 'made') {
+      const data = { name, firstParty: false }
+      await record(tx, {
+        type: 'client.added',
+        clientId: id,
+        actor: by.actor ?? 'registration',
+        caller: by.caller,
+        data,
+      })
+    }
+    onCommit(tx, () => announce(id))
+    return outcome
+  })
+  return ok(kept ? await active(id) : null)
+}
+
 /** One app as operators see it, switched off or not; null when there is none. */
 export async function get(clientId: string): Promise<ClientView | null> {
   const row = await store.findClient(clientId)
@@ -358,6 +400,8 @@ export interface ClientChanges {
    * given back is good again for whoever allowed it before.
    */
   providerTokens?: string[] | undefined
+  /** It may ask what personal access tokens are good for. */
+  personalTokens?: boolean | undefined
   /** All that it may do at the token endpoint; one that is taken away is refused from the next request on. */
   grants?: GrantName[] | undefined
   /** From the next request on; access tokens that are not what it asks for are dead. */
@@ -377,7 +421,7 @@ export interface ClientChanges {
  * @returns refusal `not_found`, `invalid_input` for what such an app cannot have
  */
 export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
-  const { acr, guests, providerTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
+  const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
   const { grants, jwksUri, resources, security, serves } = changes
   const wrong = await cannotHave(clientId, changes)
   if (wrong) return wrong
@@ -392,6 +436,7 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     ...(serves && { serves: serves.length > 0 ? [...new Set(serves)] : null }),
     ...(acr && { acr: acr === 'aal2' ? acr : null }),
     ...(guests !== undefined && { guests: guests || null }),
+    ...(personalTokens !== undefined && { personalTokens: personalTokens || (null as null) }),
     ...(providerTokens && {
       providerTokens: providerTokens.length > 0 ? [...new Set(providerTokens)] : null,
     }),
@@ -405,6 +450,7 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     ...(serves && { serves }),
     ...(acr && { acr }),
     ...(guests !== undefined && { guests }),
+    ...(personalTokens !== undefined && { personalTokens }),
     ...(providerTokens && { providerTokens }),
   }
   const metadata = { ...(grants && grantMetadata(grants)), ...(jwksUri && { jwks_uri: jwksUri }) }
@@ -420,9 +466,9 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
 /** Why an app cannot have what it is to be given; null when it can, or is not there. */
 async function cannotHave(
   clientId: string,
-  { grants, jwksUri, providerTokens, resources = [], security, serves }: ClientChanges,
+  { grants, jwksUri, providerTokens, personalTokens, resources = [], security, serves }: ClientChanges,
 ): Promise<ReturnType<typeof refuse> | null> {
-  if (providerTokens?.length || grants || serves || security || jwksUri) {
+  if (providerTokens?.length || personalTokens || grants || serves || security || jwksUri) {
     const row = await store.findClient(clientId)
     if (!row) return null
     const before = view(row)
@@ -431,6 +477,7 @@ async function cannotHave(
       refuse('invalid_input', { field, values: { message: `${field}: ${message}` } })
     if (providerTokens?.length && authMethod === 'none')
       return no('providerTokens', PROVIDER_TOKENS_NEED_A_SECRET)
+    if (personalTokens && authMethod === 'none') return no('personalTokens', PROVIDER_TOKENS_NEED_A_SECRET)
     const address = jwksUri === undefined ? undefined : webUriProblem(jwksUri)
     if (address) return no('jwksUri', address)
     const problem =

@@ -37,6 +37,8 @@ export interface RequestState {
   repeated?: string
   /** A sign-in's access token, kept as soon as its refresh token is stored. */
   access?: Artifact
+  /** It is made with a personal access token: there is an app for the library that is none. */
+  personal?: true
   /** A signed access token that was shown at introspection or revocation, and the name it goes by inside. */
   shown?: { token: string; name: string }
   problem?: Problem

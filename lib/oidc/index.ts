@@ -23,6 +23,7 @@ import * as connected from './connected'
 import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
+import * as personal from './personal-tokens'
 import * as registration from './registration'
 import * as registeredApis from './resources'
 import * as revocations from './revocations'
@@ -61,6 +62,7 @@ export {
 export type { KeyView } from './keys'
 export type { Level, Security } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
+export type { PersonalTokenOptions, PersonalTokenView } from './personal-tokens'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 
@@ -94,6 +96,16 @@ export const grants = {
   revoke: consents.revoke,
   removal: connected.removal,
   revokeAll: consents.revokeAll,
+}
+
+/** Personal access tokens: options, list, make, end. */
+export const personalTokens = {
+  MAX_NAME: personal.MAX_NAME,
+  MAX_TOKENS: personal.MAX_TOKENS,
+  options: personal.options,
+  list: personal.list,
+  make: personal.make,
+  end: personal.end,
 }
 
 /** Signing keys: list, rotate. */
@@ -168,14 +180,20 @@ export async function start(): Promise<void> {
       if (kind === 'client') registry.drop(id)
       if (kind === 'resource') registeredApis.drop(id)
       if (kind === 'signing-keys') refresh()
+      if (kind === 'personal-token') personal.drop(id)
       if (kind === 'oidc-revoked') revocations.heard(id)
     }),
-    await subscribe(CHANNELS.userUpdated, (payload) => claims.drop((payload as { userId: string }).userId)),
+    await subscribe(CHANNELS.userUpdated, (payload) => {
+      const { userId } = payload as { userId: string }
+      claims.drop(userId)
+      personal.drop(userId)
+    }),
     // What changed while messages were lost is unknown.
     onSubscription(() => {
       registry.drop()
       registeredApis.drop()
       claims.drop()
+      personal.drop()
       revocations.forget()
       if (instance) refresh()
     }),
@@ -196,6 +214,7 @@ export async function sweep(): Promise<void> {
   try {
     while ((await store.sweepRefresh(now(), 1000)) === 1000);
     await signingKeys.sweep()
+    await personal.sweep()
     await registration.sweep()
   } catch (error) {
     log().warn(
@@ -214,6 +233,7 @@ export async function stop(): Promise<void> {
   registry.drop()
   registeredApis.drop()
   claims.drop()
+  personal.drop()
 }
 
 /** After a backup was put back: no token is good. */

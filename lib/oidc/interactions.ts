@@ -82,7 +82,7 @@ export interface InteractionView {
     redirectOrigin: string
     firstParty: boolean
     /** It registered itself; null: an operator did. */
-    registered: 'token' | 'open' | null
+    registered: clients.ClientView['registered']
   }
   params: {
     loginHint: string | null

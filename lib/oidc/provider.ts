@@ -10,10 +10,10 @@ import { deriveKey } from '../base/secrets'
 import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
 import { accountClaims, claimsModel } from './claims-shown'
-import { fetchKeys, judgeAssertion, refuseReplays } from './client-keys'
-import { AUTH_METHODS } from './client-metadata'
+import { fetchDocument, judgeAssertion, refuseReplays } from './client-keys'
+import { AUTH_METHODS, PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
-import { stateOf } from './context'
+import { current, stateOf } from './context'
 import { DEVICE_SECONDS, deviceInfo, toDevicePage, USER_CODE } from './device'
 import * as grants from './grants'
 import { interactionDestination } from './interactions'
@@ -22,7 +22,7 @@ import { demands, LEVELS, type Security } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
-import { newClientId } from './registration'
+import { documented, isDocumentId, mayFetchDocument, newClientId } from './registration'
 import { defaultResource, describePerson, getResourceServerInfo } from './resource-server'
 import { CLAIMS, providerTokensScope } from './scopes'
 import { sessionModel } from './session'
@@ -85,7 +85,7 @@ function configuration(keys: KeySet): Configuration {
       dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
       requestObjectSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
     },
-    fetch: fetchKeys,
+    fetch: fetchDocument,
     assertJwtClientAuthClaimsAndHeader: judgeAssertion,
     allowOmittingSingleRegisteredRedirectUri: false,
     clockTolerance: 5,
@@ -157,6 +157,13 @@ function configuration(keys: KeySet): Configuration {
         idFactory: newClientId,
         secretFactory: clients.secretValue,
       },
+      clientIdMetadataDocument: {
+        enabled: registration.documents,
+        ack: 'draft-02',
+        allowFetch: mayFetchDocument,
+        // How long a document is believed is judged with the row that is made of it (registration.ts).
+        cacheDuration: { min: 0.001, max: 0.001 },
+      },
       revocation: { enabled: true, allowedPolicy: mayRevoke },
     },
     discovery: {
@@ -212,7 +219,8 @@ function mayIntrospect(
   token: { clientId?: string | undefined; aud?: string | string[] | undefined },
 ): boolean {
   if (!confidential(client)) throw new errors.InvalidClientAuth('public clients cannot introspect')
-  if (token.clientId === client.clientId) return true
+  // The adapter finds personal access tokens for apps alone that are registered for them.
+  if (token.clientId === client.clientId || token.clientId === PERSONAL_CLIENT) return true
   const serves = clients.rowOf.get(client)?.settings.serves ?? []
   return [token.aud ?? []].flat().some((id) => serves.includes(id))
 }
@@ -333,6 +341,9 @@ function pinned(provider: Provider): Provider['OIDCContext'] {
   return Context
 }
 
+/** What stands for the app where there is none: nothing can be asked for in its name. */
+const NO_APP = { redirect_uris: [], response_types: [], grant_types: [], token_endpoint_auth_method: 'none' }
+
 /** A refresh token that takes another's place has the value that the adapter made for it. */
 function useOurRefreshTokens(provider: Provider): void {
   const { prototype } = provider.RefreshToken as unknown as { prototype: { generateTokenId(): string } }
@@ -347,8 +358,15 @@ type LibraryClient = InstanceType<Provider['Client']>
 function useOurClients(provider: Provider): void {
   const instances = new WeakMap<ClientRow, LibraryClient>()
   const make = provider.Client as unknown as new (metadata: object) => LibraryClient
+  let nobodys: LibraryClient | undefined
+  const described = provider.Client.find.bind(provider.Client)
+  const rowFor = (id: string) => (isDocumentId(id) ? documented(id, () => described(id)) : clients.active(id))
   const find = async (id: unknown): Promise<LibraryClient | undefined> => {
-    const row = typeof id === 'string' ? await clients.active(id) : null
+    if (id === PERSONAL_CLIENT && current()?.personal) {
+      nobodys ??= new make({ ...NO_APP, client_id: PERSONAL_CLIENT })
+      return nobodys
+    }
+    const row = typeof id === 'string' ? await rowFor(id) : null
     if (!row) return undefined
     const known = instances.get(row)
     if (known) return known

@@ -1,8 +1,12 @@
 /** Apps that register themselves: who may, what they may be, and that nobody gets more by it than by asking the operator. */
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import * as client from 'openid-client'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { setClock } from '../base/clock'
+import { reloadEnv } from '../base/env'
 import { useStores } from '../testing'
+import { TLS } from '../testing/tls'
 import * as oidc from './index'
 import { type App, ask, obtainCode, redeem } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
@@ -196,7 +200,6 @@ describe('is refused', () => {
 
   it('more than one network may register in a day, and a portal full of apps that nobody uses', async () => {
     process.env.UNUSED_CLIENTS_MAX = '1'
-    const { reloadEnv } = await import('../base/env')
     reloadEnv()
     const full = await register({ redirect_uris: ['https://e.example/cb'] })
     expect([full.status, full.json.error]).toEqual([429, 'temporarily_unavailable'])
@@ -230,7 +233,6 @@ describe('where an initial access token is asked for', () => {
   let guarded: Portal
   beforeAll(async () => {
     process.env.CLIENT_REGISTRATION = 'token'
-    const { reloadEnv } = await import('../base/env')
     reloadEnv()
     await oidc.stop()
     guarded = await startPortal()
@@ -274,5 +276,163 @@ describe('where an initial access token is asked for', () => {
     const lives = await Promise.all(keys.map((key) => stores.redis().ttl(key)))
     expect(Math.max(...lives)).toBeLessThanOrEqual(90 * 86_400)
     expect(Math.min(...lives)).toBeGreaterThan(0)
+  })
+})
+
+describe('an app that a document describes', () => {
+  let host: Server
+  let documented: Portal
+  let origin = ''
+  /** What the host answers at each path. */
+  const pages = new Map<string, { status?: number; body: string; location?: string }>()
+  let asked = 0
+  const trust = process.env.NODE_TLS_REJECT_UNAUTHORIZED
+
+  beforeAll(async () => {
+    host = createServer(TLS, (req, res) => {
+      asked++
+      const page = pages.get(req.url ?? '')
+      res.writeHead(page?.status ?? (page ? 200 : 404), {
+        'content-type': 'application/json',
+        ...(page?.location && { location: page.location }),
+      })
+      res.end(page?.body)
+    })
+    await new Promise<void>((done) => host.listen(0, '127.0.0.1', done))
+    origin = `https://localhost:${(host.address() as AddressInfo).port}`
+    // The host's certificate is nobody's.
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+    Object.assign(process.env, { CLIENT_DOCUMENTS: 'on', CLIENT_REGISTRATION: 'off' })
+    reloadEnv()
+    await oidc.stop()
+    documented = await startPortal()
+  })
+  afterAll(async () => {
+    if (trust === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+    else process.env.NODE_TLS_REJECT_UNAUTHORIZED = trust
+    await documented.stop()
+    host.closeAllConnections()
+    await new Promise((done) => host.close(done))
+  })
+
+  function describeApp(path: string, more: object = {}): App {
+    const id = `${origin}${path}`
+    const redirectUri = `${origin}/cb`
+    const metadata = { client_id: id, client_name: 'Agent', redirect_uris: [redirectUri], ...more }
+    pages.set(path, { body: JSON.stringify({ token_endpoint_auth_method: 'none', ...metadata }) })
+    return { clientId: id, clientSecret: undefined, redirectUri }
+  }
+  const begin = async (app: App) => (await new Browser(documented).go(ask(documented, app).url)).url
+  const rows = async (id: string) =>
+    (await stores.sql('SELECT count(*)::int AS count FROM clients WHERE id = $1', [id])).rows[0].count
+
+  it('signs somebody in with nothing registered before, and says who describes it', async () => {
+    const app = describeApp('/agent.json', { logo_uri: `${origin}/logo.png`, first_party: true })
+    const user = await newUser(stores.sql)
+    const browser = new Browser(documented)
+    let at = await browser.go(ask(documented, app).url)
+    at = await browser.signIn(user, at)
+    expect(JSON.parse(at.body).view.client).toMatchObject({
+      id: app.clientId,
+      name: 'Agent',
+      registered: 'document',
+      firstParty: false,
+      logoUri: null,
+    })
+    await browser.allow(at)
+    const got = await obtainCode(browser, app, user)
+    const { status, json } = await redeem(documented, app, got.code, got.verifier)
+    expect([status, json.token_type]).toEqual([200, 'Bearer'])
+    expect((await oidc.grants.list(user)).map(({ clientId }) => clientId)).toEqual([app.clientId])
+  })
+
+  it('is asked for anew after a while, and what it says then counts', async () => {
+    const app = describeApp('/changes.json')
+    expect((await begin(app)).pathname).toBe('/signin/start')
+    const before = asked
+    expect((await begin(app)).pathname).toBe('/signin/start')
+    expect(asked).toBe(before)
+    describeApp('/changes.json', { redirect_uris: [`${origin}/elsewhere`] })
+    setClock(() => Date.now() + 2 * 86_400_000)
+    expect((await begin(app)).searchParams.get('error') ?? 'shown here').toBe('shown here')
+    expect((await oidc.clients.get(app.clientId))?.redirectUris).toEqual([`${origin}/elsewhere`])
+  })
+
+  it('whose host does not answer goes on for a day, and no longer', async () => {
+    const app = describeApp('/away.json')
+    await begin(app)
+    pages.delete('/away.json')
+    setClock(() => Date.now() + 3_600_000)
+    expect((await begin(app)).pathname).toBe('/signin/start')
+    setClock(() => Date.now() + 3 * 86_400_000)
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+  })
+
+  it.each([
+    ['names_another_client', { client_id: 'https://victim.example/app.json' }],
+    ['asks_for_a_secret', { token_endpoint_auth_method: 'client_secret_basic' }],
+    ['brings_a_secret', { client_secret: 'x' }],
+    ['names_a_script_as_its_address', { redirect_uris: ['javascript:alert(1)'] }],
+    ['would_act_for_itself', { grant_types: ['client_credentials'], response_types: [] }],
+  ])('%s: refused, and nothing kept', async (name, more) => {
+    const app = describeApp(`/${name}.json`, more)
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+    expect(await rows(app.clientId)).toBe(0)
+  })
+
+  it('redirects_and_documents_without_end_are_not_followed', async () => {
+    pages.set('/redirect.json', { status: 302, body: '', location: `${origin}/agent.json` })
+    pages.set('/endless.json', {
+      body: JSON.stringify({ client_id: `${origin}/endless.json`, x: 'x'.repeat(100_000) }),
+    })
+    pages.set('/list.json', { body: '[]' })
+    for (const path of ['/redirect.json', '/endless.json', '/list.json', '/nothing.json']) {
+      const app = { clientId: origin + path, clientSecret: undefined, redirectUri: `${origin}/cb` }
+      expect([path, (await begin(app)).pathname]).toEqual([path, '/oidc/auth'])
+      expect(await rows(app.clientId)).toBe(0)
+    }
+  })
+
+  it.each([
+    'https://169.254.169.254/latest',
+    'https://10.0.0.1/app.json',
+    'https://[::ffff:10.0.0.1]/a.json',
+  ])('inside_addresses_are_not_asked: %s', async (clientId) => {
+    const app = { clientId, clientSecret: undefined, redirectUri: 'https://app.example/cb' }
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+    expect(await rows(clientId)).toBe(0)
+  })
+
+  it('one_network_may_not_make_us_ask_without_end', async () => {
+    const before = asked
+    for (let i = 0; i < 30; i++) {
+      const clientId = `${origin}/many-${i}.json`
+      await begin({ clientId, clientSecret: undefined, redirectUri: `${origin}/cb` })
+    }
+    expect(asked - before).toBeLessThanOrEqual(10)
+  })
+
+  it('switched off by the operator it stays off, whatever its document says', async () => {
+    const app = describeApp('/off.json')
+    await begin(app)
+    await oidc.clients.disable(app.clientId)
+    setClock(() => Date.now() + 3_600_000)
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+  })
+
+  it('is_no_app_any_more_where_documents_are_switched_off', async () => {
+    const app = describeApp('/over.json')
+    const user = await newUser(stores.sql)
+    const got = await obtainCode(new Browser(documented), app, user)
+    const { json } = await redeem(documented, app, got.code, got.verifier)
+    process.env.CLIENT_DOCUMENTS = 'off'
+    reloadEnv()
+    setClock(() => Date.now() + 6000)
+    const answer = await fetch(`${documented.issuer}/userinfo`, {
+      headers: { authorization: `Bearer ${json.access_token}` },
+    })
+    expect(answer.status).toBe(401)
+    process.env.CLIENT_DOCUMENTS = 'on'
+    reloadEnv()
   })
 })

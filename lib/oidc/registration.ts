@@ -9,14 +9,14 @@ import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { randomToken } from '../base/ids'
 import { key } from '../base/keys'
-import { budget } from '../base/limits'
+import { bucket, budget } from '../base/limits'
 import { sha256 } from '../base/secrets'
 import * as clients from './clients'
 import { current } from './context'
 import { type Adapter, errors, type KoaContextWithOIDC, Provider } from './library'
 import { inTx } from './store'
 import * as store from './store-registration'
-import type { ClientMetadata } from './store-registry'
+import type { ClientMetadata, ClientRow } from './store-registry'
 
 /** What an app may do that nobody vouched for. */
 const GRANTS = ['authorization_code', 'refresh_token'] as const
@@ -118,43 +118,53 @@ async function spend(): Promise<void> {
   throw Object.assign(error, { status: 429, statusCode: 429 })
 }
 
+type Metadata = ClientMetadata & { client_secret?: string }
+
+/**
+ * What an app says of itself, as an operator would say it.
+ * @param vouched somebody looked at it; else it gets no picture, which would lend it a face that is not its own
+ * @throws InvalidClientMetadata for grants that only an operator gives
+ */
+function inputOf(m: Metadata, vouched: boolean): clients.NewClient {
+  const grants = m.grant_types ?? []
+  const beyond = grants.find((grant) => !GRANTS.some((one) => one === grant))
+  if (beyond) throw new errors.InvalidClientMetadata(`grant_types: ${beyond} cannot be registered here`)
+  return {
+    name: nameOf(m).slice(0, 80),
+    redirectUris: m.redirect_uris,
+    postLogoutRedirectUris: m.post_logout_redirect_uris ?? [],
+    backchannelLogoutUri: text(m.backchannel_logout_uri),
+    backchannelLogoutSessionRequired: m.backchannel_logout_session_required === true,
+    authMethod: m.token_endpoint_auth_method,
+    pairwise: m.subject_type === 'pairwise',
+    signedRequests: m.require_signed_request_object === true,
+    ...(m.jwks && { jwks: m.jwks }),
+    ...(m.jwks_uri && { jwksUri: m.jwks_uri }),
+    grants,
+    native: m.application_type === 'native',
+    idTokenAlg: m.id_token_signed_response_alg,
+    logoUri: vouched ? text(m.logo_uri) : undefined,
+    clientUri: text(m.client_uri),
+    policyUri: text(m.policy_uri),
+    tosUri: text(m.tos_uri),
+  } as clients.NewClient
+}
+
 /** Keeps an app as the library has judged it, once our own rules agree: the adapter of the library's Client model. */
 export const registrations: Adapter = {
   consume: unsupported('an app to be consumed'),
   destroy: unsupported('an app to be destroyed'),
-  find: unsupported('an app by its adapter'),
+  // The library looks here before it looks at a document; apps that have a row are found before it is asked.
+  find: async () => undefined,
   findByUid: unsupported('findByUid'),
   findByUserCode: unsupported('findByUserCode'),
   revokeByGrantId: unsupported('revokeByGrantId'),
   async upsert(id, payload) {
-    const m = payload as unknown as ClientMetadata & { client_secret?: string }
+    const m = payload as unknown as Metadata
     const invitation = (Provider.ctx as KoaContextWithOIDC | undefined)?.oidc.entities.InitialAccessToken?.jti
     await spend()
-    const grants = m.grant_types ?? []
-    const beyond = grants.find((grant) => !GRANTS.some((one) => one === grant))
-    if (beyond) throw new errors.InvalidClientMetadata(`grant_types: ${beyond} cannot be registered here`)
-    // Nobody looked at it: a picture would lend it a face that is not its own.
     const vouched = invitation !== undefined
-    const input = {
-      clientId: id,
-      name: nameOf(m).slice(0, 80),
-      redirectUris: m.redirect_uris,
-      postLogoutRedirectUris: m.post_logout_redirect_uris ?? [],
-      backchannelLogoutUri: text(m.backchannel_logout_uri),
-      backchannelLogoutSessionRequired: m.backchannel_logout_session_required === true,
-      authMethod: m.token_endpoint_auth_method,
-      pairwise: m.subject_type === 'pairwise',
-      signedRequests: m.require_signed_request_object === true,
-      ...(m.jwks && { jwks: m.jwks }),
-      ...(m.jwks_uri && { jwksUri: m.jwks_uri }),
-      grants,
-      native: m.application_type === 'native',
-      idTokenAlg: m.id_token_signed_response_alg,
-      logoUri: vouched ? text(m.logo_uri) : undefined,
-      clientUri: text(m.client_uri),
-      policyUri: text(m.policy_uri),
-      tosUri: text(m.tos_uri),
-    } as clients.NewClient
+    const input = { ...inputOf(m, vouched), clientId: id }
     const judged = clients.judge(input)
     if (!judged.ok) throw refusedAs(judged.refusal.code, String(judged.refusal.values?.message ?? ''))
     if (invitation !== undefined && !(await store.takeInvitation(key('oidcInvitation', sha256(invitation)))))
@@ -167,6 +177,53 @@ export const registrations: Adapter = {
     )
     if (!added.ok) throw refusedAs(added.refusal.code, String(added.refusal.values?.message ?? ''))
   },
+}
+
+// ── client ID metadata documents ─────────────────────────────────────────────
+
+/** So long a document is believed before it is looked at again, and so long beyond that where its host does not answer. */
+const DOCUMENT_MS = 300_000
+const WITHOUT_ANSWER_MS = 86_400_000
+/** Documents that one network may make us look for. */
+const LOOKS = { capacity: 10, perMinute: 10 }
+
+export const isDocumentId = (id: string): boolean => id.startsWith('https://')
+
+/** Whether this network may have another document fetched: it names whom we ask. */
+export async function mayFetchDocument(): Promise<boolean> {
+  const caller = current()?.caller
+  return caller !== undefined && (await bucket(caller.ipPrefix, LOOKS, 'client-document')).ok
+}
+
+/**
+ * The app that a document describes (OAuth Client ID Metadata Document): kept as a row like every other, so that consent, gate
+ * and sign-out know it.
+ * @param fetch gives the library's client, made of the document as it has judged it
+ * @returns null where documents are off, or an operator switched the app off
+ * @throws InvalidClient, InvalidClientMetadata
+ */
+export async function documented(
+  id: string,
+  fetch: () => Promise<{ metadata(): object } | undefined>,
+): Promise<ClientRow | null> {
+  if (!env().registration.documents || !current()) return null
+  const known = await clients.active(id)
+  const until = known?.settings.documentUntil ?? 0
+  if (known && nowMs() < until) return known
+  let said: object | undefined
+  try {
+    said = (await fetch())?.metadata()
+  } catch (error) {
+    if (known && nowMs() < until + WITHOUT_ANSWER_MS && error instanceof errors.InvalidClient) return known
+    throw error
+  }
+  if (!said) return null
+  if (!known) await spend()
+  const caller = current()?.caller
+  const by = { actor: 'registration', ...(caller && { caller }) }
+  const kept = await clients.keepDocumented(id, inputOf(said as Metadata, false), nowMs() + DOCUMENT_MS, by)
+  if (!kept.ok) throw refusedAs(kept.refusal.code, String(kept.refusal.values?.message ?? ''))
+  return kept.value
 }
 
 /** Browsers may ask from anywhere: there is no cookie in it, and nothing is told that the asker did not send. */

@@ -43,6 +43,8 @@ export interface ClientSettings {
   providerTokens?: string[]
   /** How strictly it speaks the protocol; left out: as the standard has it. */
   security?: 'par' | 'dpop' | 'fapi2'
+  /** It may ask what personal access tokens are good for. */
+  personalTokens?: true
   /** The APIs it may get tokens for, by their addresses: all scopes there, or these. */
   resources?: Record<string, true | string[]>
   /** The APIs that it is itself: it may introspect tokens that are for them. */
@@ -50,7 +52,9 @@ export interface ClientSettings {
   /** Claims of the operator's own. */
   claims?: MappedClaim[]
   /** It registered itself; left out: an operator did. */
-  registered?: 'token' | 'open'
+  registered?: 'token' | 'open' | 'document'
+  /** Until when what its document said is believed, milliseconds. */
+  documentUntil?: number
   /** Tokens of the app are dead while the session has not been used for so long. */
   sessionIdleMinutes?: number
   /** So long after the person proved who they are, the app has to ask anew. */
@@ -96,6 +100,22 @@ export async function listClients(after: string | null, limit: number): Promise<
     text: `${CLIENT} WHERE ($1::text IS NULL OR c.id > $1) ORDER BY c.id LIMIT $2`,
     values: [after, limit],
   })
+}
+
+/** Makes a client of its document, or brings it up to date; the operator's own settings stay. Null where it is switched off. */
+export async function keepDocumented(
+  tx: Tx,
+  client: Omit<ClientRow, 'secrets' | 'createdAt' | 'disabledAt'>,
+): Promise<'made' | 'kept' | null> {
+  const [row] = await tx.$queryRaw<{ made: boolean; off: boolean }[]>`
+    INSERT INTO clients AS c (id, name, metadata, first_party, require_pkce, settings, created_at, updated_at)
+    VALUES (${client.id}, ${client.name}, ${JSON.stringify(client.metadata)}::jsonb, false, true,
+      ${JSON.stringify(client.settings)}::jsonb, ${now()}, ${now()})
+    ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, metadata = EXCLUDED.metadata,
+      settings = c.settings || EXCLUDED.settings, updated_at = EXCLUDED.updated_at
+    RETURNING (xmax = 0) AS made, disabled_at IS NOT NULL AS off`
+  if (!row || row.off) return null
+  return row.made ? 'made' : 'kept'
 }
 
 /** False when the id is taken. */

@@ -3,6 +3,7 @@ import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import type { Tx } from '../base/db'
 import * as factors from '../factors'
+import { tokens } from '../security'
 import * as sessions from '../sessions'
 import * as users from '../users'
 import * as store from './store'
@@ -29,10 +30,11 @@ export async function setPassword(tx: Tx, userId: string, hash: string, why: Why
   await users.unlock(tx, userId, why.caller)
 }
 
-/** The same for somebody who is not signed in: every session ends, and with them every token of every app. */
+/** The same for somebody who is not signed in: every session ends, and with them every token of every app and script. */
 export async function setPasswordAnew(tx: Tx, userId: string, hash: string, why: Why): Promise<void> {
   await setPassword(tx, userId, hash, why)
   await sessions.revokeIn(tx, { userId, all: true }, why)
+  await tokens.endAll(tx, userId, why.caller)
 }
 
 /** After a commit: tries that somebody else used up do not keep the owner of a new password out. */

@@ -30,6 +30,8 @@ export * as phones from './phones'
 export { type Removed, resetFactors } from './reset-factors'
 export { whenShutOut } from './shut-out'
 export { type Standing, standing } from './standing'
+/** make, remove, endAll: of personal access tokens. */
+export * as tokens from './tokens'
 /** forget. */
 export * as devices from './trusted-devices'
 /** peek, undo: of a change of the primary address. */

@@ -12,6 +12,7 @@ import * as sessions from '../sessions'
 import * as users from '../users'
 import { nameOf } from './account-name'
 import type { BroughtFactor } from './news'
+import { endAll as endTokens } from './tokens'
 
 /** How long before the owner was told an intruder may have been there. */
 export const BEFORE_MS = 72 * 3_600_000
@@ -68,7 +69,7 @@ export function whenShutOut(fn: Shutter): void {
 
 /**
  * Everything that both ways of shutting out have in common, in `tx`: the password takes nobody in until a new one is
- * chosen, every session and consent ends, numbers, factors and linked accounts brought since are gone, links that set a password or lock
+ * chosen, every session, consent and personal access token ends, numbers, factors and linked accounts brought since are gone, links that set a password or lock
  * the account are void. Addresses are the caller's, and so is `users.lockAccount`, taken first.
  */
 export async function shutOut(
@@ -91,4 +92,5 @@ export async function shutOut(
   for (const shut of shutters) await shut(tx, userId, foreign.since, caller)
   await sessions.revokeIn(tx, { userId, all: true }, why)
   await oidc.grants.revokeAll(tx, userId, { caller })
+  await endTokens(tx, userId, caller)
 }

@@ -1,12 +1,13 @@
 import { getTranslations } from 'next-intl/server'
 import type { ReactNode } from 'react'
-import { federation, notify, requests } from '@/lib'
+import { federation, notify, oidc, requests } from '@/lib'
 import { REASONS } from '../../../components/account/session-reasons'
 import { SessionWatch } from '../../../components/account/session-watch'
 import { AccountShell } from '../../../components/account/shell'
 import { Icon } from '../../../components/ui/icon'
 import {
   appWindow,
+  keyRound,
   layoutDashboard,
   link,
   lockKeyhole,
@@ -66,6 +67,9 @@ export default async function AccountLayout({
                   : []),
                 { href: '/account/devices', label: t('nav.devices'), icon: monitorSmartphone },
                 { href: '/account/apps', label: t('nav.apps'), icon: appWindow },
+                ...(oidc.personalTokens.options().maxDays > 0
+                  ? [{ href: '/account/tokens', label: t('nav.tokens'), icon: keyRound }]
+                  : []),
                 { href: '/account/activity', label: t('nav.activity'), icon: rotateCcwClock },
               ]
         }

@@ -40,6 +40,7 @@ export default async function ConsentPage({ searchParams }: { searchParams: Quer
       grantedScopes={waiting.allScopes.filter((scope) => !waiting.newScopes.includes(scope))}
       providers={Object.fromEntries(federation.providers().map(({ id, name }) => [id, name]))}
       apis={waiting.apiScopes}
+      describedBy={client.registered === 'document' ? new URL(client.id).host : null}
       unverifiedBy={client.registered === 'open' ? requests.settings().productName : null}
       returnHost={client.redirectOrigin}
     />

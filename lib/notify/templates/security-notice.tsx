@@ -22,6 +22,7 @@ export const SECURITY_NEWS = [
   'backup_code_used',
   'account_linked',
   'account_unlinked',
+  'token_made',
   'contact_added',
   'contact_removed',
   'recovery_requested',
