@@ -159,6 +159,10 @@ export interface ClientView {
   /** Where its public keys are, or which they are; null: it has none. */
   jwksUri: string | null
   jwks: { keys: Record<string, unknown>[] } | null
+  /** It knows people by names that no other app knows. */
+  pairwise: boolean
+  /** Its requests are signed. */
+  signedRequests: boolean
   firstParty: boolean
   pkce: boolean
   native: boolean
@@ -210,6 +214,8 @@ export function view(row: store.ClientRow): ClientView {
     frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
     authMethod: m.token_endpoint_auth_method,
     grants: m.grant_types.map(grantName),
+    pairwise: m.subject_type === 'pairwise',
+    signedRequests: m.require_signed_request_object === true,
     security: row.settings.security ?? 'standard',
     jwksUri: m.jwks_uri ?? null,
     jwks: m.jwks ?? null,
