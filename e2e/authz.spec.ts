@@ -20,6 +20,8 @@ let cast: Cast
 let database: Database
 /** Somebody without an account, whom the demo app takes. */
 let guest: Visitor
+/** The demo app. */
+let demoId = ''
 /** The row of the victim's address. */
 let emailId = ''
 
@@ -34,7 +36,8 @@ test.beforeAll(async () => {
   database = await openDatabase(portal)
   emailId = await findEmailId()
   const [demo] = JSON.parse(await gatehouse(['client', 'list', '--json'], { data: portal.data }))
-  await gatehouse(['client', 'update', demo.client_id, '--guests'], { data: portal.data })
+  demoId = demo.client_id
+  await gatehouse(['client', 'update', demoId, '--guests'], { data: portal.data })
   guest = await becomeGuest(portal)
   await database.settled()
 })
@@ -255,6 +258,52 @@ const ACTIONS: Record<string, ActionRow> = {
     fields: ({ otherDevice }) => [['id', otherDevice]],
   },
   '(account)/account/devices/actions.ts#signOutOthers': { page: '/account/devices', fields: () => [] },
+  // The demo app is there to be harmed: whoever is no operator does nothing to it.
+  'admin/apps/actions.ts#registerApp': {
+    page: '/admin/register',
+    fields: () => [
+      ['name', 'Mallory’s'],
+      ['kind', 'web'],
+      ['redirectUris', 'https://mallory.example.com/'],
+    ],
+  },
+  'admin/apps/actions.ts#saveApp': {
+    page: '/admin/apps',
+    fields: () => [
+      ['app', demoId],
+      ['name', 'Mallory’s'],
+      ['redirectUris', 'https://mallory.example.com/'],
+      ...[
+        'postLogoutRedirectUris',
+        ...['backchannelLogoutUri', 'frontchannelLogoutUri', 'logoUri', 'clientUri', 'policyUri', 'tosUri'],
+        ...['sessionIdleMinutes', 'sessionMaxMinutes'],
+      ].map((name): [string, string] => [name, '']),
+      ['authorizationCode', 'on'],
+      ['pkce', 'on'],
+      ['acr', 'aal1'],
+    ],
+  },
+  'admin/apps/actions.ts#rotateSecret': {
+    page: '/admin/apps',
+    fields: () => [
+      ['app', demoId],
+      ['hours', '0'],
+    ],
+  },
+  'admin/apps/actions.ts#switchApp': {
+    page: '/admin/apps',
+    fields: () => [
+      ['app', demoId],
+      ['to', 'off'],
+    ],
+  },
+  'admin/apps/actions.ts#removeApp': {
+    page: '/admin/apps',
+    fields: () => [
+      ['app', demoId],
+      ['name', 'Demo app'],
+    ],
+  },
   '(account)/account/profile/actions.ts#saveProfile': {
     page: '/account/profile',
     fields: () => [
@@ -346,7 +395,8 @@ for (const [name, row] of Object.entries(ACTIONS)) {
         ['form', callByForm],
       ] as const) {
         const what = `${short} by ${stranger}, by ${way}`
-        if (stranger === 'another user' || row.cookieOnly) {
+        const ofOperators = name.startsWith('admin/')
+        if ((stranger === 'another user' && !ofOperators) || row.cookieOnly) {
           // What is their own they may change; whatever names the victim stays.
           const victims = [cast.userId, cast.person.email, cast.sid, cast.otherSid, cast.otherDevice]
           const before = await database.snapshot(victims)

@@ -8,6 +8,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { expect, test } from '@playwright/test'
 import account from '../lib/texts/en/account.json' with { type: 'json' }
 import activity from '../lib/texts/en/activity.json' with { type: 'json' }
+import admin from '../lib/texts/en/admin.json' with { type: 'json' }
 import recovery from '../lib/texts/en/recovery.json' with { type: 'json' }
 import security from '../lib/texts/en/security.json' with { type: 'json' }
 import { buildId, builtRoutes, callByScript, callRaw, MULTIPART, multipart, serverActions } from './actions'
@@ -30,9 +31,11 @@ const WORDS = [
   security.codes.lead,
   recovery.outlook.lead,
   recovery.vouch.lead,
+  admin.apps.lead,
+  admin.register.lead,
 ]
 /** Pages that ask for more than a session: somebody's request, a link, or another provider to link. */
-const needsMore = (path: string): boolean => /\[|\/accept$|\/linked$/.test(path)
+const needsMore = (path: string): boolean => /\[|\/accept$|\/linked$|^\/admin\b/.test(path)
 const shows = (body: string): boolean => WORDS.some((words) => body.includes(words))
 
 const protectedPages = (): string[] =>

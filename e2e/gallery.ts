@@ -1,7 +1,7 @@
 /** Every page in every state that a person can meet it in, ready to be opened. */
 import { codeAt } from './authenticator-app'
 import { latestMail } from './mailbox'
-import { newPerson, type Person } from './people'
+import { demoAdmin, newPerson, type Person } from './people'
 import { Visitor } from './visitor'
 
 export interface Exhibit {
@@ -228,9 +228,30 @@ async function signedInPages(): Promise<Exhibit[]> {
   ]
 }
 
+/** The administration, and an app whose request was just refused. */
+async function administration(): Promise<Exhibit[]> {
+  const operator = new Visitor()
+  await operator.signIn(demoAdmin())
+  const app = /\/admin\/apps\/[\w.-]+/.exec((await operator.get('/admin/apps?q=Demo')).body)?.[0] ?? ''
+  const clientId = app.split('/').at(-1) ?? ''
+  await new Visitor().get(`/oidc/auth?client_id=${clientId}&redirect_uri=https://wrong.example.com/`)
+  const about = { who: operator, kind: 'an app' }
+  return [
+    { name: 'administration: apps', path: '/admin/apps', who: operator },
+    { name: 'administration: nothing found', path: '/admin/apps?q=no+such+app', who: operator, kind: 'apps' },
+    { name: 'administration: register', path: '/admin/register', who: operator },
+    { name: 'administration: an app', path: app, ...about },
+    { name: 'administration: change an app', path: `${app}/edit`, ...about },
+    { name: 'administration: a new secret', path: `${app}?ask=rotate`, ...about },
+    { name: 'administration: switch an app off', path: `${app}?ask=off`, ...about },
+    { name: 'administration: remove an app', path: `${app}?ask=remove`, ...about },
+  ]
+}
+
 export const gallery = async (): Promise<Exhibit[]> => [
   ...(await signedOutPages()),
   ...(await verification()),
   ...(await secondStep()),
   ...(await signedInPages()),
+  ...(await administration()),
 ]

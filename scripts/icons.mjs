@@ -63,6 +63,7 @@ const names = [
   'usb',
   'user-round',
   'users-round',
+  'wrench',
   'x',
 ]
 

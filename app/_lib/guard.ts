@@ -64,13 +64,20 @@ export interface FormState {
 /**
  * The frame of every server action: Origin (CSRF1), session (no guest's), shape of the input, then the change.
  * @param options.fresh asks for a proof of the last ten minutes
+ * @param options.may who else may not: asked before anything else is; `proof_required` asks for two factors
  * @param options.draft names the form by the id of what it stands in: after a proof that it asked for, what was
  *   typed is still there (`draftsOf`)
  * @param run makes the change; its refusal becomes words
  */
 export async function action<Schema extends z.ZodType>(
   form: FormData,
-  options: { page: string; schema: Schema; fresh?: boolean; draft?: string },
+  options: {
+    page: string
+    schema: Schema
+    fresh?: boolean
+    draft?: string
+    may?: (session: SessionFacts) => Promise<Refusal | null>
+  },
   run: (input: z.infer<Schema>, who: SignedIn) => Promise<FormState | Refusal>,
 ): Promise<FormState> {
   requests.reachAction()
@@ -82,6 +89,9 @@ export async function action<Schema extends z.ZodType>(
   if (!session) redirect(options.page)
   // Whoever has nothing to prove who they are has nothing to change either.
   if (session.guest) return refused({ code: 'account_required', status: 403 })
+  const no = await options.may?.(session)
+  const second = no?.code === 'proof_required'
+  if (no && !second) return refused(no)
   const fields = fieldsOf(form)
   const values = typedAgain(fields, options.schema)
   const parsed = options.schema.safeParse(fields)
@@ -89,9 +99,9 @@ export async function action<Schema extends z.ZodType>(
   const proveAgain = async (): Promise<FormState> => {
     if (draft && parsed.success) await sessions.drafts.keep(session, caller, page, { form: draft, values })
     const at = await addressOf(page)
-    return { ...(await askAgain(draft ? `${at}#${draft}` : at)), values }
+    return { ...(await askAgain(draft ? `${at}#${draft}` : at, options.may !== undefined)), values }
   }
-  if (options.fresh && !sessions.isFresh(session)) return proveAgain()
+  if (second || (options.fresh && !sessions.isFresh(session))) return proveAgain()
   if (!parsed.success) {
     const own = await checkField()
     const errors = parsed.error.issues.map((issue) => [String(issue.path[0] ?? ''), own])
@@ -153,16 +163,20 @@ function typedAgain(fields: Record<string, FormDataEntryValue>, schema: z.ZodTyp
 }
 
 /** Sensitive changes need a proof of the last ten minutes: a stolen cookie alone changes nothing (STP1). */
-async function askAgain(page: string): Promise<FormState> {
+async function askAgain(page: string, second: boolean): Promise<FormState> {
   const t = await getTranslations('account.reauth')
-  return { ok: false, message: t('text'), reauth: { href: reauthHref(page), label: t('link') } }
+  return { ok: false, message: t('text'), reauth: { href: reauthHref(page, second), label: t('link') } }
 }
 
 /** Where a guest makes an account of what there is. */
 export const keepAccountHref = (): string => `${reauthHref(OVERVIEW)}&page=signup`
 
-/** Where a signed-in person proves again who they are; comes back to `to`. */
-export const reauthHref = (to: string): string => `/signin/start?reauth=1&to=${encodeURIComponent(to)}`
+/**
+ * Where a signed-in person proves again who they are; comes back to `to`.
+ * @param second with two kinds of factor, if they have them
+ */
+export const reauthHref = (to: string, second = false): string =>
+  `/signin/start?reauth=1${second ? '&level=aal2' : ''}&to=${encodeURIComponent(to)}`
 
 /** Fields once each; React's own (`$ACTION_…`) and repeated ones are left out. */
 function fieldsOf(form: FormData): Record<string, FormDataEntryValue> {
@@ -177,7 +191,7 @@ function fieldsOf(form: FormData): Record<string, FormDataEntryValue> {
 /** A refusal in words: the whole form's in the notice, a field's beside the field. */
 async function refused(refusal: Refusal): Promise<FormState> {
   if (!refusal.field) return { ok: false, message: await refusalText(refusal) }
-  const own = refusal.code === 'invalid_input' ? await checkField() : await refusalText(refusal)
+  const own = await sentenceFor(refusal.field, refusal)
   // A code is the only field of its form: one sentence beside it says everything.
   if (refusal.field === 'code') return { ok: false, errors: { code: own } }
   return {
@@ -185,6 +199,13 @@ async function refused(refusal: Refusal): Promise<FormState> {
     message: await refusalText({ code: 'invalid_input' }),
     errors: { [refusal.field]: own },
   }
+}
+
+/** The verb's own sentence for developers and operators, where it has one; else the words that people get. */
+async function sentenceFor(field: string, refusal: Refusal): Promise<string> {
+  const { message } = refusal.values ?? {}
+  if (typeof message === 'string') return message.replace(`${field}: `, '')
+  return refusal.code === 'invalid_input' ? await checkField() : await refusalText(refusal)
 }
 
 const checkField = async (): Promise<string> => (await getTranslations('ui'))('check_field')

@@ -19,13 +19,17 @@ interface Props {
   className?: string
   /** What was typed before a proof was asked for. */
   draft?: Draft
+  /** What stands in the form's place after it went through; null: the form. */
+  done?: (answer: FormState) => ReactNode
   children: ReactNode
 }
 
 /** A form of a server action that shows what came of it. Without script the page is rendered anew with the same. */
-export function ActionForm({ action, icons, className, draft, children }: Props) {
+export function ActionForm({ action, icons, className, draft, done, children }: Props) {
   const [answer, submit] = useActionState(action, null)
   const look = answer ? (answer.ok ? 'ok' : 'bad') : 'note'
+  const instead = answer?.ok ? done?.(answer) : null
+  if (instead) return instead
   const says = answer ? answer.message : draft?.text
   return (
     <form action={submit} className={className}>
@@ -55,8 +59,9 @@ export function ActionForm({ action, icons, className, draft, children }: Props)
   )
 }
 
-/** What the form last said about one field. */
-export function useAnswer(name: string): { error?: string; value?: string } {
+/** What the form last said about one field. `kept`: it says what was typed, so a field without a value had none. */
+export function useAnswer(name: string): { error?: string; value?: string; kept: boolean } {
   const answer = use(Answer)
-  return { error: answer?.errors?.[name], value: answer?.ok ? undefined : answer?.values?.[name] }
+  const values = answer?.ok ? undefined : answer?.values
+  return { error: answer?.errors?.[name], value: values?.[name], kept: values !== undefined }
 }

@@ -1,14 +1,14 @@
 'use client'
 
 import type { ComponentProps, ReactNode } from 'react'
-import { described, Field } from '../ui/field'
-import { Input, Select } from '../ui/input'
+import { described, Field, FieldError } from '../ui/field'
+import { Checkbox, Input, Select, Textarea } from '../ui/input'
 import { useAnswer } from './action-form'
 
 interface Common {
   id: string
   name: string
-  label: string
+  label: ReactNode
   note?: string
   hint?: ReactNode
 }
@@ -60,4 +60,71 @@ export function FormSelect({
       />
     </Field>
   )
+}
+
+/** Several lines of an ActionForm, such as a list with one thing a line. */
+export function FormTextarea({
+  id,
+  name,
+  label,
+  note,
+  hint,
+  defaultValue,
+  ...props
+}: Common & ComponentProps<'textarea'>) {
+  const { error, value } = useAnswer(name)
+  const text = value ?? defaultValue
+  return (
+    <Field id={id} label={label} note={note} hint={hint} error={error}>
+      {/* A new key when the text changed: a new default goes into what was typed, beside it. */}
+      <Textarea
+        key={String(text)}
+        {...props}
+        {...described(id, { hint, error })}
+        name={name}
+        defaultValue={text}
+      />
+    </Field>
+  )
+}
+
+/** A yes or no of an ActionForm. */
+export function FormCheckbox({
+  name,
+  label,
+  hint,
+  defaultChecked,
+}: {
+  name: string
+  label: string
+  hint?: ReactNode
+  defaultChecked?: boolean
+}) {
+  const { error, value, kept } = useAnswer(name)
+  const checked = kept ? value !== undefined : defaultChecked
+  return (
+    <div className="grid gap-1">
+      {/* A new key when it changed: React resets a form to what it began with. */}
+      <Checkbox
+        key={String(checked)}
+        {...described(`field-${name}`, { hint, error })}
+        name={name}
+        defaultChecked={checked}
+      >
+        {label}
+      </Checkbox>
+      {error ? <FieldError id={`field-${name}-error`}>{error}</FieldError> : null}
+      {hint ? (
+        <p id={`field-${name}-hint`} className="ml-7 text-sm text-ink-3">
+          {hint}
+        </p>
+      ) : null}
+    </div>
+  )
+}
+
+/** What was wrong with something that is more than one field. */
+export function AnswerError({ name }: { name: string }) {
+  const { error } = useAnswer(name)
+  return error ? <FieldError id={`field-${name}-error`}>{error}</FieldError> : null
 }

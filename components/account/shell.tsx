@@ -10,12 +10,25 @@ interface Props {
   user: { name: string; email: string | null; avatarUrl: string | null }
   /** Null for who has none. */
   profileHref: string | null
+  /** Null for all but operators. */
+  adminHref: string | null
+  /** Above the navigation, where it is not that of the account. */
+  label?: string
   items: readonly NavItem[]
   children: ReactNode
 }
 
 /** The frame of the console: brand and user above, navigation at the side, the page. */
-export async function AccountShell({ product, logoUrl, user, profileHref, items, children }: Props) {
+export async function AccountShell({
+  product,
+  logoUrl,
+  user,
+  profileHref,
+  adminHref,
+  label,
+  items,
+  children,
+}: Props) {
   const [t, ui] = await Promise.all([getTranslations('account.nav'), getTranslations('ui')])
   return (
     <>
@@ -30,12 +43,12 @@ export async function AccountShell({ product, logoUrl, user, profileHref, items,
           <a href="/account" className="flex min-w-0 rounded-md" aria-label={ui('home', { product })}>
             <Logo product={product} logoUrl={logoUrl} />
           </a>
-          <UserMenu {...user} profileHref={profileHref} />
+          <UserMenu {...user} profileHref={profileHref} adminHref={adminHref} />
         </div>
       </header>
       <div className="mx-auto grid max-w-[72rem] gap-4 px-4 pt-3 pb-16 sm:px-6 md:grid-cols-[13.5rem_minmax(0,1fr)] md:gap-10 md:pt-10">
         <div className="min-w-0 md:sticky md:top-26 md:self-start">
-          <Nav label={t('label')} items={items} />
+          <Nav label={label ?? t('label')} items={items} />
         </div>
         <main id="main" tabIndex={-1} className="min-w-0 pt-2 outline-none md:pt-0">
           {children}

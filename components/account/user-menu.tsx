@@ -1,17 +1,19 @@
 import { getTranslations } from 'next-intl/server'
 import { Avatar } from '../ui/avatar'
 import { Icon } from '../ui/icon'
-import { chevronDown, logOut, userRound } from '../ui/icons'
+import { chevronDown, logOut, userRound, wrench } from '../ui/icons'
 
 interface Props {
   name: string
   email: string | null
   avatarUrl: string | null
   profileHref: string | null
+  /** Null for all but operators. */
+  adminHref: string | null
 }
 
 /** Who is signed in, and the way out. The browser's own popover: Escape and a click outside close it. */
-export async function UserMenu({ name, email, avatarUrl, profileHref }: Props) {
+export async function UserMenu({ name, email, avatarUrl, profileHref, adminHref }: Props) {
   const t = await getTranslations('account.nav')
   return (
     <>
@@ -44,6 +46,12 @@ export async function UserMenu({ name, email, avatarUrl, profileHref }: Props) {
             <a href={profileHref} className="menu-item">
               <Icon of={userRound} />
               {t('profile')}
+            </a>
+          ) : null}
+          {adminHref ? (
+            <a href={adminHref} className="menu-item">
+              <Icon of={wrench} />
+              {t('admin')}
             </a>
           ) : null}
           <form method="post" action="/signout/submit">

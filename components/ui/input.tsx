@@ -6,6 +6,11 @@ export function Input({ className, type = 'text', ...props }: ComponentProps<'in
   return <input type={type} className={cx('control', className)} {...props} />
 }
 
+/** Several lines of text. */
+export function Textarea({ className, rows = 3, ...props }: ComponentProps<'textarea'>) {
+  return <textarea rows={rows} className={cx('control', className)} {...props} />
+}
+
 /** The browser's own choice list. */
 export function Select({ className, ...props }: ComponentProps<'select'>) {
   return <select className={cx('control', className)} {...props} />

@@ -152,6 +152,13 @@ export const KEYS = {
       'which token families of a consent are revoked (`*`: all), for as long as an access token can live',
     ifLost: 'the access tokens it speaks of are lost with it; the rows in Postgres say the same',
   },
+  clientLog: {
+    pattern: 'client_log:{clientId}',
+    type: 'list',
+    ttlSeconds: 604_800,
+    holds: 'why the newest 100 requests of an app were refused, for its developers; no token, no secret',
+    ifLost: 'the list begins anew; the server log has the same',
+  },
   oidcInvitation: {
     pattern: 'oidc:invitation:{hash}',
     type: 'string',

@@ -325,6 +325,56 @@ describe('client', () => {
     }
   })
 
+  test('update changes all that add takes, judged as add judges', async () => {
+    const { client_id } = await ok<Added>(['client', 'add', '--name', 'Before', '--redirect-uri', uri])
+    const update = ['client', 'update', client_id]
+    await ok([
+      ...update,
+      ...['--name', 'After', '--redirect-uri', `${uri}/a`, '--redirect-uri', `${uri}/b`, '--no-pkce'],
+      ...[
+        '--post-logout-redirect-uri',
+        uri,
+        '--first-party',
+        '--logo-uri',
+        `${uri}.png`,
+        '--id-token-alg',
+        'RS256',
+      ],
+    ])
+    const changed = { name: 'After', redirect_uris: [`${uri}/a`, `${uri}/b`], pkce: false, first_party: true }
+    expect(await ok(['client', 'show', client_id])).toMatchObject({
+      ...changed,
+      post_logout_redirect_uris: [uri],
+      logo_uri: `${uri}.png`,
+      id_token_alg: 'RS256',
+    })
+    await ok([
+      ...update,
+      '--logo-uri',
+      'none',
+      '--post-logout-redirect-uri',
+      'none',
+      '--pkce',
+      '--no-first-party',
+    ])
+    expect(await ok(['client', 'show', client_id])).toMatchObject({
+      name: 'After',
+      post_logout_redirect_uris: [],
+      logo_uri: null,
+      pkce: true,
+      first_party: false,
+    })
+    const wrong = await gatehouse([...update, '--redirect-uri', 'http://evil.example.com/cb'])
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('must be https')])
+  })
+
+  test('log says why requests of an app were refused', async () => {
+    const { client_id } = await ok<Added>(['client', 'add', '--name', 'Refused', '--redirect-uri', uri])
+    expect(await ok(['client', 'log', client_id])).toEqual([])
+    expect((await gatehouse(['client', 'log', client_id])).out).toContain('No request of')
+    expect((await gatehouse(['client', 'log', 'nobody'])).err).toContain('There is no client nobody')
+  })
+
   test('remove takes it away, once', async () => {
     const { client_id } = await ok<Added>(['client', 'add', '--name', 'Gone', '--redirect-uri', uri])
     expect((await gatehouse(['client', 'remove', client_id])).code).toBe(0)

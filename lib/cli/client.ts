@@ -105,6 +105,9 @@ interface AddOptions {
   resource?: ClientChanges['resources']
   serves?: string[]
   logoUri?: string
+  clientUri?: string
+  policyUri?: string
+  tosUri?: string
   json?: boolean
 }
 
@@ -142,6 +145,9 @@ async function add(options: AddOptions): Promise<void> {
       resources: options.resource,
       serves: options.serves,
       logoUri: options.logoUri,
+      clientUri: options.clientUri,
+      policyUri: options.policyUri,
+      tosUri: options.tosUri,
     }
     const added = await clients.add(input as Parameters<typeof clients.add>[0], { actor: 'operator' })
     if (!added.ok) throw refused(added.refusal, 'client')
@@ -219,6 +225,10 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['claims of your own', client.claims.map(({ name }) => name)],
       ['session, unused', minutesInWords(client.sessionIdleMinutes)],
       ['session, in all', minutesInWords(client.sessionMaxMinutes)],
+      ['logo', client.logoUri],
+      ['its own page', client.clientUri],
+      ['privacy policy', client.policyUri],
+      ['terms', client.tosUri],
       ['since', client.createdAt],
       ['switched off', client.disabledAt],
       [
@@ -261,7 +271,7 @@ async function invite(options: { days: string; json?: boolean }): Promise<void> 
 const minutesInWords = (minutes: number | null): string | null =>
   minutes === null ? null : `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`
 
-interface UpdateOptions {
+interface UpdateOptions extends Registered {
   jwksUri?: string
   security?: Security
   grant?: ClientChanges['grants']
@@ -276,17 +286,85 @@ interface UpdateOptions {
   json?: boolean
 }
 
+/** What is registered with an app, by the names of the options that change it. */
+interface Registered {
+  name?: string
+  redirectUri?: string[]
+  postLogoutRedirectUri?: string[]
+  backchannelLogoutUri?: string | null
+  backchannelLogoutSessionRequired?: boolean
+  frontchannelLogoutUri?: string | null
+  frontchannelLogoutSessionRequired?: boolean
+  authMethod?: ClientChanges['authMethod']
+  firstParty?: boolean
+  pkce?: boolean
+  native?: boolean
+  idTokenAlg?: ClientChanges['idTokenAlg']
+  claimsInIdToken?: boolean
+  logoUri?: string | null
+  clientUri?: string | null
+  policyUri?: string | null
+  tosUri?: string | null
+}
+
+/** `none` takes an address away. */
+const unlessNone = (options: Registered): Registered =>
+  Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [
+      name,
+      name.endsWith('Uri') && value === 'none' ? null : value,
+    ]),
+  )
+
+/** The options of `client add` for an app that is there: what may be missing goes with `none`, a yes has its no. */
+const registeredOptions = (command: Command): Command =>
+  command
+    .option('--name <name>', 'what people read on the consent page')
+    .option('--redirect-uri <uri>', 'where sign-in returns to, in place of those before (repeatable)', many)
+    .option(
+      '--post-logout-redirect-uri <uri>',
+      'where sign-out may return to, in place of those before (repeatable); none',
+      served,
+    )
+    .option('--backchannel-logout-uri <uri>', 'gets a signed logout token when a session ends; none')
+    .option('--backchannel-logout-session-required', 'the app needs sid in logout tokens')
+    .option('--no-backchannel-logout-session-required', 'it does not')
+    .option('--frontchannel-logout-uri <uri>', 'loaded in the browser at sign-out; none')
+    .option('--frontchannel-logout-session-required', 'the app needs iss and sid there')
+    .option('--no-frontchannel-logout-session-required', 'it does not')
+    .addOption(
+      new Option('--auth-method <method>', 'how the app proves itself').choices([
+        'client_secret_basic',
+        'client_secret_post',
+        'private_key_jwt',
+        'none',
+      ]),
+    )
+    .option('--first-party', 'one of yours: no consent page')
+    .option('--no-first-party', 'people are asked')
+    .option('--pkce', 'require PKCE')
+    .option('--no-pkce', 'do not (only for apps with a secret that cannot do it)')
+    .option('--native', 'an installed app: private-use redirect schemes are allowed')
+    .option('--no-native', 'it is none')
+    .option('--id-token-alg <alg>', 'ES256, RS256 or EdDSA')
+    .option('--claims-in-id-token', 'put profile claims into the ID token')
+    .option('--no-claims-in-id-token', 'leave them to userinfo')
+    .option('--logo-uri <uri>', 'a picture for the consent page; none')
+    .option('--client-uri <uri>', 'its own page; none')
+    .option('--policy-uri <uri>', 'its privacy policy; none')
+    .option('--tos-uri <uri>', 'its terms; none')
+
 async function update(id: string, { json: asJson, ...options }: UpdateOptions): Promise<void> {
   const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = options
   if (Object.keys(options).length === 0)
-    throw new CliError(
-      'Say what to change: --acr, --grant, --guests, --no-guests, --jwks-uri, --provider-tokens, --personal-tokens, --no-personal-tokens, --resource, --security, --serves, --session-idle-minutes or --session-max-minutes.',
-    )
+    throw new CliError('Say what to change.', 'gatehouse client update --help names it all.')
   await withStores(async () => {
     const { clients } = await import('../oidc')
-    const { grant: grants, resource: resources, ...others } = options
+    const { grant: grants, resource: resources, redirectUri, postLogoutRedirectUri, ...others } = options
     const changes = {
-      ...others,
+      ...unlessNone(others),
+      ...(redirectUri && { redirectUris: redirectUri }),
+      ...(postLogoutRedirectUri && { postLogoutRedirectUris: postLogoutRedirectUri }),
       ...(grants && { grants }),
       ...(resources && { resources }),
       // 0 takes the limit away.
@@ -296,6 +374,10 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
     const changed = await clients.update(id, changes, { actor: 'operator' })
     if (!changed.ok) throw refused(changed.refusal, 'client')
     if (asJson) return json({ clientId: id, ...changes })
+    const plain = Object.keys(others).filter((name) => !TOLD.includes(name))
+    if (redirectUri || postLogoutRedirectUri || plain.length > 0)
+      say(`From now on that holds for ${id}. What there is now: gatehouse client show ${id}`)
+    if (others.authMethod) say(secretWords(id, others.authMethod))
     if (options.security) say(`From now on ${id} is held to the level ${options.security}.`)
     if (options.jwksUri) say(`The keys of ${id} are read from ${options.jwksUri}.`)
     if (grants) say(`From now on ${id} may do this and nothing else: ${grants.join(', ')}.`)
@@ -317,6 +399,22 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
       say(`From now on these limits hold for sessions of ${id}, tokens it has already included.`)
   })
 }
+
+/** Changes that have a sentence of their own. */
+const TOLD = [
+  'acr',
+  'guests',
+  'providerTokens',
+  'serves',
+  'sessionIdleMinutes',
+  'sessionMaxMinutes',
+  'authMethod',
+]
+
+const secretWords = (id: string, method: string): string =>
+  !method.startsWith('client_secret_')
+    ? `${id} proves itself by ${method === 'none' ? 'PKCE alone' : 'its keys'}; the secrets it had are dead.`
+    : `${id} proves itself by a secret (${method}). If it has none yet: gatehouse client rotate-secret ${id}`
 
 function reachWords(id: string, all: NonNullable<ClientChanges['resources']>): string {
   if (all.length === 0) return `${id} gets tokens for no API; those there are get no good answer here.`
@@ -377,6 +475,27 @@ async function rotateSecret(id: string, options: { overlapHours: string; json?: 
       ['client_secret', clientSecret],
     ])
     say(`\nShown this once. Older secrets work for ${hours} more hours.`)
+  })
+}
+
+async function showLog(id: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    if (!(await clients.get(id)))
+      throw new CliError(`There is no client ${id}.`, 'gatehouse client list names them all.')
+    const entries = await clients.log(id)
+    if (options.json) return json(entries)
+    table(
+      ['when', 'endpoint', 'error', 'why', 'request'],
+      entries.map((e) => [
+        new Date(e.at),
+        e.endpoint,
+        e.error,
+        [e.description, e.detail, e.redirectUri].filter(Boolean).join(' · '),
+        e.requestId,
+      ]),
+      `No request of ${id} was refused in the last week.`,
+    )
   })
 }
 
@@ -492,6 +611,9 @@ export function clientCommands(program: Command): void {
   reachOptions(adding)
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--logo-uri <uri>', 'a picture for the consent page')
+    .option('--client-uri <uri>', 'its own page, linked to on the consent page')
+    .option('--policy-uri <uri>', 'its privacy policy, linked to there')
+    .option('--tos-uri <uri>', 'its terms, linked to there')
     .option('--id <client_id>', 'choose the client_id (default: random)')
     .option('--json', 'print JSON')
     .addHelpText(
@@ -506,9 +628,11 @@ export function clientCommands(program: Command): void {
     .description('one client, without its secrets')
     .option('--json', 'print JSON')
     .action(show)
-  reachOptions(client.command('update'))
+  registeredOptions(reachOptions(client.command('update')))
     .argument('<client_id>')
-    .description('change what an app may do and demands of sign-ins, from the next request on')
+    .description(
+      'change what an app is registered with, from the next request on; judged as a new one would be',
+    )
     .addOption(acrOption())
     .option('--grant <grant>', 'all that it may do from now on (repeatable)', grant)
     .option('--jwks-uri <uri>', 'where its public keys are (for private_key_jwt)')
@@ -544,6 +668,12 @@ export function clientCommands(program: Command): void {
       '\nExample of a file:\n  [{ "name": "plan", "scope": "profile", "value": "{{metadata.plan | default:free}}" }]\nAll of it: docs/claims.md',
     )
     .action(claims)
+  client
+    .command('log')
+    .argument('<client_id>')
+    .description('why its newest requests were refused, newest first')
+    .option('--json', 'print JSON')
+    .action(showLog)
   client
     .command('remove')
     .argument('<client_id>')

@@ -4,7 +4,7 @@ import { isLoopbackHost } from '../base/env'
 import { ALGORITHMS } from './keys'
 import { demands, LEVELS, SECURITY, type Security } from './levels'
 import { SCOPE_NAME } from './resources'
-import type { ClientMetadata, ClientSettings } from './store-registry'
+import type { ClientMetadata, ClientRow, ClientSettings } from './store-registry'
 
 export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const
 export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'] as const
@@ -302,4 +302,48 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes
   if (client.sessionMaxMinutes) settings.sessionMaxMinutes = client.sessionMaxMinutes
   return { metadata, settings }
+}
+
+/** What is kept of an app, as it was registered: `toMetadata` backwards. Changes are judged together with it. */
+export const registered = ({ metadata: m, settings, ...row }: ClientRow): CheckedClient => ({
+  name: row.name,
+  redirectUris: m.redirect_uris,
+  postLogoutRedirectUris: m.post_logout_redirect_uris,
+  backchannelLogoutUri: m.backchannel_logout_uri,
+  backchannelLogoutSessionRequired: m.backchannel_logout_session_required ?? false,
+  frontchannelLogoutUri: m.frontchannel_logout_uri,
+  frontchannelLogoutSessionRequired: m.frontchannel_logout_session_required ?? false,
+  authMethod: m.token_endpoint_auth_method as CheckedClient['authMethod'],
+  jwks: m.jwks as CheckedClient['jwks'],
+  jwksUri: m.jwks_uri,
+  security: settings.security ?? 'standard',
+  grants: m.grant_types.map(grantName) as CheckedClient['grants'],
+  firstParty: row.firstParty,
+  pkce: row.requirePkce,
+  native: m.application_type === 'native',
+  idTokenAlg: m.id_token_signed_response_alg as CheckedClient['idTokenAlg'],
+  claimsInIdToken: settings.claimsInIdToken ?? false,
+  acr: settings.acr ?? 'aal1',
+  guests: settings.guests ?? false,
+  providerTokens: settings.providerTokens ?? [],
+  personalTokens: settings.personalTokens ?? false,
+  resources: Object.entries(settings.resources ?? {}).map(([resource, scopes]) =>
+    scopes === true ? { resource } : { resource, scopes },
+  ),
+  serves: settings.serves ?? [],
+  sessionIdleMinutes: settings.sessionIdleMinutes,
+  sessionMaxMinutes: settings.sessionMaxMinutes,
+  logoUri: m.logo_uri,
+  clientUri: m.client_uri,
+  policyUri: m.policy_uri,
+  tosUri: m.tos_uri,
+})
+
+/**
+ * What turns one record into another: values that are new, and null for those that go. What neither of both names (an
+ * operator's own claims, say) is not in it.
+ */
+export function patchOf(before: object, after: object): Record<string, unknown> {
+  const had = Object.keys(before).map((name) => [name, null])
+  return { ...Object.fromEntries(had), ...after }
 }

@@ -16,21 +16,16 @@ import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
 import { type MappedClaim, readMapping } from './claims-mapping'
+import { forget as forgetLog } from './client-log'
 import {
   type CheckedClient,
-  type GrantName,
-  grantMetadata,
   grantName,
-  grantsProblem,
-  keysProblem,
   type NewClient,
-  type NewReach,
   newClientSchema,
-  PROVIDER_TOKENS_NEED_A_SECRET,
+  patchOf,
   reachSetting,
-  securityProblem,
+  registered,
   toMetadata,
-  webUriProblem,
 } from './client-metadata'
 import type { Level, Security } from './levels'
 import { inTx } from './store'
@@ -365,9 +360,32 @@ export async function list(options: { after?: string; limit?: number } = {}): Pr
   return (await store.listClients(options.after ?? null, limit)).map(view)
 }
 
+/**
+ * Apps by name and id, newest first, for people who look for one.
+ * @param options.text in the name or the id, letter case aside
+ * @param options.after the place in the list to go on from, as an earlier answer said it
+ * @returns at most `limit` (100) apps, and where the next begin; null: nowhere
+ */
+export async function search(
+  options: { text?: string; after?: store.ClientPlace | null; limit?: number } = {},
+): Promise<{ clients: ClientView[]; next: store.ClientPlace | null }> {
+  const limit = Math.max(1, Math.min(options.limit ?? 25, 100))
+  const text = options.text?.trim().slice(0, 100) ?? ''
+  const rows = await store.searchClients(text, options.after ?? null, limit + 1)
+  const shown = rows.slice(0, limit)
+  const last = shown.at(-1)
+  return {
+    clients: shown.map(view),
+    next: last && rows.length > limit ? { at: last.createdAt.getTime(), id: last.id } : null,
+  }
+}
+
 /** Removes an app with its consents and tokens. */
 export const remove = (clientId: string, by: By = {}): Promise<Result> =>
-  change(clientId, 'client.removed', by, (tx) => store.deleteClient(tx, clientId))
+  change(clientId, 'client.removed', by, async (tx) => {
+    onCommit(tx, () => forgetLog(clientId))
+    return await store.deleteClient(tx, clientId)
+  })
 
 /** Switches an app off: every flow and token of it is refused from the next request on. */
 export const disable = (clientId: string, by: By = {}): Promise<Result> =>
@@ -389,104 +407,74 @@ async function unknownApi(ids: string[]): Promise<ReturnType<typeof refuse> | nu
   return null
 }
 
-/** What an operator may change of an app. */
-export interface ClientChanges {
-  /** aal2: two kinds of factor at every sign-in to it; aal1: any sign-in will do. */
-  acr?: Level | undefined
-  /** Whether people without an account may use it; taken back, their tokens are dead. */
-  guests?: boolean | undefined
-  /**
-   * The providers whose tokens it may ask people for; one that is taken back is refused from the next request on, and
-   * given back is good again for whoever allowed it before.
-   */
-  providerTokens?: string[] | undefined
-  /** It may ask what personal access tokens are good for. */
-  personalTokens?: boolean | undefined
-  /** All that it may do at the token endpoint; one that is taken away is refused from the next request on. */
-  grants?: GrantName[] | undefined
-  /** From the next request on; access tokens that are not what it asks for are dead. */
-  security?: Security | undefined
-  /** Where its public keys are, in place of those before. */
-  jwksUri?: string | undefined
-  /** The APIs it may get tokens for, in place of those before. */
-  resources?: NewReach[] | undefined
-  serves?: string[] | undefined
-  /** Null takes the limit away. */
-  sessionIdleMinutes?: number | null | undefined
-  sessionMaxMinutes?: number | null | undefined
+/**
+ * What an operator may change of an app: all that it is registered with, but for its id. Undefined leaves a thing as it
+ * is, null takes away one that may be missing.
+ */
+export type ClientChanges = {
+  [Name in Exclude<keyof NewClient, 'clientId'>]?: NewClient[Name] | OptionalNull<Name>
 }
+/** These an app may be without; the others have a value always. */
+type Missing =
+  | `${'backchannel' | 'frontchannel'}LogoutUri`
+  | `session${'Idle' | 'Max'}Minutes`
+  | `${'logo' | 'client' | 'policy' | 'tos' | 'jwks'}Uri`
+  | 'jwks'
+type OptionalNull<Name> = Name extends Missing ? null : never
 
 /**
- * Changes what an app demands of sign-ins, from the next request on.
- * @returns refusal `not_found`, `invalid_input` for what such an app cannot have
+ * Changes what an app is registered with, from the next request on. The whole is judged as a new registration would be,
+ * under a lock: of two changes at once neither undoes the other. An app that has no secret any more loses those it had;
+ * one that is to have one gets it by `rotateSecret`.
+ * @returns refusals as `add` gives them, and `not_found`
  */
 export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
-  const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = changes
-  const { grants, jwksUri, resources, security, serves } = changes
-  const wrong = await cannotHave(clientId, changes)
-  if (wrong) return wrong
-  const limits = {
-    ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes }),
-    ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes }),
-  }
-  const settings = {
-    ...limits,
-    ...(security && { security: security === 'standard' ? null : security }),
-    ...(resources && { resources: resources.length > 0 ? reachSetting(resources) : null }),
-    ...(serves && { serves: serves.length > 0 ? [...new Set(serves)] : null }),
-    ...(acr && { acr: acr === 'aal2' ? acr : null }),
-    ...(guests !== undefined && { guests: guests || null }),
-    ...(personalTokens !== undefined && { personalTokens: personalTokens || (null as null) }),
-    ...(providerTokens && {
-      providerTokens: providerTokens.length > 0 ? [...new Set(providerTokens)] : null,
-    }),
-  }
-  const said = {
-    ...limits,
-    ...(grants && { grants }),
-    ...(security && { security }),
-    ...(jwksUri && { jwksUri }),
-    ...(resources && { resources: reachSetting(resources) }),
-    ...(serves && { serves }),
-    ...(acr && { acr }),
-    ...(guests !== undefined && { guests }),
-    ...(personalTokens !== undefined && { personalTokens }),
-    ...(providerTokens && { providerTokens }),
-  }
-  const metadata = { ...(grants && grantMetadata(grants)), ...(jwksUri && { jwks_uri: jwksUri }) }
-  return change(
-    clientId,
-    'client.updated',
-    by,
-    (tx) => store.changeClient(tx, clientId, settings, metadata),
-    said,
-  )
+  const said = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+  const unknown = await unknownApi([
+    ...(changes.resources ?? []).map(({ resource }) => resource),
+    ...(changes.serves ?? []),
+  ])
+  return inTx(async (tx) => {
+    const row = await store.lockClient(tx, clientId)
+    if (!row) return refuse('not_found')
+    if (unknown) return unknown
+    const judged = judge(changed(row, said))
+    if (!judged.ok) return judged
+    const client = judged.value
+    const before = toMetadata(registered(row))
+    const after = toMetadata(client)
+    // Two factors asked for keep guests away by themselves; whether they may come else stays registered.
+    if (said.guests === undefined && row.settings.guests) after.settings.guests = true
+    await store.rewriteClient(tx, clientId, {
+      name: client.name,
+      firstParty: client.firstParty,
+      requirePkce: client.pkce,
+      metadata: patchOf(before.metadata, after.metadata),
+      settings: patchOf(before.settings, after.settings),
+    })
+    if (!hasSecret(client.authMethod)) await store.endSecrets(tx, clientId, new Date(nowMs()))
+    const data = { ...said, ...(changes.resources && { resources: reachSetting(changes.resources) }) }
+    await record(tx, {
+      type: 'client.updated',
+      clientId,
+      actor: by.actor ?? 'operator',
+      caller: by.caller,
+      data,
+    })
+    onCommit(tx, () => announce(clientId))
+    return ok()
+  })
 }
 
-/** Why an app cannot have what it is to be given; null when it can, or is not there. */
-async function cannotHave(
-  clientId: string,
-  { grants, jwksUri, providerTokens, personalTokens, resources = [], security, serves }: ClientChanges,
-): Promise<ReturnType<typeof refuse> | null> {
-  if (providerTokens?.length || personalTokens || grants || serves || security || jwksUri) {
-    const row = await store.findClient(clientId)
-    if (!row) return null
-    const before = view(row)
-    const { redirectUris, authMethod, grants: had, serves: served } = before
-    const no = (field: string, message: string) =>
-      refuse('invalid_input', { field, values: { message: `${field}: ${message}` } })
-    if (providerTokens?.length && authMethod === 'none')
-      return no('providerTokens', PROVIDER_TOKENS_NEED_A_SECRET)
-    if (personalTokens && authMethod === 'none') return no('personalTokens', PROVIDER_TOKENS_NEED_A_SECRET)
-    const address = jwksUri === undefined ? undefined : webUriProblem(jwksUri)
-    if (address) return no('jwksUri', address)
-    const problem =
-      grantsProblem(grants ?? had, { redirectUris, authMethod, serves: serves ?? served }) ??
-      keysProblem({ ...before, ...(jwksUri && { jwksUri }) }) ??
-      securityProblem(security ?? before.security, before)
-    if (problem) return no(problem.path[0], problem.message)
-  }
-  return unknownApi([...resources.map(({ resource }) => resource), ...(serves ?? [])])
+/** An app as it is to be: as it is, and what was said of it. */
+function changed(row: store.ClientRow, said: object): NewClient {
+  const whole: NewClient = { ...registered(row), ...said }
+  if (whole.acr === 'aal2' && !('guests' in said)) whole.guests = false
+  // Keys and their address take each other's place.
+  if ('jwksUri' in said && !('jwks' in said)) whole.jwks = undefined
+  if ('jwks' in said && !('jwksUri' in said)) whole.jwksUri = undefined
+  // What is null is left out, which is how a registration says that there is none.
+  return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== null)) as NewClient
 }
 
 /**

@@ -18,6 +18,7 @@ import { whenEnding } from '../sessions'
 import * as backchannel from './backchannel'
 import * as claims from './claims'
 import { previewClaims } from './claims-shown'
+import * as clientLog from './client-log'
 import * as registry from './clients'
 import * as connected from './connected'
 import * as consents from './grants'
@@ -34,6 +35,7 @@ export { type Access, access } from './access'
 export { appsOf, type SessionApp, sessionsWithApp } from './apps'
 export { type MappedClaim, TEMPLATES as CLAIM_TEMPLATES } from './claims-mapping'
 export type { ClaimsPreview } from './claims-shown'
+export type { LogEntry } from './client-log'
 export type { ClientChanges, ClientView, NewClient } from './clients'
 export type { GrantView, Removal } from './connected'
 export type { Problem } from './context'
@@ -66,11 +68,12 @@ export type { PersonalTokenOptions, PersonalTokenView } from './personal-tokens'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 
-/** Relying apps: add, get, list, update, remove, disable, enable, rotateSecret, invite, setClaims, previewClaims. */
+/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, invite, setClaims, previewClaims, log. */
 export const clients = {
   add: registry.add,
   get: registry.get,
   list: registry.list,
+  search: registry.search,
   update: registry.update,
   remove: registry.remove,
   disable: registry.disable,
@@ -79,6 +82,8 @@ export const clients = {
   invite: registration.invite,
   setClaims: registry.setClaims,
   previewClaims,
+  /** Why requests of an app were refused, newest first. */
+  log: clientLog.recent,
 }
 
 /** APIs that access tokens are made for: add, list, update, remove. */

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { record } from '../audit'
 import { log } from '../base/log'
 import { StoresDown } from '../base/refusals'
+import { note } from './client-log'
 import { stateOf } from './context'
 import type { errors, KoaContextWithOIDC, Provider } from './library'
 
@@ -38,7 +39,7 @@ function noteReplay(ctx: KoaContextWithOIDC, error: InstanceType<typeof errors.O
   }
 }
 
-/** Developers find the precise reason in the log; the answer has only the safe words. */
+/** Developers find the precise reason in the log, and in that of their app; the answer has only the safe words. */
 export function listen(provider: Provider): void {
   const events: EventEmitter = provider
   for (const event of ERROR_EVENTS) {
@@ -54,6 +55,7 @@ export function listen(provider: Provider): void {
         },
         'oidc request refused',
       )
+      note(ctx, error)
     })
   }
   events.on('grant.error', noteReplay)

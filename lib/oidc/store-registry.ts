@@ -102,6 +102,29 @@ export async function listClients(after: string | null, limit: number): Promise<
   })
 }
 
+/** Where in the list of apps by age one stands. */
+export interface ClientPlace {
+  /** Milliseconds since the epoch: when it was registered. */
+  at: number
+  id: string
+}
+
+/** Apps with `text` in their name or id, newest first, beyond `after`. */
+export async function searchClients(
+  text: string,
+  after: ClientPlace | null,
+  limit: number,
+): Promise<ClientRow[]> {
+  const pattern = `%${text.replace(/[\\%_]/g, '\\$&')}%`
+  return sql<ClientRow>({
+    name: 'oidc-clients-search',
+    text: `${CLIENT} WHERE ($1 = '%%' OR c.name ILIKE $1 OR c.id ILIKE $1)
+      AND ($2::float8 IS NULL OR (date_trunc('milliseconds', c.created_at), c.id) < (to_timestamp($2 / 1000.0), $3))
+      ORDER BY date_trunc('milliseconds', c.created_at) DESC, c.id DESC LIMIT $4`,
+    values: [pattern, after?.at ?? null, after?.id ?? null, limit],
+  })
+}
+
 /** Makes a client of its document, or brings it up to date; the operator's own settings stay. Null where it is switched off. */
 export async function keepDocumented(
   tx: Tx,
@@ -154,17 +177,34 @@ export async function noteSecretUse(id: string): Promise<void> {
   })
 }
 
-/** Writes single settings (null takes one away) and metadata. False when there is no such client. */
+/** One client, locked until `tx` ends: what is changed next is changed of what this says. */
+export async function lockClient(tx: Tx, id: string): Promise<ClientRow | null> {
+  const [row] = await tx.$queryRawUnsafe<ClientRow[]>(`${CLIENT} WHERE c.id = $1 FOR UPDATE OF c`, id)
+  return row ?? null
+}
+
+/** Writes what a client is registered with; null in `metadata` and `settings` takes one away. */
+export async function rewriteClient(
+  tx: Tx,
+  id: string,
+  client: Pick<ClientRow, 'name' | 'firstParty' | 'requirePkce'> & { metadata: object; settings: object },
+): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE clients SET name = ${client.name}, first_party = ${client.firstParty}, require_pkce = ${client.requirePkce},
+      metadata = jsonb_strip_nulls(metadata || ${JSON.stringify(client.metadata)}::jsonb),
+      settings = jsonb_strip_nulls(settings || ${JSON.stringify(client.settings)}::jsonb), updated_at = ${now()}
+    WHERE id = ${id}`
+}
+
+/** Writes single settings (null takes one away). False when there is no such client. */
 export async function changeClient(
   tx: Tx,
   id: string,
   settings: { [Name in keyof ClientSettings]: ClientSettings[Name] | null },
-  metadata: Partial<ClientMetadata> = {},
 ): Promise<boolean> {
   return (
     (await tx.$executeRaw`
-      UPDATE clients SET settings = jsonb_strip_nulls(settings || ${JSON.stringify(settings)}::jsonb),
-        metadata = metadata || ${JSON.stringify(metadata)}::jsonb, updated_at = ${now()}
+      UPDATE clients SET settings = jsonb_strip_nulls(settings || ${JSON.stringify(settings)}::jsonb), updated_at = ${now()}
       WHERE id = ${id}`) === 1
   )
 }

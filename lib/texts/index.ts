@@ -5,6 +5,7 @@
  */
 import deAccount from './de/account.json'
 import deActivity from './de/activity.json'
+import deAdmin from './de/admin.json'
 import deCrash from './de/crash.json'
 import deFactors from './de/factors.json'
 import deHost from './de/host.json'
@@ -17,6 +18,7 @@ import deSms from './de/sms.json'
 import deUi from './de/ui.json'
 import account from './en/account.json'
 import activity from './en/activity.json'
+import admin from './en/admin.json'
 import crash from './en/crash.json'
 import factors from './en/factors.json'
 import host from './en/host.json'
@@ -28,13 +30,28 @@ import security from './en/security.json'
 import sms from './en/sms.json'
 import ui from './en/ui.json'
 
-const en = { account, activity, crash, factors, host, login, mail, recovery, refusals, security, sms, ui }
+const en = {
+  account,
+  activity,
+  admin,
+  crash,
+  factors,
+  host,
+  login,
+  mail,
+  recovery,
+  refusals,
+  security,
+  sms,
+  ui,
+}
 
 export type Messages = typeof en
 
 const de = {
   account: deAccount,
   activity: deActivity,
+  admin: deAdmin,
   crash: deCrash,
   factors: deFactors,
   host: deHost,

@@ -18,6 +18,7 @@ import {
   smartphone,
   userRound,
 } from '../../../components/ui/icons'
+import { isAdmin } from '../../_lib/admin'
 import { summaryOf, whoIs } from '../../_lib/guard'
 
 /** The console's frame. It guards nothing: without a session each page sends the browser to sign-in. */
@@ -51,6 +52,7 @@ export default async function AccountLayout({
           avatarUrl: user.avatarPath,
         }}
         profileHref={user.isAnonymous ? null : '/account/profile'}
+        adminHref={isAdmin(user) ? '/admin/apps' : null}
         items={
           user.isAnonymous
             ? [overview]

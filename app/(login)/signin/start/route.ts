@@ -1,3 +1,4 @@
+import { lacksSecond, mustHaveTwo } from '@/app/_lib/admin'
 import { afterSignIn, at, comeBackLater, seeOther } from '@/app/_lib/login'
 import { appLocaleCookie } from '@/app/_lib/page'
 import { oidc, requests, sessions, signin } from '@/lib'
@@ -18,11 +19,19 @@ export async function GET(request: Request): Promise<Response> {
     const returnTo = signin.safePath(query.get('to') ?? undefined)
     const reauth = query.get('reauth') === '1'
     // To a guest nothing of ours is open but the overview, whatever sent them here.
+    const rising = query.get('level') === 'aal2' && !!facts && !facts.guest && (await lacksSecond(facts))
     const enough = facts?.guest
       ? returnTo === '/account' && !reauth
-      : facts && !(reauth && !sessions.isFresh(facts))
+      : facts && !(reauth && !sessions.isFresh(facts)) && !rising
     if (enough) return seeOther(returnTo)
-    const begun = await signin.begin({ returnTo, reauth, caller })
+    const begun = await signin.begin({
+      returnTo,
+      reauth,
+      level: rising ? 'aal2' : null,
+      // The operator's word, not that of whoever made the link.
+      essential: rising && (await mustHaveTwo(facts)),
+      caller,
+    })
     if (!begun.ok) return comeBackLater('/problem?code=rate_limited', begun.refusal)
     const keeps = facts?.guest && !reauth && requests.settings().signUp
     const page = query.get('page') === 'signup' || keeps ? '/signup' : '/signin'

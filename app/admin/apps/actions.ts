@@ -1,0 +1,178 @@
+'use server'
+
+import { redirect } from 'next/navigation'
+import { getTranslations } from 'next-intl/server'
+import { z } from 'zod'
+import { oidc } from '@/lib'
+import type { Caller } from '@/lib/base/caller'
+import type { NewClient } from '@/lib/oidc'
+import { adminAppHref, KINDS } from '../../../components/admin/kinds'
+import type { SecretState } from '../../../components/admin/secret-form'
+import { adminAction } from '../../_lib/admin'
+import type { FormState, SignedIn } from '../../_lib/guard'
+import { keepOutcome } from './outcome'
+
+const LIST = '/admin/apps'
+
+/** Who did it, for the history. */
+const by = ({ session, caller }: SignedIn): { actor: string; caller: Caller } => ({
+  actor: `admin:${session.userId}`,
+  caller,
+})
+
+const app = z.string().min(1).max(200)
+const text = z.string().max(4000)
+const ticked = z.literal('on').optional()
+
+/** One thing a line. */
+const lines = (value: string): string[] =>
+  value
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter(Boolean)
+
+const orNull = (value: string): string | null => value.trim() || null
+
+/** Registers an app; its secret is the answer, this once. */
+export async function registerApp(_previous: FormState | null, form: FormData): Promise<SecretState> {
+  const schema = z.object({
+    name: text,
+    kind: z.enum(Object.keys(KINDS) as (keyof typeof KINDS)[]),
+    redirectUris: text,
+    firstParty: ticked,
+  })
+  let made: SecretState['made']
+  const answer = await adminAction(
+    form,
+    { page: '/admin/register', schema, draft: 'register' },
+    async (input, who) => {
+      const begin: Partial<NewClient> = KINDS[input.kind]
+      const { name, firstParty } = input
+      const added = await oidc.clients.add(
+        { ...begin, name, redirectUris: lines(input.redirectUris), firstParty: firstParty === 'on' },
+        by(who),
+      )
+      if (!added.ok) return added.refusal
+      const { clientId, clientSecret } = added.value
+      if (!clientSecret) redirect(adminAppHref(clientId))
+      made = { clientId, secret: clientSecret, href: adminAppHref(clientId) }
+      return { ok: true }
+    },
+  )
+  return { ...answer, ...(made && { made }) }
+}
+
+/** Changes what an app is registered with. */
+export async function saveApp(_previous: FormState | null, form: FormData): Promise<FormState> {
+  const id = idIn(form)
+  const schema = z.object({
+    app,
+    name: text,
+    redirectUris: text,
+    postLogoutRedirectUris: text,
+    backchannelLogoutUri: text,
+    frontchannelLogoutUri: text,
+    logoUri: text,
+    clientUri: text,
+    policyUri: text,
+    tosUri: text,
+    authorizationCode: ticked,
+    refreshToken: ticked,
+    clientCredentials: ticked,
+    pkce: ticked,
+    firstParty: ticked,
+    acr: z.enum(['aal1', 'aal2']),
+    sessionIdleMinutes: z.string().regex(/^\d{0,7}$/),
+    sessionMaxMinutes: z.string().regex(/^\d{0,7}$/),
+  })
+  const page = `${adminAppHref(id)}/edit`
+  return adminAction(form, { page, schema, draft: 'edit' }, async (input, who) => {
+    const had = await oidc.clients.get(input.app)
+    if (!had) return { code: 'not_found', status: 404 }
+    const grants = [
+      input.authorizationCode && ('authorization_code' as const),
+      input.refreshToken && ('refresh_token' as const),
+      input.clientCredentials && ('client_credentials' as const),
+    ].filter((grant) => grant !== undefined)
+    const SHOWN = ['authorization_code', 'refresh_token', 'client_credentials']
+    // Grants that this form does not know stay as they are.
+    const others = had.grants.filter((grant) => !SHOWN.includes(grant)) as typeof grants
+    const saved = await oidc.clients.update(
+      input.app,
+      {
+        name: input.name,
+        redirectUris: lines(input.redirectUris),
+        postLogoutRedirectUris: lines(input.postLogoutRedirectUris),
+        backchannelLogoutUri: orNull(input.backchannelLogoutUri),
+        frontchannelLogoutUri: orNull(input.frontchannelLogoutUri),
+        logoUri: orNull(input.logoUri),
+        clientUri: orNull(input.clientUri),
+        policyUri: orNull(input.policyUri),
+        tosUri: orNull(input.tosUri),
+        grants: [...grants, ...others],
+        pkce: input.pkce === 'on',
+        firstParty: input.firstParty === 'on',
+        acr: input.acr,
+        sessionIdleMinutes: Number(input.sessionIdleMinutes) || null,
+        sessionMaxMinutes: Number(input.sessionMaxMinutes) || null,
+      },
+      by(who),
+    )
+    if (!saved.ok) return saved.refusal
+    await keepOutcome({ kind: 'saved', name: '' })
+    redirect(adminAppHref(input.app))
+  })
+}
+
+/** Makes another secret, shown this once; those there are end after a while. */
+export async function rotateSecret(_previous: FormState | null, form: FormData): Promise<SecretState> {
+  const schema = z.object({ app, hours: z.enum(['0', '1', '24', '168']) })
+  let made: SecretState['made']
+  const page = adminAppHref(idIn(form))
+  const answer = await adminAction(form, { page, schema, draft: 'rotate' }, async (input, who) => {
+    const overlapSeconds = Number(input.hours) * 3600
+    const rotated = await oidc.clients.rotateSecret(input.app, { ...by(who), overlapSeconds })
+    if (!rotated.ok) return rotated.refusal
+    const { clientSecret } = rotated.value
+    made = { clientId: input.app, secret: clientSecret, href: adminAppHref(input.app) }
+    return { ok: true }
+  })
+  return { ...answer, ...(made && { made }) }
+}
+
+/** Switches an app off or on. */
+export async function switchApp(_previous: FormState | null, form: FormData): Promise<FormState> {
+  const schema = z.object({ app, to: z.enum(['on', 'off']) })
+  const page = adminAppHref(idIn(form))
+  return adminAction(form, { page, schema }, async (input, who) => {
+    const { enable, disable } = oidc.clients
+    const done = await (input.to === 'on' ? enable : disable)(input.app, by(who))
+    if (!done.ok) return done.refusal
+    await keepOutcome({ kind: input.to === 'on' ? 'enabled' : 'disabled', name: '' })
+    redirect(adminAppHref(input.app))
+  })
+}
+
+/** Removes an app, whose name must have been typed. */
+export async function removeApp(_previous: FormState | null, form: FormData): Promise<FormState> {
+  const schema = z.object({ app, name: text })
+  const page = adminAppHref(idIn(form))
+  return adminAction(form, { page, schema, draft: 'remove' }, async (input, who) => {
+    const found = await oidc.clients.get(input.app)
+    if (!found) return { code: 'not_found', status: 404 }
+    if (input.name.trim() !== found.name) {
+      const t = await getTranslations('admin.app')
+      return { ok: false, errors: { name: t('remove_wrong') } }
+    }
+    const removed = await oidc.clients.remove(input.app, by(who))
+    if (!removed.ok) return removed.refusal
+    await keepOutcome({ kind: 'removed', name: found.name })
+    redirect(LIST)
+  })
+}
+
+/** The app a form is about, for the way back to its page after a proof. */
+function idIn(form: FormData): string {
+  const id = form instanceof FormData ? form.get('app') : null
+  return typeof id === 'string' ? id.slice(0, 200) : ''
+}

@@ -1,0 +1,127 @@
+/** The administration of apps: an operator's day with one, and that to everybody else there is no such place. */
+import { builtRoutes } from './actions'
+import { gatehouse } from './command'
+import { expect, fillSignIn, test } from './fixtures'
+import { demoAdmin, newPerson } from './people'
+import { Visitor } from './visitor'
+
+test('an operator registers an app, sees its secret once, mends it, rotates the secret and switches it off', async ({
+  page,
+  baseURL,
+}) => {
+  await page.goto('/signin/start')
+  await fillSignIn(page, demoAdmin())
+  await page.getByRole('button', { name: /menu/i }).click()
+  await page.getByRole('link', { name: 'Administration' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Apps' })).toBeVisible()
+  await expect(page.getByRole('link', { name: 'Demo app' })).toBeVisible()
+
+  const name = `Shop ${newPerson().email}`
+  await page.getByRole('link', { name: 'Register an app' }).click()
+  await page.getByLabel('Name', { exact: true }).fill(name)
+  const uris = page.getByLabel('Redirect URIs')
+  await uris.fill('http://shop.example.com/callback')
+  await page.getByRole('button', { name: 'Register' }).click()
+  await expect(page.getByText('http://shop.example.com/callback must be https')).toBeVisible()
+  await expect(page.getByLabel('Name', { exact: true })).toHaveValue(name)
+  await uris.fill('https://shop.example.com/callback')
+  await page.getByRole('button', { name: 'Register' }).click()
+  const shown = page.locator('code', { hasText: /^gts_/ })
+  const secret = await shown.innerText()
+  const clientId = await page.locator('code').first().innerText()
+  expect(secret).toMatch(/^gts_[\w-]{43}$/)
+  await page.getByRole('link', { name: 'I’ve kept it' }).click()
+  await expect(page.getByRole('heading', { level: 1, name })).toBeVisible()
+  expect(await page.content()).not.toContain(secret)
+  await expect(page.getByText(`gts_…${secret.slice(-4)}`)).toBeVisible()
+  const introspect = async (by: string) =>
+    (
+      await fetch(`${baseURL}/oidc/introspection`, {
+        method: 'POST',
+        body: new URLSearchParams({ token: 'x' }),
+        headers: { authorization: `Basic ${Buffer.from(`${clientId}:${by}`).toString('base64')}` },
+      })
+    ).status
+  expect(await introspect(secret)).toBe(200)
+
+  await page.getByRole('link', { name: 'Change' }).click()
+  await uris.fill('https://shop.example.com/callback\nhttps://*.example.com/callback')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByText('must not have a wildcard')).toBeVisible()
+  await expect(uris).toHaveValue('https://shop.example.com/callback\nhttps://*.example.com/callback')
+  await uris.fill('https://shop.example.com/callback\n\nhttps://shop.example.com/second')
+  await page.getByLabel('Stays signed in').uncheck()
+  await page.getByLabel('Asks for a new proof after').fill('90')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByText('Saved. It holds from the next request on.')).toBeVisible()
+  await expect(page.getByText('https://shop.example.com/second')).toBeVisible()
+  await expect(page.getByText('90 minutes')).toBeVisible()
+  await expect(page.getByText('refresh_token', { exact: true })).toHaveCount(0)
+
+  // What its developers get wrong stands on its page, with the request's id.
+  const wrong = new Visitor()
+  await wrong.get(
+    `/oidc/auth?client_id=${clientId}&response_type=code&scope=openid&redirect_uri=https://shop.example.com/third`,
+  )
+  await page.reload()
+  const refused = page.locator('#log')
+  await expect(refused.getByText('invalid_redirect_uri')).toBeVisible()
+  await expect(refused.getByText('It asked for https://shop.example.com/third')).toBeVisible()
+
+  await page.getByRole('link', { name: 'New secret' }).click()
+  await page.getByLabel('Older secrets end').selectOption('After an hour')
+  await page.getByRole('button', { name: 'New secret' }).click()
+  const second = await page.getByRole('dialog').locator('code', { hasText: /^gts_/ }).innerText()
+  expect([await introspect(secret), await introspect(second)]).toEqual([200, 200])
+  await page.getByRole('link', { name: 'I’ve kept it' }).click()
+  await expect(page.locator('#secrets').getByText('ends')).toHaveCount(1)
+
+  await page.getByRole('link', { name: 'Switch off' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Switch off' }).click()
+  await expect(page.getByText('The app is switched off.')).toBeVisible()
+  expect(await introspect(second)).toBe(401)
+
+  await page.getByRole('link', { name: 'Remove' }).click()
+  await page.getByLabel('Type the app’s name').fill('Another')
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+  await expect(page.getByText('That is not the app’s name.')).toBeVisible()
+  await page.getByLabel('Type the app’s name').fill(name)
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+  await expect(page.getByText(`${name} is removed.`)).toBeVisible()
+  await page.getByLabel('Name or client ID').fill(clientId)
+  await page.getByRole('button', { name: 'Search' }).click()
+  await expect(page.getByText('Nothing found')).toBeVisible()
+})
+
+test('to_whoever_is_no_operator_now_there_is_no_administration', async () => {
+  const [{ client_id: app }] = JSON.parse(await gatehouse(['client', 'list', '--json']))
+  const paths = builtRoutes()
+    .pages.filter((route) => route.startsWith('/admin'))
+    .map((route) => route.replace('[id]', app))
+  expect(paths.length).toBeGreaterThan(3)
+  const [person, nobody] = [newPerson(), new Visitor()]
+  const visitor = new Visitor()
+  await visitor.signUp(person)
+  const nowhere = await visitor.get('/no/such/page')
+  const none = async (who: Visitor) => {
+    for (const path of paths) {
+      expect([path, (await who.get(path)).status]).toEqual([path, 404])
+      for (const headers of [{}, { rsc: '1' }]) {
+        const answer = await who.get(path, headers)
+        expect(answer.body, path).not.toContain('Demo app')
+        expect(answer.body, path).not.toContain('Register an app')
+      }
+    }
+  }
+  await none(nobody)
+  await none(visitor)
+  expect(nowhere.status).toBe(404)
+  const menu = 'href="/admin/apps"'
+  expect((await visitor.get('/account')).body).not.toContain(menu)
+  // The same cookie, before and after: the role is asked for anew each time.
+  await gatehouse(['user', 'roles', person.email, '--set', 'admin'])
+  for (const path of paths) expect((await visitor.get(path)).status, path).toBe(200)
+  expect((await visitor.get('/account')).body).toContain(menu)
+  await gatehouse(['user', 'roles', person.email, '--set', 'user'])
+  await none(visitor)
+})
