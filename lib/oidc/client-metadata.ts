@@ -316,6 +316,8 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   authMethod: m.token_endpoint_auth_method as CheckedClient['authMethod'],
   jwks: m.jwks as CheckedClient['jwks'],
   jwksUri: m.jwks_uri,
+  pairwise: m.subject_type === 'pairwise',
+  signedRequests: m.require_signed_request_object === true,
   security: settings.security ?? 'standard',
   grants: m.grant_types.map(grantName) as CheckedClient['grants'],
   firstParty: row.firstParty,

@@ -31,6 +31,7 @@ import type { Level, Security } from './levels'
 import { inTx } from './store'
 import * as store from './store-registry'
 import { findResource } from './store-resources'
+import { sectorOf } from './subjects'
 
 export type { NewClient } from './client-metadata'
 
@@ -412,7 +413,7 @@ async function unknownApi(ids: string[]): Promise<ReturnType<typeof refuse> | nu
  * is, null takes away one that may be missing.
  */
 export type ClientChanges = {
-  [Name in Exclude<keyof NewClient, 'clientId'>]?: NewClient[Name] | OptionalNull<Name>
+  [Name in Exclude<keyof NewClient, 'clientId' | 'pairwise'>]?: NewClient[Name] | OptionalNull<Name>
 }
 /** These an app may be without; the others have a value always. */
 type Missing =
@@ -443,6 +444,12 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     const client = judged.value
     const before = toMetadata(registered(row))
     const after = toMetadata(client)
+    // People would be strangers to it from then on.
+    if (sectorOf({ id: clientId, ...before }) !== sectorOf({ id: clientId, ...after })) {
+      const message =
+        'redirectUris: an app with pairwise subjects knows people by names that hang on its host, which has to stay'
+      return refuse('invalid_input', { field: 'redirectUris', values: { message } })
+    }
     // Two factors asked for keep guests away by themselves; whether they may come else stays registered.
     if (said.guests === undefined && row.settings.guests) after.settings.guests = true
     await store.rewriteClient(tx, clientId, {
