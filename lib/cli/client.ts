@@ -90,6 +90,8 @@ interface AddOptions {
   jwks?: string
   jwksUri?: string
   security?: Security
+  pairwise?: boolean
+  signedRequests?: boolean
   grant?: string[]
   firstParty?: boolean
   pkce: boolean
@@ -127,6 +129,8 @@ async function add(options: AddOptions): Promise<void> {
       jwks: options.jwks && keysIn(options.jwks),
       jwksUri: options.jwksUri,
       security: options.security,
+      pairwise: options.pairwise,
+      signedRequests: options.signedRequests,
       // An API that only introspects needs nothing at the token endpoint.
       grants: options.grant ?? (options.serves && !options.redirectUri ? [] : undefined),
       firstParty: options.firstParty,
@@ -201,6 +205,8 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['its keys', client.jwksUri ?? client.jwks?.keys.map((key) => key.kid ?? key.kty)],
       ['grants', client.grants],
       ['security level', client.security],
+      ['signed requests', client.signedRequests],
+      ['pairwise subjects', client.pairwise],
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
       [
@@ -592,6 +598,8 @@ export function clientCommands(program: Command): void {
     .option('--jwks <file>', 'its public keys, a JWK Set in a file (for private_key_jwt)')
     .option('--jwks-uri <uri>', 'where its public keys are, in place of a file')
     .addOption(securityOption())
+    .option('--signed-requests', 'its requests are signed by its key (JAR)')
+    .option('--pairwise', 'it knows people by names that no other app knows; cannot be changed later')
     .option('--first-party', 'one of yours: no consent page')
     .option('--no-pkce', 'do not require PKCE (only for apps with a secret that cannot do it)')
     .option('--native', 'an installed app: private-use redirect schemes are allowed')

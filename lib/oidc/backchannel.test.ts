@@ -93,6 +93,18 @@ const states = async () =>
   }))
 
 describe('a logout token', () => {
+  it('names the person as the app knows them', async () => {
+    const to = await receiver()
+    const app = await appOf(to, { pairwise: true })
+    const user = await newUser(stores.sql)
+    const { facts, ids } = await signedIn(user, app)
+    await sessions.revoke({ userId: user, sid: facts.sid }, why)
+    await audit.drain()
+    const { sub, sid } = decodeJwt(to.tokens[0] ?? '')
+    expect({ sub, sid }).toEqual({ sub: ids[0]?.sub, sid: ids[0]?.sid })
+    expect(sub).not.toBe(user)
+  })
+
   it.each(['ES256', 'RS256', 'EdDSA'] as const)(
     'is signed with the app’s algorithm (%s) and says what section 2.4 asks',
     async (alg) => {

@@ -7,6 +7,7 @@ import { claimsOf, mappedClaims } from './claims'
 import type { Provider } from './library'
 import { CLAIMS, SCOPE_OF_CLAIM } from './scopes'
 import { type ClientRow, findClient } from './store-registry'
+import { load as loadSalt, subjectFor } from './subjects'
 
 type Claims = Record<string, unknown>
 
@@ -93,7 +94,8 @@ async function shown(
   scopes: string[],
 ): Promise<Claims> {
   const asked = { use, scope: scopes.join(' '), requested: {}, guest: false }
-  const all = (await accountClaims(row, userId, asked)) as Claims & { [MAPPED]?: Claims }
+  const found = (await accountClaims(row, userId, asked)) as Claims & { [MAPPED]?: Claims }
+  const all: typeof found = { ...found, sub: subjectFor(row, userId) }
   const names = scopes.flatMap((scope) => CLAIMS[scope as keyof typeof CLAIMS] ?? [])
   return {
     ...Object.fromEntries(names.filter((name) => name in all).map((name) => [name, all[name]])),
@@ -111,7 +113,7 @@ const added = (claims: Claims, before: Claims): Claims =>
  * @throws StoresDown
  */
 export async function previewClaims(clientId: string, userId: string): Promise<ClaimsPreview | null> {
-  const [row, user] = await Promise.all([findClient(clientId), users.get(userId)])
+  const [row, user] = await Promise.all([findClient(clientId), users.get(userId), loadSalt()])
   if (!row || !user) return null
   const of = async (use: 'id_token' | 'userinfo', ...more: string[]) =>
     shown(row, userId, use, ['openid', ...more])

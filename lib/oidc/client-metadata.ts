@@ -154,6 +154,10 @@ export const newClientSchema = z
     pkce: z.boolean().default(true),
     native: z.boolean().default(false),
     idTokenAlg: z.enum(ALGORITHMS, `must be one of ${ALGORITHMS.join(', ')}`).default('ES256'),
+    /** People by names that no other app knows; cannot be changed later. */
+    pairwise: z.boolean().default(false),
+    /** Requests are signed by its key (RFC 9101). */
+    signedRequests: z.boolean().default(false),
     claimsInIdToken: z.boolean().default(false),
     acr: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('aal1'),
     guests: z.boolean().default(false),
@@ -211,6 +215,13 @@ export const newClientSchema = z
         message: 'cannot be let in where two factors are asked for',
       })
     }
+    const hosts = new Set(client.redirectUris.map((uri) => URL.canParse(uri) && new URL(uri).host))
+    if (client.pairwise && (hosts.size !== 1 || !client.grants.includes('authorization_code')))
+      ctx.addIssue({ code: 'custom', path: ['pairwise'], message: 'needs redirect URIs of one host' })
+    if (client.pairwise && client.grants.includes('device_code'))
+      ctx.addIssue({ code: 'custom', path: ['pairwise'], message: 'is not for devices' })
+    if (client.signedRequests && !client.jwks && !client.jwksUri)
+      ctx.addIssue({ code: 'custom', path: ['signedRequests'], message: 'needs jwks or jwksUri' })
     const problem =
       grantsProblem(client.grants, client) ?? keysProblem(client) ?? securityProblem(client.security, client)
     if (problem) ctx.addIssue({ code: 'custom', ...problem })
@@ -271,6 +282,8 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.backchannelLogoutSessionRequired) metadata.backchannel_logout_session_required = true
   if (client.frontchannelLogoutUri) metadata.frontchannel_logout_uri = client.frontchannelLogoutUri
   if (client.frontchannelLogoutSessionRequired) metadata.frontchannel_logout_session_required = true
+  if (client.pairwise) metadata.subject_type = 'pairwise'
+  if (client.signedRequests) metadata.require_signed_request_object = true
   if (client.jwks) metadata.jwks = client.jwks
   if (client.jwksUri) metadata.jwks_uri = client.jwksUri
   if (client.logoUri) metadata.logo_uri = client.logoUri
@@ -303,6 +316,8 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   authMethod: m.token_endpoint_auth_method as CheckedClient['authMethod'],
   jwks: m.jwks as CheckedClient['jwks'],
   jwksUri: m.jwks_uri,
+  pairwise: m.subject_type === 'pairwise',
+  signedRequests: m.require_signed_request_object === true,
   security: settings.security ?? 'standard',
   grants: m.grant_types.map(grantName) as CheckedClient['grants'],
   firstParty: row.firstParty,

@@ -102,6 +102,16 @@ describe('one judgement', () => {
     })
   })
 
+  it('people_do_not_become_strangers_to_a_pairwise_app', async () => {
+    const made = await newApp({ redirectUris: ['https://one.example.com/cb'], pairwise: true })
+    const moved = await oidc.clients.update(made.clientId, { redirectUris: ['https://two.example.com/cb'] })
+    expect(moved).toMatchObject({ ok: false, refusal: { field: 'redirectUris' } })
+    const within = { redirectUris: ['https://one.example.com/other'] }
+    expect((await oidc.clients.update(made.clientId, within)).ok).toBe(true)
+    const public_ = await oidc.clients.update(made.clientId, { pairwise: false } as oidc.ClientChanges)
+    expect(public_.ok).toBe(false)
+  })
+
   it('null_takes_away_what_an_app_may_be_without_and_leaves_the_rest', async () => {
     const app = await newApp(ALL)
     await oidc.clients.setClaims(app.clientId, [{ name: 'plan', scope: 'profile', value: 'free' }])

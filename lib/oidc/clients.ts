@@ -31,6 +31,7 @@ import type { Level, Security } from './levels'
 import { inTx } from './store'
 import * as store from './store-registry'
 import { findResource } from './store-resources'
+import { sectorOf } from './subjects'
 
 export type { NewClient } from './client-metadata'
 
@@ -154,6 +155,10 @@ export interface ClientView {
   /** Where its public keys are, or which they are; null: it has none. */
   jwksUri: string | null
   jwks: { keys: Record<string, unknown>[] } | null
+  /** It knows people by names that no other app knows. */
+  pairwise: boolean
+  /** Its requests are signed. */
+  signedRequests: boolean
   firstParty: boolean
   pkce: boolean
   native: boolean
@@ -205,6 +210,8 @@ export function view(row: store.ClientRow): ClientView {
     frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
     authMethod: m.token_endpoint_auth_method,
     grants: m.grant_types.map(grantName),
+    pairwise: m.subject_type === 'pairwise',
+    signedRequests: m.require_signed_request_object === true,
     security: row.settings.security ?? 'standard',
     jwksUri: m.jwks_uri ?? null,
     jwks: m.jwks ?? null,
@@ -406,7 +413,7 @@ async function unknownApi(ids: string[]): Promise<ReturnType<typeof refuse> | nu
  * is, null takes away one that may be missing.
  */
 export type ClientChanges = {
-  [Name in Exclude<keyof NewClient, 'clientId'>]?: NewClient[Name] | OptionalNull<Name>
+  [Name in Exclude<keyof NewClient, 'clientId' | 'pairwise'>]?: NewClient[Name] | OptionalNull<Name>
 }
 /** These an app may be without; the others have a value always. */
 type Missing =
@@ -437,6 +444,12 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     const client = judged.value
     const before = toMetadata(registered(row))
     const after = toMetadata(client)
+    // People would be strangers to it from then on.
+    if (sectorOf({ id: clientId, ...before }) !== sectorOf({ id: clientId, ...after })) {
+      const message =
+        'redirectUris: an app with pairwise subjects knows people by names that hang on its host, which has to stay'
+      return refuse('invalid_input', { field: 'redirectUris', values: { message } })
+    }
     // Two factors asked for keep guests away by themselves; whether they may come else stays registered.
     if (said.guests === undefined && row.settings.guests) after.settings.guests = true
     await store.rewriteClient(tx, clientId, {

@@ -208,7 +208,7 @@ describe('OP5, OP6: what the authorization endpoint refuses', () => {
 
   it('request_object_unsigned_and_request_uri', async () => {
     const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{}').toString('base64url')}.`
-    expect((await answered({ request: none })).error).toBe('request_not_supported')
+    expect((await answered({ request: none })).error).toBe('invalid_request_object')
     expect((await answered({ request_uri: 'http://127.0.0.1:1/x' })).error).toBeTruthy()
   })
 })

@@ -29,6 +29,7 @@ import * as registration from './registration'
 import * as registeredApis from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
+import * as subjects from './subjects'
 
 export { type Access, access } from './access'
 export { appsOf, type SessionApp, sessionsWithApp } from './apps'
@@ -139,7 +140,7 @@ async function theInstance(): Promise<Instance> {
 function reload(): Promise<Instance> {
   loading ??= (async () => {
     try {
-      const set = await signingKeys.load()
+      const [set] = await Promise.all([signingKeys.load(), subjects.load()])
       if (instance?.version !== set.version) instance = await makeInstance(set)
       return instance
     } finally {

@@ -16,6 +16,7 @@ import { errors, type Provider } from './library'
 import { sidFor } from './session'
 import * as store from './store'
 import type { ClientRow } from './store-registry'
+import { subjectFor } from './subjects'
 
 const MODEL = 'Logout'
 const QUESTION_SECONDS = 600
@@ -147,7 +148,10 @@ export async function ask(
   const returnTo = returnAddress(client, params)
   if (!facts) return { url: signedOut(returnTo), setCookies: [] }
   const meant =
-    hint !== null && client !== null && hint.sub === facts.userId && hint.sid === sidFor(facts.sid, client.id)
+    hint !== null &&
+    client !== null &&
+    hint.sub === subjectFor(client, facts.userId) &&
+    hint.sid === sidFor(facts.sid, client.id)
   if (meant) return end({ returnTo }, caller, facts)
   const id = randomToken()
   const kept: Kept = { sid: facts.sid, clientId: client?.id ?? null, returnTo }

@@ -45,7 +45,8 @@ describe('OP1: discovery', () => {
       revocation_endpoint: `${portal.issuer}/revocation`,
       response_types_supported: ['code'],
       code_challenge_methods_supported: ['S256'],
-      subject_types_supported: ['public'],
+      subject_types_supported: ['public', 'pairwise'],
+      request_parameter_supported: true,
       id_token_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
       token_endpoint_auth_methods_supported: [
         'client_secret_basic',

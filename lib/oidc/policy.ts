@@ -9,6 +9,7 @@ import * as clients from './clients'
 import { stateOf } from './context'
 import { isLevel, LEVELS, type Level, reaches } from './levels'
 import { errors, type KoaContextWithOIDC, policy } from './library'
+import { sectorOf, subjectIn } from './subjects'
 
 /** OpenID Connect Core section 3.1.2.1; plain data, kept with the waiting request. */
 export interface LoginDemands {
@@ -18,8 +19,10 @@ export interface LoginDemands {
   forced: boolean
   /** Seconds a proof may be old. */
   maxAgeSeconds?: number
-  /** The user an id_token_hint or the claims parameter names. */
+  /** The user an id_token_hint or the claims parameter names, as the app knows them. */
   subject?: string
+  /** The app knows people by names of this sector alone. */
+  sector?: string
   /** One of these levels, essentially: the claims parameter says so (section 5.5.1.1). */
   acr?: string[]
   /** The level the operator registered for the app: no request of it goes through with less. */
@@ -49,7 +52,8 @@ export function unmet(demands: LoginDemands, facts: SessionFacts | null, at: num
   if (demands.maxAgeSeconds !== undefined && !fresh && at - facts.authAt > demands.maxAgeSeconds * 1000) {
     lacks.push('max_age')
   }
-  if (demands.subject !== undefined && demands.subject !== facts.userId) lacks.push('other_subject')
+  if (demands.subject !== undefined && demands.subject !== subjectIn(demands.sector, facts.userId))
+    lacks.push('other_subject')
   const essential = demands.acr && !demands.acr.some((level) => reaches(facts.acr, level))
   if (essential || (demands.level && !reaches(facts.acr, demands.level))) lacks.push('acr')
   // A sign-in made for this request was asked for it already: this is what the person can do.
@@ -133,7 +137,12 @@ function readDemands(ctx: KoaContextWithOIDC): LoginDemands {
   if (ctx.oidc.params?.max_age !== undefined) demands.maxAgeSeconds = Number(ctx.oidc.params.max_age)
   const wanted = claimsAsked(ctx)
   const subject = ctx.oidc.entities.IdTokenHint?.payload.sub ?? wanted?.sub?.value
-  if (typeof subject === 'string') demands.subject = subject
+  if (typeof subject === 'string') {
+    demands.subject = subject
+    const row = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)
+    const sector = row && sectorOf(row)
+    if (sector) demands.sector = sector
+  }
   const asked = levelsOf(wanted?.acr)
   if (asked.length > 0 && wanted?.acr?.essential) demands.acr = asked
   // Wishes are in order of preference; the first that we know is the one. Nobody is shown a page for

@@ -28,6 +28,7 @@ import { CLAIMS, providerTokensScope } from './scopes'
 import { sessionModel } from './session'
 import type { ClientRow } from './store-registry'
 import { keepStructured, nameStructured } from './structured'
+import { subjectFor } from './subjects'
 
 /** Names of the library's cookies: none of them ever leaves or enters (see handle.ts). */
 export const LIBRARY_COOKIES = {
@@ -70,13 +71,19 @@ function configuration(keys: KeySet): Configuration {
     claims: CLAIMS,
     acrValues: [...LEVELS],
     responseTypes: ['code'],
-    subjectTypes: ['public'],
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: (_ctx, userId, client) => {
+      const row = clients.rowOf.get(client)
+      if (!row) throw new Error('a client that is none of ours')
+      return subjectFor(row, userId)
+    },
     clientAuthMethods: [...AUTH_METHODS],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     enabledJWA: {
       idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
       clientAuthSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
       dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
+      requestObjectSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
     },
     fetch: fetchDocument,
     assertJwtClientAuthClaimsAndHeader: judgeAssertion,
@@ -134,6 +141,7 @@ function configuration(keys: KeySet): Configuration {
         userCodeConfirmSource: toDevicePage,
         successSource: toDevicePage,
       },
+      requestObjects: { enabled: true },
       claimsParameter: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       rpInitiatedLogout: { enabled: true },

@@ -136,6 +136,8 @@ function inputOf(m: Metadata, vouched: boolean): clients.NewClient {
     backchannelLogoutUri: text(m.backchannel_logout_uri),
     backchannelLogoutSessionRequired: m.backchannel_logout_session_required === true,
     authMethod: m.token_endpoint_auth_method,
+    pairwise: m.subject_type === 'pairwise',
+    signedRequests: m.require_signed_request_object === true,
     ...(m.jwks && { jwks: m.jwks }),
     ...(m.jwks_uri && { jwksUri: m.jwks_uri }),
     grants,

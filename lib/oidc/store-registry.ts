@@ -19,6 +19,8 @@ export interface ClientMetadata {
   id_token_signed_response_alg: string
   jwks?: { keys: Record<string, unknown>[] }
   jwks_uri?: string
+  subject_type?: 'pairwise'
+  require_signed_request_object?: boolean
   logo_uri?: string
   client_uri?: string
   policy_uri?: string
@@ -218,6 +220,15 @@ export async function setDisabled(tx: Tx, id: string, at: Date | null): Promise<
 /** Deletes a client with its secrets, consents and tokens (foreign keys cascade). */
 export async function deleteClient(tx: Tx, id: string): Promise<boolean> {
   return (await tx.$executeRaw`DELETE FROM clients WHERE id = ${id}`) === 1
+}
+
+// ── salts ────────────────────────────────────────────────────────────────────
+
+export async function readSalt(name: string): Promise<string> {
+  const text = 'SELECT value FROM salts WHERE name = $1'
+  const [row] = await sql<{ value: string }>({ name: 'oidc-salt', text, values: [name] })
+  if (!row) throw new Error(`there is no salt ${name}`)
+  return row.value
 }
 
 // ── signing keys ─────────────────────────────────────────────────────────────

@@ -60,8 +60,9 @@ describe('two processes', () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, i) => refresh(either(i), app, json.refresh_token)),
     )
-    const [successor, ...others] = new Set(answers.map((a) => a.json.refresh_token))
-    expect([answers.filter((a) => a.status !== 200).map((a) => a.json), others]).toEqual([[], []])
+    const told = answers.filter((a) => a.status !== 503)
+    const [successor, ...others] = new Set(told.map((a) => a.json.refresh_token))
+    expect([told.filter((a) => a.status !== 200).map((a) => a.json), others]).toEqual([[], []])
     // Whoever comes when the successor was used, at either, ends the family at both.
     const used = await refresh(other, app, successor)
     expect((await refresh(portal, app, json.refresh_token)).json.error).toBe('invalid_grant')

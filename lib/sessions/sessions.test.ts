@@ -91,7 +91,7 @@ describe('a session', () => {
       generation: 1,
       userId: facts.userId,
     })
-    expect(openTicket(`${value.slice(0, -2)}AA`)).toBeNull()
+    expect(openTicket(`${value.slice(0, -2)}${value.endsWith('AA') ? 'QQ' : 'AA'}`)).toBeNull()
   })
 
   it('dump_of_rows_cannot_be_replayed_as_a_cookie', async () => {
