@@ -10,8 +10,9 @@ import { ClientLogo, type ClientView } from './client-logo'
 import { utcTime } from './words'
 
 interface Props {
-  /** Posts `decision` = `allow` or `deny`. */
+  /** Posts `decision` = `allow` or `deny`, and `device`. */
   action: string
+  mark: string
   client: ClientView
   /** Of the app's home page, where it is registered with one. */
   host: string | null
@@ -25,7 +26,7 @@ interface Props {
 }
 
 /** Names the app, where its device is and when it asked; says how people are cheated by such codes. */
-export async function DeviceConfirmForm({ action, client, host, asked, account }: Props) {
+export async function DeviceConfirmForm({ action, mark, client, host, asked, account }: Props) {
   const [t, ui, locale] = await Promise.all([
     getTranslations('login.device'),
     getTranslations('ui'),
@@ -59,6 +60,7 @@ export async function DeviceConfirmForm({ action, client, host, asked, account }
       </Notice>
       <AccountChooserLine {...account} />
       <form method="post" action={action} className="grid gap-3">
+        <input type="hidden" name="device" value={mark} />
         <SubmitButton name="decision" value="allow" wide workingLabel={ui('working')}>
           {t('allow')}
         </SubmitButton>

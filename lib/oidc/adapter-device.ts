@@ -5,7 +5,8 @@
  */
 import { bucket } from '../base/limits'
 import { hmac, sha256 } from '../base/secrets'
-import { admit, grantOf, remember, revokeFamily, spendRequest } from './adapter'
+import { admit, grantOf, mustBeText, remember, revokeFamily, spendRequest } from './adapter'
+import { current } from './context'
 import { type Adapter, errors, type KoaContextWithOIDC, Provider } from './library'
 import * as store from './store-device'
 
@@ -38,11 +39,17 @@ export const deviceCodes: Adapter = {
     if (!hash) throw new Error('a device code is decided by a person alone')
     const { jti: _, userCode, ...rest } = payload
     if (userCode && !id.startsWith(REFERENCE)) {
+      mustBeText(payload)
       await spendRequest()
       const put = await store.putDevice(hash, userCodeName(userCode), { payload: rest }, expiresIn ?? 600)
       if (!put) throw new errors.CustomOIDCProviderError('temporarily_unavailable', 'try again')
       return
     }
+    // Whoever typed it was asked; the browser may be somebody else's by now.
+    const owner = await store.ownerOf(hash)
+    const here = rest.accountId ?? current()?.facts?.userId
+    if (!owner || (here !== undefined && here !== owner))
+      throw new errors.InvalidRequest('the code was typed by somebody else')
     const grant = rest.accountId ? grantOf(payload) : undefined
     if (await store.decideDevice(hash, { payload: rest, ...(grant && { grant }) })) return
     throw new errors.InvalidRequest('the code was decided already, or is over')

@@ -96,11 +96,22 @@ export async function spendRequest(): Promise<void> {
   )
 }
 
+/** NUL and halves of letters, as JSON writes them: PostgreSQL takes neither, so no request gets so far with them. */
+const UNSTORABLE = /\\u(0000|d[89a-f])/i
+const JUDGED = new Set(['Interaction', 'PushedAuthorizationRequest', 'AuthorizationCode'])
+
+/** @throws InvalidRequest for text that no store could keep */
+export function mustBeText(payload: AdapterPayload): void {
+  if (UNSTORABLE.test(JSON.stringify(payload)))
+    throw new errors.InvalidRequest('a parameter holds characters that are none')
+}
+
 /** Codes, access tokens, interactions, pushed requests: what may vanish with Redis. */
 function redisAdapter(model: string): Adapter {
   return {
     ...nothing,
     async upsert(id, payload, expiresIn) {
+      if (JUDGED.has(model)) mustBeText(payload)
       if (FOR_ANYBODY.has(model)) await spendRequest()
       // The jti of a signed token is no secret, and not the token.
       const kept: Kept = { payload: payload.jti === id ? withoutValue(payload) : payload }

@@ -24,13 +24,17 @@ const FORBIDDEN = new Set([
   'wss:',
 ])
 
+/** What no column of text can hold: NUL, and halves of letters. */
+export const isStorable = (text: string): boolean =>
+  !text.includes('\u0000') && !/[\ud800-\udfff]/u.test(text)
+
 /**
  * Why this is no redirect URI for such a client, or null when it is one. Compared later character by
  * character (RFC 9700 section 2.1), so nothing is corrected here.
  */
 export function redirectUriProblem(uri: string, native = false): string | null {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-  if (/[\s\u0000-\u001f\u007f\\]/.test(uri))
+  if (/[\s\u0000-\u001f\u007f\\]/.test(uri) || !isStorable(uri))
     return 'must not contain spaces, backslashes or control characters'
   const url = URL.canParse(uri) ? new URL(uri) : null
   if (!url) return 'must be an absolute URL, such as https://app.example.com/callback'
@@ -55,6 +59,8 @@ export function redirectUriProblem(uri: string, native = false): string | null {
 export function webUriProblem(uri: string): string | null {
   const url = URL.canParse(uri) ? new URL(uri) : null
   if (!url) return 'must be an absolute URL'
+  if (!isStorable(uri) || url.username || url.password)
+    return 'must be an address without control characters and without a user name'
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))) return null
   return 'must be https'
 }
@@ -86,12 +92,23 @@ const web = z
 /** Parameters of RFC 7518 section 6 that only the owner of a key may know. */
 const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
+/** A key that a column can hold: short, flat enough, and text. */
+function isPlain(key: object): boolean {
+  try {
+    const text = JSON.stringify(key)
+    return text.length < 16_384 && !/\\u(0000|d[89a-f])/i.test(text)
+  } catch {
+    return false
+  }
+}
+
 /** Public keys (RFC 7517). */
 const keySet = z.object({
   keys: z
     .array(
       z
         .record(z.string(), z.unknown())
+        .refine(isPlain, 'must be plain keys')
         .refine((key) => ['RSA', 'EC', 'OKP'].includes(String(key.kty)), 'must be RSA, EC or OKP keys')
         .refine(
           (key) => !PRIVATE.some((name) => name in key),

@@ -41,7 +41,7 @@ export type { NewClient } from './client-metadata'
 const BELIEVED_MS = 5000
 
 /** RFC 6749 appendix A.1, without spaces and bounded: nothing else is worth a query. */
-const PLAUSIBLE_ID = /^[\x21-\x7e]{1,200}$/
+export const PLAUSIBLE_ID = /^[\x21-\x7e]{1,200}$/
 
 interface Entry {
   /** null: there is no such client (remembered too, so that guesses cost no query each). */
@@ -439,6 +439,11 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     const row = await store.lockClient(tx, clientId)
     if (!row) return refuse('not_found')
     if (unknown) return unknown
+    if (row.settings.registered === 'document') {
+      const message =
+        'clientId: its document says what this app is; it can be switched off, or registered under a name of yours'
+      return refuse('invalid_input', { field: 'clientId', values: { message } })
+    }
     const judged = judge(changed(row, said))
     if (!judged.ok) return judged
     const client = judged.value

@@ -43,6 +43,18 @@ function advance(seconds: number): void {
   setClock(() => Date.now())
 }
 
+describe('text that no store could keep', () => {
+  it.each([
+    ['nonce', '\u0000'],
+    ['acr_values', 'a\u0000'],
+    ['claims', '{"id_token":{"a\\u0000":null}}'],
+  ])('%s_of_nul_is_refused_before_anybody_is_asked', async (name, value) => {
+    const at = await new Browser(portal).go(ask(portal, app, { [name]: value }).url)
+    expect(at.status).toBeLessThan(500)
+    expect(at.url.pathname).not.toBe('/signin/start')
+  })
+})
+
 describe('OP2: a code', () => {
   it('code_is_good_once_and_its_replay_kills_what_it_gave', async () => {
     const { code, verifier } = await obtainCode(browser, app, user)

@@ -8,6 +8,8 @@ import { inTx } from '../base/db'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import * as oidc from './index'
+import { saveSignIn } from './store'
+import { endGrant } from './store-connected'
 import { type App, ask, introspect, newApp, refresh, signInTo, userinfo } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
 import { newUser } from './testing/people'
@@ -213,6 +215,30 @@ describe('access removed', () => {
     await audit.drain({ now: true })
     expect(await oidc.grants.removal(user, id)).toMatchObject({ state: 'reached' })
     expect(to.tokens).toHaveLength(2)
+  })
+
+  it('a_sign_in_and_a_removal_at_once_never_wait_for_each_other_in_a_circle', async () => {
+    const user = await newUser(stores.sql)
+    const app = await newApp()
+    const browser = new Browser(portal)
+    await signInTo(browser, app, user)
+    const sid = await sidOf(browser)
+    const { rows } = await stores.sql('SELECT id FROM grants WHERE user_id = $1', [user])
+    const grantId = rows[0].id
+    const event = { type: 'token.issued', userId: user, sessionId: sid, clientId: app.clientId } as const
+    const signIn = () =>
+      saveSignIn({ sessionId: sid, clientId: app.clientId, sid: 'known', grantId }, event, null)
+    for (let i = 0; i < 25; i++) {
+      const old = `now() - interval '1 hour'`
+      await stores.sql(`UPDATE grants SET revoked_at = NULL, last_used_at = ${old} WHERE id = $1`, [grantId])
+      await stores.sql(
+        `INSERT INTO session_clients (session_id, client_id, sid, last_used_at) VALUES ($1, $2, 'known', ${old})
+         ON CONFLICT (session_id, client_id) DO UPDATE SET last_used_at = ${old}`,
+        [sid, app.clientId],
+      )
+      const done = await Promise.allSettled([signIn(), inTx((tx) => endGrant(tx, grantId, [sid])), signIn()])
+      expect(done.filter(({ status }) => status === 'rejected')).toEqual([])
+    }
   })
 
   it('ten_removals_at_once_end_it_once_and_owe_one_token', async () => {

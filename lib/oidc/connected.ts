@@ -78,7 +78,7 @@ export const list = (userId: string, limit = MOST): Promise<GrantView[]> =>
 
 /** One of them; null when the user allows it nothing. @throws StoresDown */
 export const get = async (userId: string, clientId: string): Promise<GrantView | null> =>
-  clientId.length <= 200 ? ((await read(userId, clientId, 1))[0] ?? null) : null
+  clients.PLAUSIBLE_ID.test(clientId) ? ((await read(userId, clientId, 1))[0] ?? null) : null
 
 /** What the end of a consent ended, and whether the app knows. */
 export interface Removal {

@@ -75,6 +75,38 @@ async function allow(browser: Browser, device: Device) {
   return at
 }
 
+describe('whose device it is', () => {
+  it('what_one_person_allowed_is_not_finished_by_another_in_the_same_browser', async () => {
+    const firstParty = await newApp({ ...TV, authMethod: 'none', firstParty: true })
+    for (const app of [tv, firstParty]) {
+      const [mallory, victim] = [await newUser(stores.sql), await newUser(stores.sql)]
+      // Consented once: nothing is asked any more.
+      await allow(await person(victim), await begin(app))
+      const device = await begin(app)
+      const shared = await person(mallory)
+      await type(shared, device.user_code)
+      const answer = await shared.fetch('/device/decide', {
+        method: 'POST',
+        body: new URLSearchParams({ decision: 'allow' }),
+      })
+      await shared.signIn(victim)
+      await shared.go(answer.headers.get('location') ?? '')
+      expect((await poll(device, app)).json.error).toBe('authorization_pending')
+    }
+  })
+
+  it('the_question_about_one_device_decides_about_no_other', async () => {
+    const [shown, typedLater] = [await begin(), await begin()]
+    const browser = await person()
+    const { mark } = JSON.parse((await type(browser, shown.user_code)).body)
+    await type(browser, typedLater.user_code)
+    await browser.post('/device/decide', { decision: 'allow', device: mark })
+    await browser.post('/device/decide', { decision: 'deny', device: mark })
+    for (const device of [shown, typedLater])
+      expect((await poll(device)).json.error).toBe('authorization_pending')
+  })
+})
+
 describe('a device', () => {
   it('signs in with openid-client: it shows a code, the person types it, and it gets tokens', async () => {
     const config = await client.discovery(new URL(portal.issuer), tv.clientId, {}, client.None(), {

@@ -12,7 +12,7 @@ import { randomToken } from '../base/ids'
 import { budgets, giveBack } from '../base/limits'
 import type { Place } from '../base/place'
 import { ok, type Result, refuse } from '../base/refusals'
-import { hmacs } from '../base/secrets'
+import { hmacs, sha256 } from '../base/secrets'
 import type { SessionFacts } from '../sessions'
 import { referenceTo } from './adapter-device'
 import * as clients from './clients'
@@ -76,6 +76,8 @@ const secondsLeft = (exp: number | undefined): number => (exp ?? 0) - nowSeconds
 /** The device that this session is about to decide about, or has decided about. */
 export interface DeviceView {
   state: 'waiting' | 'allowed' | 'denied'
+  /** What the form says it is about: another tab may have typed another code meanwhile. */
+  mark: string
   client: { id: string; name: string; logoUri: string | null; host: string | null }
   asked: DeviceInfo
 }
@@ -89,26 +91,33 @@ export async function device(facts: SessionFacts): Promise<DeviceView | null> {
   if (payload.accountId && payload.accountId !== facts.userId) return null
   const { name, logoUri, clientUri } = clients.view(client)
   return {
+    mark: markOf(facts, found.hash),
     state: state === 'waiting' ? 'waiting' : payload.error ? 'denied' : 'allowed',
     client: { id: client.id, name, logoUri, host: clientUri && new URL(clientUri).host },
     asked: payload.deviceInfo as unknown as DeviceInfo,
   }
 }
 
-async function claimed(facts: SessionFacts) {
+const markOf = ({ sid }: SessionFacts, hash: string): string => sha256(`device-mark\n${sid}\n${hash}`)
+
+/** @param mark what the form was about, where there was one */
+async function claimed(facts: SessionFacts, mark?: string) {
   const hash = await store.getClaim(facts.sid)
+  if (hash && mark !== undefined && mark !== markOf(facts, hash)) return null
   const found = hash && (await store.getDevice(hash))
   return hash && found && secondsLeft(found.payload.exp) > 0 ? { ...found, hash } : null
 }
 
 /**
  * The person says that it is their device, and yes: the provider goes on with its request in this browser.
+ * @param mark of the view that was answered
  * @returns where the browser goes, with the cookie that binds the request; null when there is nothing to decide
  */
 export async function approveDevice(
   facts: SessionFacts,
+  mark: string,
 ): Promise<{ url: string; setCookies: string[] } | null> {
-  const found = await claimed(facts)
+  const found = await claimed(facts, mark)
   if (found?.state !== 'waiting') return null
   const uid = randomToken()
   const ttlSeconds = Math.min(secondsLeft(found.payload.exp), env().loginAttemptSeconds)
@@ -132,8 +141,8 @@ export async function approveDevice(
  * The person says no: the device is told `access_denied`.
  * @returns false when there is nothing to decide any more
  */
-export async function denyDevice(facts: SessionFacts, caller: Caller): Promise<boolean> {
-  const found = await claimed(facts)
+export async function denyDevice(facts: SessionFacts, mark: string, caller: Caller): Promise<boolean> {
+  const found = await claimed(facts, mark)
   if (found?.state !== 'waiting') return false
   const error = { error: 'access_denied', errorDescription: 'the person declined' }
   const { state: _, hash, ...kept } = found

@@ -163,6 +163,24 @@ describe('is refused', () => {
     ['a_name_of_a_thousand_letters_is_cut', null],
     ['a_secret_of_its_own', { token_endpoint_auth_method: 'client_secret_jwt' }],
     ['something_else_than_an_object', []],
+    ['half_letters', { redirect_uris: ['https://app.example/\ud800'] }],
+    ['nul', { client_uri: 'https://app.example/\u0000' }],
+    ['an_address_that_names_somebody', { policy_uri: 'https://bank.example@evil.example/' }],
+    ['to_have_what_operators_hold_apps_to', { dpop_bound_access_tokens: true }],
+    [
+      'keys_without_end',
+      {
+        token_endpoint_auth_method: 'private_key_jwt',
+        jwks: { keys: [{ kty: 'EC', x: JSON.parse(`${'['.repeat(4000)}${']'.repeat(4000)}`) }] },
+      },
+    ],
+    [
+      'keys_of_nul',
+      {
+        token_endpoint_auth_method: 'private_key_jwt',
+        jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: '\u0000', y: 'A' }] },
+      },
+    ],
   ])('%s', async (name, metadata) => {
     if (metadata === null) {
       const { json } = await register({
@@ -269,6 +287,15 @@ describe('where an initial access token is asked for', () => {
     expect((await register(metadata, bearer(token), guarded)).status).toBe(201)
   })
 
+  it('whoever_is_invited_is_not_kept_out_by_strangers', async () => {
+    process.env.UNUSED_CLIENTS_MAX = '1'
+    reloadEnv()
+    const { token } = await oidc.clients.invite()
+    expect((await register(metadata, bearer(token), guarded)).status).toBe(201)
+    process.env.UNUSED_CLIENTS_MAX = '50'
+    reloadEnv()
+  })
+
   it('it is kept as a hash, for no longer than it is good', async () => {
     const { token } = await oidc.clients.invite({ days: 400 })
     const keys = await stores.redis().keys('oidc:invitation:*')
@@ -361,9 +388,14 @@ describe('an app that a document describes', () => {
   it('whose host does not answer goes on for a day, and no longer', async () => {
     const app = describeApp('/away.json')
     await begin(app)
-    pages.delete('/away.json')
+    pages.set('/away.json', { status: 503, body: '' })
     setClock(() => Date.now() + 3_600_000)
     expect((await begin(app)).pathname).toBe('/signin/start')
+    // "Not there" is an answer.
+    pages.delete('/away.json')
+    setClock(() => Date.now() + 7_200_000)
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+    pages.set('/away.json', { status: 503, body: '' })
     setClock(() => Date.now() + 3 * 86_400_000)
     expect((await begin(app)).pathname).toBe('/oidc/auth')
   })
@@ -418,6 +450,30 @@ describe('an app that a document describes', () => {
     await oidc.clients.disable(app.clientId)
     setClock(() => Date.now() + 3_600_000)
     expect((await begin(app)).pathname).toBe('/oidc/auth')
+    // Nor does the clean-up forget that it was switched off.
+    setClock(() => Date.now() + 30 * 86_400_000)
+    await oidc.sweep()
+    expect((await oidc.clients.get(app.clientId))?.disabledAt).toBeInstanceOf(Date)
+    expect((await begin(app)).pathname).toBe('/oidc/auth')
+  })
+
+  it('what_its_document_says_and_what_an_operator_says_are_never_mixed', async () => {
+    const app = describeApp('/mixed.json')
+    await begin(app)
+    const changed = await oidc.clients.update(app.clientId, {
+      providerTokens: ['github'],
+      personalTokens: true,
+    })
+    expect(changed).toMatchObject({ ok: false, refusal: { field: 'clientId' } })
+  })
+
+  it('a_row_comes_of_no_other_call_than_one_that_begins', async () => {
+    const app = describeApp('/token-only.json')
+    const body = new URLSearchParams({ grant_type: 'authorization_code', client_id: app.clientId, code: 'x' })
+    await fetch(`${documented.issuer}/token`, { method: 'POST', body })
+    const long = describeApp(`/${'x'.repeat(250)}.json`)
+    await begin(long)
+    expect([await rows(app.clientId), await rows(long.clientId)]).toEqual([0, 0])
   })
 
   it('is_no_app_any_more_where_documents_are_switched_off', async () => {

@@ -79,10 +79,30 @@ export function newClientId(ctx: KoaContextWithOIDC): string {
   if (body.application_type === undefined && Array.isArray(uris) && uris.length > 0) {
     if (uris.every((uri) => typeof uri === 'string' && isLocal(uri))) body.application_type = 'native'
   }
+  // What is not kept is not said back either (RFC 7591 section 3.2.1).
+  for (const name of IGNORED) delete body[name]
+  // Without anybody who vouches for it, it has no picture.
+  if (env().registration.mode === 'open') delete body.logo_uri
   // What it may ask for is judged when it asks: the library knows no scopes of APIs here (RFC 7591 section 2 lets us decide).
   delete body.scope
   return `self_${randomToken(12)}`
 }
+
+const IGNORED = [
+  'contacts',
+  'default_max_age',
+  'require_auth_time',
+  'default_acr_values',
+  'initiate_login_uri',
+  'software_id',
+  'software_version',
+]
+/** Held to by operators alone (`--security`): whoever asks for it here must not believe that it has it. */
+const OPERATORS = [
+  'dpop_bound_access_tokens',
+  'require_pushed_authorization_requests',
+  'tls_client_certificate_bound_access_tokens',
+]
 
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value.trim() !== '' ? value : undefined
@@ -101,7 +121,8 @@ const refusedAs = (code: string, message: string): Error =>
     ? new errors.InvalidRedirectUri(message)
     : new errors.InvalidClientMetadata(message)
 
-async function spend(): Promise<void> {
+/** @param invited the operator asked for it: the pool of apps that nobody asked for is not its own */
+async function spend(invited: boolean): Promise<void> {
   const { perIpDay, unusedMax } = env().registration
   const state = current()
   if (!state) throw new Error('an app can only register itself within a request')
@@ -109,7 +130,7 @@ async function spend(): Promise<void> {
     max: perIpDay,
     windowSeconds: DAY_SECONDS,
   })
-  const full = spent.ok && (await store.countUnused(unusedMax)) >= unusedMax
+  const full = spent.ok && !invited && (await store.countUnused(unusedMax)) >= unusedMax
   if (spent.ok && !full) return
   const error = new errors.CustomOIDCProviderError(
     'temporarily_unavailable',
@@ -129,6 +150,8 @@ function inputOf(m: Metadata, vouched: boolean): clients.NewClient {
   const grants = m.grant_types ?? []
   const beyond = grants.find((grant) => !GRANTS.some((one) => one === grant))
   if (beyond) throw new errors.InvalidClientMetadata(`grant_types: ${beyond} cannot be registered here`)
+  const held = OPERATORS.find((name) => (m as Record<string, unknown>)[name] === true)
+  if (held) throw new errors.InvalidClientMetadata(`${held} is for operators to set`)
   return {
     name: nameOf(m).slice(0, 80),
     redirectUris: m.redirect_uris,
@@ -162,20 +185,28 @@ export const registrations: Adapter = {
   async upsert(id, payload) {
     const m = payload as unknown as Metadata
     const invitation = (Provider.ctx as KoaContextWithOIDC | undefined)?.oidc.entities.InitialAccessToken?.jti
-    await spend()
     const vouched = invitation !== undefined
+    await spend(vouched)
     const input = { ...inputOf(m, vouched), clientId: id }
     const judged = clients.judge(input)
     if (!judged.ok) throw refusedAs(judged.refusal.code, String(judged.refusal.values?.message ?? ''))
-    if (invitation !== undefined && !(await store.takeInvitation(key('oidcInvitation', sha256(invitation)))))
+    const name = invitation === undefined ? null : key('oidcInvitation', sha256(invitation))
+    const left = name === null ? 0 : await store.invitationSeconds(name)
+    if (name !== null && !(await store.takeInvitation(name)))
       throw new errors.InvalidToken('initial access token was already used')
     const caller = current()?.caller
-    const added = await clients.add(
-      input,
-      { actor: 'registration', ...(caller && { caller }) },
-      { registered: vouched ? 'token' : 'open', ...(m.client_secret && { secret: m.client_secret }) },
-    )
-    if (!added.ok) throw refusedAs(added.refusal.code, String(added.refusal.values?.message ?? ''))
+    try {
+      const added = await clients.add(
+        input,
+        { actor: 'registration', ...(caller && { caller }) },
+        { registered: vouched ? 'token' : 'open', ...(m.client_secret && { secret: m.client_secret }) },
+      )
+      if (!added.ok) throw refusedAs(added.refusal.code, String(added.refusal.values?.message ?? ''))
+    } catch (error) {
+      // It is used up by the registration that it is for.
+      if (name !== null && left > 0) await store.putInvitation(name, left)
+      throw error
+    }
   },
 }
 
@@ -186,6 +217,14 @@ const DOCUMENT_MS = 300_000
 const WITHOUT_ANSWER_MS = 86_400_000
 /** Documents that one network may make us look for. */
 const LOOKS = { capacity: 10, perMinute: 10 }
+
+/** Endpoints at which a request begins. */
+const BEGINS = new Set(['authorization', 'pushed_authorization_request'])
+
+/** Nobody answered, or nobody was asked; a host that says "not found" has answered. */
+const isNoAnswer = (error: unknown): boolean =>
+  error instanceof errors.InvalidClient &&
+  /status 5\d\d|fetch not allowed/.test(`${error.error_description} ${error.error_detail}`)
 
 export const isDocumentId = (id: string): boolean => id.startsWith('https://')
 
@@ -206,19 +245,21 @@ export async function documented(
   id: string,
   fetch: () => Promise<{ metadata(): object } | undefined>,
 ): Promise<ClientRow | null> {
-  if (!env().registration.documents || !current()) return null
+  if (!env().registration.documents || !current() || !clients.PLAUSIBLE_ID.test(id)) return null
   const known = await clients.active(id)
   const until = known?.settings.documentUntil ?? 0
   if (known && nowMs() < until) return known
+  // A row comes of somebody who is sent here with it, not of anybody's call.
+  if (!known && !BEGINS.has((Provider.ctx as KoaContextWithOIDC | undefined)?.oidc.route ?? '')) return null
   let said: object | undefined
   try {
     said = (await fetch())?.metadata()
   } catch (error) {
-    if (known && nowMs() < until + WITHOUT_ANSWER_MS && error instanceof errors.InvalidClient) return known
+    if (known && nowMs() < until + WITHOUT_ANSWER_MS && isNoAnswer(error)) return known
     throw error
   }
   if (!said) return null
-  if (!known) await spend()
+  if (!known) await spend(false)
   const caller = current()?.caller
   const by = { actor: 'registration', ...(caller && { caller }) }
   const kept = await clients.keepDocumented(id, inputOf(said as Metadata, false), nowMs() + DOCUMENT_MS, by)

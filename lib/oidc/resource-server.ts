@@ -65,7 +65,9 @@ export async function describePerson(
     scope?: string
   }
   const row = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)
-  const granted = new Set((scope ?? '').split(' '))
+  // A token that was asked for with less says less.
+  const asked = typeof ctx.oidc.params?.scope === 'string' ? ctx.oidc.params.scope.split(' ') : null
+  const granted = new Set((scope ?? '').split(' ').filter((one) => asked?.includes(one) ?? true))
   const mapped = row?.settings.claims
     ? await mappedClaims(row, token.accountId, 'access_token', granted)
     : null

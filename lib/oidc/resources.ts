@@ -61,7 +61,7 @@ export interface Reach {
 export async function reachOf(settings: ClientSettings, id: string): Promise<Reach | null> {
   const own = settings.resources && Object.hasOwn(settings.resources, id) ? settings.resources[id] : undefined
   // A name that nobody registered costs an app of the operator's no query.
-  if (own === undefined && !settings.registered) return null
+  if (own === undefined && (!settings.registered || addressProblem(id) !== null)) return null
   const row = await find(id)
   if (!row) return null
   const allowed = own ?? (row.open ? true : undefined)
@@ -108,6 +108,7 @@ export function addressProblem(id: string): string | null {
     return 'must be an absolute URI, such as https://api.example.com'
   if (id.includes('#')) return 'must not have a fragment (#…)'
   if (url.username || url.password) return 'must not carry a user name or password'
+  if (id.includes('\u0000') || /[\ud800-\udfff]/u.test(id)) return 'must be text'
   if (url.protocol === 'http:' && !isLoopbackHost(url.hostname))
     return 'must be https; http is for this machine only'
   return null

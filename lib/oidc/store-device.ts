@@ -81,6 +81,10 @@ export async function ownDevice(hash: string, userId: string, ttlSeconds: number
   return (await withRedis((client) => client.get(name))) === userId
 }
 
+/** Whose code it is; null while nobody typed it. */
+export const ownerOf = (hash: string): Promise<string | null> =>
+  withRedis((client) => client.get(ownerKey(hash)))
+
 /** Remembers for a session which code it is about to decide. */
 export async function putClaim(sid: string, hash: string, ttlSeconds: number): Promise<void> {
   await withRedis((client) => client.set(claimKey(sid), hash, 'EX', ttlSeconds))

@@ -13,7 +13,9 @@ export async function takeInvitation(name: string): Promise<boolean> {
   return (await withRedis((client) => client.getdel(name))) !== null
 }
 
-const UNUSED = `jsonb_exists(c.settings, 'registered')
+/** What an operator switched off, or changed, is no longer the app's own: it stays as it is. */
+const UNUSED = `jsonb_exists(c.settings, 'registered') AND c.disabled_at IS NULL
+  AND (c.settings->>'registered' = 'document' OR c.updated_at < c.created_at + interval '1 second')
   AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.client_id = c.id)
   AND NOT EXISTS (SELECT 1 FROM session_clients sc WHERE sc.client_id = c.id)`
 
@@ -31,7 +33,9 @@ export async function countUnused(most: number): Promise<number> {
 export async function deleteUnused(before: Date, batch: number): Promise<string[]> {
   const rows = await sql<{ id: string }>({
     name: 'oidc-registered-sweep',
-    text: `DELETE FROM clients WHERE id IN (SELECT c.id FROM clients c WHERE c.created_at < $1 AND ${UNUSED} LIMIT $2) RETURNING id`,
+    // Looked at once more under the lock: somebody may be letting it in.
+    text: `DELETE FROM clients c WHERE c.id IN (SELECT c.id FROM clients c WHERE c.created_at < $1 AND ${UNUSED}
+             LIMIT $2 FOR UPDATE SKIP LOCKED) AND ${UNUSED} RETURNING c.id`,
     values: [before, batch],
   })
   return rows.map((row) => row.id)

@@ -289,9 +289,10 @@ export async function saveSignIn(
       INSERT INTO session_clients (session_id, client_id, sid, created_at, last_used_at)
       SELECT $1::uuid, $2::text, $3, $5::timestamptz, $5 WHERE NOT EXISTS (SELECT 1 FROM session_clients
         WHERE session_id = $1::uuid AND client_id = $2 AND last_used_at > $5::timestamptz - ${USE_GRAIN})
-      ON CONFLICT (session_id, client_id) DO UPDATE SET last_used_at = $5),
+      ON CONFLICT (session_id, client_id) DO UPDATE SET last_used_at = $5 RETURNING 1),
     seen AS (UPDATE grants SET last_used_at = $5
-      WHERE id = $4 AND (last_used_at IS NULL OR last_used_at < $5::timestamptz - ${USE_GRAIN})),
+      WHERE id = $4 AND (last_used_at IS NULL OR last_used_at < $5::timestamptz - ${USE_GRAIN})
+        AND (SELECT count(*) FROM app) >= 0),
     e AS (${events.text})`
   const values = [app.sessionId, app.clientId, app.sid, app.grantId, at, ...events.values]
   if (!first) {

@@ -112,9 +112,18 @@ async function pages(req: IncomingMessage, res: ServerResponse, url: URL): Promi
     case 'POST /device/decide': {
       if (!facts) return show(res, {}, 401)
       if (body.get('decision') === 'deny') {
-        return show(res, { denied: await oidc.denyDevice(facts, caller) })
+        return show(res, {
+          denied: await oidc.denyDevice(
+            facts,
+            body.get('device') ?? (await oidc.device(facts))?.mark ?? '',
+            caller,
+          ),
+        })
       }
-      const next = await oidc.approveDevice(facts)
+      const next = await oidc.approveDevice(
+        facts,
+        body.get('device') ?? (await oidc.device(facts))?.mark ?? '',
+      )
       return seeOther(res, next?.url ?? null, next?.setCookies)
     }
     case 'GET /device/done':

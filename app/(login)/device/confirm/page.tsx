@@ -18,6 +18,7 @@ export default async function DeviceConfirmPage() {
   return (
     <DeviceConfirmForm
       action="/device/decide"
+      mark={device.mark}
       client={{ name: device.client.name, logo: device.client.logoUri }}
       host={device.client.host}
       asked={device.asked}
