@@ -21,6 +21,8 @@ export default defineConfig({
     exclude: ['node_modules/**', 'dist/**', '.next/**'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // What is waited for comes; how soon is the machine's.
+    expect: { poll: { timeout: 15_000 } },
     maxWorkers: 2,
     env: { NODE_ENV: 'test' },
   },

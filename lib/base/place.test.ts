@@ -90,11 +90,11 @@ describe('a database of places', () => {
     const said: unknown[] = []
     vi.spyOn(log(), 'warn').mockImplementation(((about: unknown) => said.push(about)) as never)
     replaceBy(NETWORKS)
-    await vi.waitFor(() => expect(said).toHaveLength(1))
+    await vi.waitFor(() => expect(said).toHaveLength(1), 15_000)
     expect(placeOf('81.2.69.160', null)).toEqual(LONDON)
     // The answer of before is not believed once there is a new file: here one that knows no London.
     replaceBy(Buffer.from(readFileSync(CITIES, 'latin1').replaceAll('London', 'Londyn'), 'latin1'))
-    await vi.waitFor(() => expect(placeOf('81.2.69.160', null)?.city).toBe('Londyn'))
+    await vi.waitFor(() => expect(placeOf('81.2.69.160', null)?.city).toBe('Londyn'), 15_000)
   })
 })
 

@@ -109,7 +109,7 @@ async function listen(cookie: string, headers: Record<string, string> = {}) {
       ([, event = '', data = '']) => ({ event, data: JSON.parse(data) }),
     )
   })
-  if (stream.status === 200) await vi.waitFor(() => expect(stream.heard[0]?.event).toBe('hello'))
+  if (stream.status === 200) await vi.waitFor(() => expect(stream.heard[0]?.event).toBe('hello'), 15_000)
   return stream
 }
 
@@ -119,15 +119,17 @@ describe('the stream of a session', () => {
     const own = await signIn(userId)
     const stream = await listen(own.cookie)
     const other = await signIn(userId)
-    await vi.waitFor(() =>
-      expect(stream.heard.at(-1)).toEqual({ event: 'sessions', data: { what: 'opened' } }),
+    await vi.waitFor(
+      () => expect(stream.heard.at(-1)).toEqual({ event: 'sessions', data: { what: 'opened' } }),
+      15_000,
     )
     await sessions.revoke({ userId, sid: other.sid }, { reason: 'user' })
-    await vi.waitFor(() =>
-      expect(stream.heard.at(-1)).toEqual({ event: 'sessions', data: { what: 'ended' } }),
+    await vi.waitFor(
+      () => expect(stream.heard.at(-1)).toEqual({ event: 'sessions', data: { what: 'ended' } }),
+      15_000,
     )
     await sessions.revoke({ userId, sid: own.sid }, { reason: 'user' })
-    await vi.waitFor(() => expect(stream.over).toBe(true))
+    await vi.waitFor(() => expect(stream.over).toBe(true), 15_000)
     expect(stream.heard.at(-1)).toEqual({ event: 'ended', data: { reason: 'user' } })
     expect((await listen(own.cookie)).status).toBe(401)
   })
@@ -137,10 +139,10 @@ describe('the stream of a session', () => {
     const [here, there] = [await signIn(userId), await signIn(userId)]
     const [stays, ends] = [await listen(here.cookie), await listen(there.cookie)]
     await sessions.revoke({ userId, exceptSid: here.sid }, { reason: 'user' })
-    await vi.waitFor(() => expect(ends.over).toBe(true))
+    await vi.waitFor(() => expect(ends.over).toBe(true), 15_000)
     expect(stays.over).toBe(false)
     await sessions.revoke({ userId, all: true }, { reason: 'locked_down' })
-    await vi.waitFor(() => expect(stays.over).toBe(true))
+    await vi.waitFor(() => expect(stays.over).toBe(true), 15_000)
     expect(stays.heard.at(-1)).toEqual({ event: 'ended', data: { reason: 'locked_down' } })
   })
 
@@ -150,9 +152,9 @@ describe('the stream of a session', () => {
     const [witness, stream] = [await listen(hers.cookie), await listen(evil.cookie)]
     const another = await signIn(ada)
     await sessions.revoke({ userId: ada, sid: another.sid }, { reason: 'user' })
-    await vi.waitFor(() => expect(witness.heard).toHaveLength(3))
+    await vi.waitFor(() => expect(witness.heard).toHaveLength(3), 15_000)
     await sessions.revoke({ userId: ada, all: true }, { reason: 'user' })
-    await vi.waitFor(() => expect(witness.over).toBe(true))
+    await vi.waitFor(() => expect(witness.over).toBe(true), 15_000)
     expect(stream.heard).toEqual([{ event: 'hello', data: { sid: evil.sid } }])
     // Nor is there a way to name whose events one wants.
     const asked = await ask({}, `${PATH}?userId=${ada}&sid=${hers.sid}`)
@@ -164,7 +166,7 @@ describe('the stream of a session', () => {
     const own = await signIn(userId)
     const stream = await listen(own.cookie)
     const other = await signIn(userId)
-    await vi.waitFor(() => expect(stream.heard).toHaveLength(2))
+    await vi.waitFor(() => expect(stream.heard).toHaveLength(2), 15_000)
     expect(stream.headers['content-type']).toBe('text/event-stream; charset=utf-8')
     expect(stream.headers['cache-control']).toBe('no-store, no-transform')
     expect(stream.headers['x-accel-buffering']).toBe('no')
@@ -195,7 +197,7 @@ describe('the stream of a session', () => {
     const stranger = await signIn(await newUser())
     expect((await listen(stranger.cookie)).status).toBe(200)
     open.shift()?.destroy()
-    await vi.waitFor(async () => expect((await listen(cookie)).status).toBe(200))
+    await vi.waitFor(async () => expect((await listen(cookie)).status).toBe(200), 15_000)
   })
 
   it('session_that_ended_without_a_message_ends_its_stream_within_five_seconds', async () => {
@@ -206,7 +208,7 @@ describe('the stream of a session', () => {
     const at = Date.now()
     setClock(() => at + 5001)
     vi.advanceTimersByTime(5000)
-    await vi.waitFor(() => expect(stream.over).toBe(true))
+    await vi.waitFor(() => expect(stream.over).toBe(true), 15_000)
     expect(stream.heard.at(-1)).toEqual({ event: 'ended', data: { reason: 'over' } })
     expect(userId).toBeTruthy()
   })
@@ -217,19 +219,19 @@ describe('the stream of a session', () => {
     setClock(() => at + 120_000)
     const stream = await listen(cookie)
     vi.advanceTimersByTime(5000)
-    await vi.waitFor(() => expect(stream.heard).toHaveLength(1))
+    await vi.waitFor(() => expect(stream.heard).toHaveLength(1), 15_000)
     const facts = await sessions.alive(sid)
     expect(facts?.lastActiveAt).toBe(lastActiveAt)
     setClock(() => lastActiveAt + idleSeconds * 1000 + 1)
     vi.advanceTimersByTime(5000)
-    await vi.waitFor(() => expect(stream.over).toBe(true))
+    await vi.waitFor(() => expect(stream.over).toBe(true), 15_000)
   })
 
   it('sends a sign of life four times a minute at least, which is no event', async () => {
     const { cookie } = await signIn(await newUser())
     const stream = await listen(cookie)
     vi.advanceTimersByTime(20_000)
-    await vi.waitFor(() => expect(stream.text).toMatch(/\n:\n\n$/))
+    await vi.waitFor(() => expect(stream.text).toMatch(/\n:\n\n$/), 15_000)
     expect(stream.heard).toHaveLength(1)
   })
 
@@ -240,6 +242,6 @@ describe('the stream of a session', () => {
     const stream = await listen(cookie)
     await second.drain(60_000)
     port = before
-    await vi.waitFor(() => expect(stream.over).toBe(true))
+    await vi.waitFor(() => expect(stream.over).toBe(true), 15_000)
   })
 })
