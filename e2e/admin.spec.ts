@@ -1,9 +1,18 @@
 /** The administration of apps: an operator's day with one, and that to everybody else there is no such place. */
+import type { Locator } from '@playwright/test'
 import { builtRoutes } from './actions'
 import { gatehouse } from './command'
 import { expect, fillSignIn, test } from './fixtures'
 import { demoAdmin, newPerson } from './people'
 import { Visitor } from './visitor'
+
+/** Script that wakes up between the choice of the old text and the new one takes the choice away: so it is looked at. */
+async function write(field: Locator, text: string): Promise<void> {
+  await expect(async () => {
+    await field.fill(text)
+    expect(await field.inputValue()).toBe(text)
+  }).toPass({ timeout: 15_000 })
+}
 
 test('an operator registers an app, sees its secret once, mends it, rotates the secret and switches it off', async ({
   page,
@@ -20,11 +29,11 @@ test('an operator registers an app, sees its secret once, mends it, rotates the 
   await page.getByRole('link', { name: 'Register an app' }).click()
   await page.getByLabel('Name', { exact: true }).fill(name)
   const uris = page.getByLabel('Redirect URIs')
-  await uris.fill('http://shop.example.com/callback')
+  await write(uris, 'http://shop.example.com/callback')
   await page.getByRole('button', { name: 'Register' }).click()
   await expect(page.getByText('http://shop.example.com/callback must be https')).toBeVisible()
   await expect(page.getByLabel('Name', { exact: true })).toHaveValue(name)
-  await uris.fill('https://shop.example.com/callback')
+  await write(uris, 'https://shop.example.com/callback')
   await page.getByRole('button', { name: 'Register' }).click()
   const shown = page.locator('code', { hasText: /^gts_/ })
   const secret = await shown.innerText()
@@ -45,11 +54,11 @@ test('an operator registers an app, sees its secret once, mends it, rotates the 
   expect(await introspect(secret)).toBe(200)
 
   await page.getByRole('link', { name: 'Change' }).click()
-  await uris.fill('https://shop.example.com/callback\nhttps://*.example.com/callback')
+  await write(uris, 'https://shop.example.com/callback\nhttps://*.example.com/callback')
   await page.getByRole('button', { name: 'Save' }).click()
   await expect(page.getByText('must not have a wildcard')).toBeVisible()
   await expect(uris).toHaveValue('https://shop.example.com/callback\nhttps://*.example.com/callback')
-  await uris.fill('https://shop.example.com/callback\n\nhttps://shop.example.com/second')
+  await write(uris, 'https://shop.example.com/callback\n\nhttps://shop.example.com/second')
   await page.getByLabel('Stays signed in').uncheck()
   await page.getByLabel('Asks for a new proof after').fill('90')
   await page.getByRole('button', { name: 'Save' }).click()
