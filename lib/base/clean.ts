@@ -10,3 +10,16 @@ export function cleanText(text: string, maxLength: number): string {
       .toWellFormed()
   )
 }
+
+/**
+ * Whether PostgreSQL can keep a text, or a plain JSON value with every text in it: no NUL, no half of a pair (jsonb takes
+ * neither), and no deeper than anything that is meant.
+ */
+export function isStorable(value: unknown, depth = 32): boolean {
+  if (typeof value === 'string') return !value.includes('\u0000') && value.isWellFormed()
+  if (value === null || typeof value !== 'object') return true
+  return (
+    depth > 0 &&
+    Object.entries(value).every(([name, inner]) => isStorable(name) && isStorable(inner, depth - 1))
+  )
+}

@@ -6,6 +6,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { flag } from './env-values'
 
 export const federationShape = { PROVIDERS: z.string().default('') }
 
@@ -25,10 +26,6 @@ const address = z.string().transform((value, ctx) => {
 
 /** An issuer is compared letter by letter: no slash is added or taken. */
 const issuer = address.refine((value) => !new URL(value).search, 'must be an issuer: a URL without a query')
-
-const flag = z
-  .enum(['on', 'off', 'true', 'false', '1', '0'], { message: 'must be on or off' })
-  .transform((value) => value === 'on' || value === 'true' || value === '1')
 
 const split = (value: string): string[] =>
   value

@@ -2,23 +2,13 @@
  * The part of the configuration that says whether anonymous people may use apps, and how long they are kept. Read by
  * env.ts; other rooms take its types alone.
  */
-import { z } from 'zod'
-
-const count = (fallback: number, max: number) =>
-  z.coerce
-    .number({ message: 'must be a whole number' })
-    .int('must be a whole number')
-    .min(1, 'must be at least 1')
-    .max(max, `must be at most ${max}`)
-    .default(fallback)
+import type { z } from 'zod'
+import { count, flag } from './env-values'
 
 export const guestsShape = {
-  GUESTS: z
-    .enum(['on', 'off', 'true', 'false', '1', '0'], { message: 'must be on or off' })
-    .transform((value) => value === 'on' || value === 'true' || value === '1')
-    .default(false),
-  GUEST_DAYS: count(30, 3650),
-  LIMIT_GUESTS_PER_IP_DAY: count(20, 1_000_000),
+  GUESTS: flag.default(false),
+  GUEST_DAYS: count(30, 1, 3650),
+  LIMIT_GUESTS_PER_IP_DAY: count(20, 1, 1_000_000),
 }
 
 export interface GuestSettings {

@@ -1,24 +1,14 @@
 /** The part of the configuration that says whether apps may register themselves. Read by env.ts; other rooms take its types alone. */
 import { z } from 'zod'
-
-const count = (fallback: number, max: number) =>
-  z.coerce
-    .number({ message: 'must be a whole number' })
-    .int('must be a whole number')
-    .min(1, 'must be at least 1')
-    .max(max, `must be at most ${max}`)
-    .default(fallback)
+import { count, flag } from './env-values'
 
 export const registrationShape = {
   CLIENT_REGISTRATION: z
     .enum(['off', 'token', 'open'], { message: 'must be off, token or open' })
     .default('off'),
-  CLIENT_DOCUMENTS: z
-    .enum(['on', 'off', 'true', 'false', '1', '0'], { message: 'must be on or off' })
-    .transform((value) => value === 'on' || value === 'true' || value === '1')
-    .default(false),
-  LIMIT_REGISTRATIONS_PER_IP_DAY: count(20, 1_000_000),
-  UNUSED_CLIENTS_MAX: count(1000, 1_000_000),
+  CLIENT_DOCUMENTS: flag.default(false),
+  LIMIT_REGISTRATIONS_PER_IP_DAY: count(20, 1, 1_000_000),
+  UNUSED_CLIENTS_MAX: count(1000, 1, 1_000_000),
 }
 
 export interface RegistrationSettings {

@@ -13,6 +13,7 @@ import { type GuestSettings, guestsShape, readGuests } from './env-guests'
 import { type RegistrationSettings, readRegistration, registrationShape } from './env-registration'
 import { readRoleLimits, roleLimits, type SessionLimits } from './env-sessions'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
+import { count, flag, whole } from './env-values'
 
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
 export type { FederationSettings, Mapped, ProviderSettings } from './env-federation'
@@ -64,19 +65,6 @@ const storeUrl = (...protocols: string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
     message: `must be a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
   })
-
-const whole = (min: number, max: number) =>
-  z.coerce
-    .number({ message: 'must be a whole number' })
-    .int('must be a whole number')
-    .min(min, `must be at least ${min}`)
-    .max(max, `must be at most ${max}`)
-
-const count = (fallback: number, min = 1, max = 1_000_000_000) => whole(min, max).default(fallback)
-
-const flag = z
-  .enum(['on', 'off', 'true', 'false', '1', '0'], { message: 'must be on or off' })
-  .transform((value) => value === 'on' || value === 'true' || value === '1')
 
 /** The parts of a list with commas. */
 const names = (value: string): string[] =>

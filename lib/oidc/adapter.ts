@@ -2,6 +2,7 @@
  * How the library reads and writes. Everything that acts for a person passes the gate in `find`; single
  * use is decided by the store, whatever the library checked before; bearer values are kept as hashes.
  */
+import { isStorable } from '../base/clean'
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { bucket } from '../base/limits'
@@ -96,14 +97,23 @@ export async function spendRequest(): Promise<void> {
   )
 }
 
-/** NUL and halves of letters, as JSON writes them: PostgreSQL takes neither, so no request gets so far with them. */
-const UNSTORABLE = /\\u(0000|d[89a-f])/i
+/** What a request becomes before anything of it is written to PostgreSQL. */
 const JUDGED = new Set(['Interaction', 'PushedAuthorizationRequest', 'AuthorizationCode'])
 
 /** @throws InvalidRequest for text that no store could keep */
 export function mustBeText(payload: AdapterPayload): void {
-  if (UNSTORABLE.test(JSON.stringify(payload)))
-    throw new errors.InvalidRequest('a parameter holds characters that are none')
+  const { claims } = (payload.params ?? {}) as { claims?: unknown }
+  if (isStorable(payload) && isStorable(parsed(claims))) return
+  throw new errors.InvalidRequest('a parameter holds characters that are none')
+}
+
+/** The claims parameter, which is JSON in a text; what is none is for the library to refuse. */
+function parsed(claims: unknown): unknown {
+  try {
+    return typeof claims === 'string' ? JSON.parse(claims) : claims
+  } catch {
+    return null
+  }
 }
 
 /** Codes, access tokens, interactions, pushed requests: what may vanish with Redis. */

@@ -1,5 +1,6 @@
 /** What an operator may register for an app, judged with sentences that say how to mend it. Pure. */
 import { z } from 'zod'
+import { isStorable } from '../base/clean'
 import { isLoopbackHost } from '../base/env'
 import { ALGORITHMS } from './keys'
 import { demands, LEVELS, SECURITY, type Security } from './levels'
@@ -23,10 +24,6 @@ const FORBIDDEN = new Set([
   'ws:',
   'wss:',
 ])
-
-/** What no column of text can hold: NUL, and halves of letters. */
-export const isStorable = (text: string): boolean =>
-  !text.includes('\u0000') && !/[\ud800-\udfff]/u.test(text)
 
 /**
  * Why this is no redirect URI for such a client, or null when it is one. Compared later character by
@@ -92,23 +89,13 @@ const web = z
 /** Parameters of RFC 7518 section 6 that only the owner of a key may know. */
 const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
-/** A key that a column can hold: short, flat enough, and text. */
-function isPlain(key: object): boolean {
-  try {
-    const text = JSON.stringify(key)
-    return text.length < 16_384 && !/\\u(0000|d[89a-f])/i.test(text)
-  } catch {
-    return false
-  }
-}
-
 /** Public keys (RFC 7517). */
 const keySet = z.object({
   keys: z
     .array(
       z
         .record(z.string(), z.unknown())
-        .refine(isPlain, 'must be plain keys')
+        .refine((key) => isStorable(key, 4), 'must be plain keys')
         .refine((key) => ['RSA', 'EC', 'OKP'].includes(String(key.kty)), 'must be RSA, EC or OKP keys')
         .refine(
           (key) => !PRIVATE.some((name) => name in key),

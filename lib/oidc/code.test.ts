@@ -44,6 +44,12 @@ function advance(seconds: number): void {
 }
 
 describe('text that no store could keep', () => {
+  it('is no letter that an app wrote as JSON does', async () => {
+    const state = JSON.stringify({ at: '\\ud83d\\ude00', nul: '\\u0000' })
+    const at = await new Browser(portal).go(ask(portal, app, { state }).url)
+    expect(at.url.pathname).toBe('/signin/start')
+  })
+
   it.each([
     ['nonce', '\u0000'],
     ['acr_values', 'a\u0000'],

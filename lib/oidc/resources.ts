@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { record } from '../audit'
+import { isStorable } from '../base/clean'
 import { nowMs } from '../base/clock'
 import { onCommit } from '../base/db'
 import { isLoopbackHost } from '../base/env'
@@ -108,7 +109,7 @@ export function addressProblem(id: string): string | null {
     return 'must be an absolute URI, such as https://api.example.com'
   if (id.includes('#')) return 'must not have a fragment (#…)'
   if (url.username || url.password) return 'must not carry a user name or password'
-  if (id.includes('\u0000') || /[\ud800-\udfff]/u.test(id)) return 'must be text'
+  if (!isStorable(id)) return 'must be text'
   if (url.protocol === 'http:' && !isLoopbackHost(url.hostname))
     return 'must be https; http is for this machine only'
   return null
