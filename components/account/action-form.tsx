@@ -27,35 +27,49 @@ interface Props {
 /** A form of a server action that shows what came of it. Without script the page is rendered anew with the same. */
 export function ActionForm({ action, icons, className, draft, done, children }: Props) {
   const [answer, submit] = useActionState(action, null)
-  const look = answer ? (answer.ok ? 'ok' : 'bad') : 'note'
   const instead = answer?.ok ? done?.(answer) : null
   if (instead) return instead
-  const says = answer ? answer.message : draft?.text
   return (
     <form action={submit} className={className}>
       <Answer value={answer ?? (draft ? { ok: false, values: draft.values } : null)}>
-        {says ? (
-          <div
-            role={look === 'bad' ? 'alert' : 'status'}
-            className={cx('flex gap-3 rounded-control border px-4 py-3 text-[0.9375rem]', LOOKS[look])}
-          >
-            {icons[look]}
-            <p>
-              {says}
-              {answer?.reauth ? (
-                <>
-                  {' '}
-                  <a href={answer.reauth.href} className="link">
-                    {answer.reauth.label}
-                  </a>
-                </>
-              ) : null}
-            </p>
-          </div>
-        ) : null}
+        <AnswerNotice answer={answer} draft={draft} icons={icons} />
         {children}
       </Answer>
     </form>
+  )
+}
+
+/** What came of a form, or why it is still filled in; nothing where there is nothing to say. */
+export function AnswerNotice({
+  answer,
+  draft,
+  icons,
+}: {
+  answer: FormState | null
+  draft?: Draft | undefined
+  icons: Partial<Record<keyof typeof LOOKS, ReactNode>>
+}) {
+  const look = answer ? (answer.ok ? 'ok' : 'bad') : 'note'
+  const says = answer ? answer.message : draft?.text
+  if (!says) return null
+  return (
+    <div
+      role={look === 'bad' ? 'alert' : 'status'}
+      className={cx('flex gap-3 rounded-control border px-4 py-3 text-[0.9375rem]', LOOKS[look])}
+    >
+      {icons[look]}
+      <p>
+        {says}
+        {answer?.reauth ? (
+          <>
+            {' '}
+            <a href={answer.reauth.href} className="link">
+              {answer.reauth.label}
+            </a>
+          </>
+        ) : null}
+      </p>
+    </div>
   )
 }
 

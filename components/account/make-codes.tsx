@@ -6,6 +6,7 @@ import { CodesSheet, type CodesWords } from '../factors/codes-sheet'
 import { LinkButton } from '../ui/button'
 import { Card } from '../ui/card'
 import { SubmitButton } from '../ui/submit-button'
+import { AnswerNotice } from './action-form'
 
 /** New codes, this once; or why there are none. */
 export interface CodesState extends FormState {
@@ -52,25 +53,7 @@ export function MakeCodes({ action, doneHref, words, text, icons }: Props) {
   return (
     <Card id="make-codes" title={text.title} lead={text.lead}>
       <form action={submit} className="grid gap-5">
-        {answer?.message ? (
-          <div
-            role="alert"
-            className="flex gap-3 rounded-control border border-danger-line bg-danger-soft px-4 py-3 text-[0.9375rem]"
-          >
-            {icons.bad}
-            <p>
-              {answer.message}
-              {answer.reauth ? (
-                <>
-                  {' '}
-                  <a href={answer.reauth.href} className="link">
-                    {answer.reauth.label}
-                  </a>
-                </>
-              ) : null}
-            </p>
-          </div>
-        ) : null}
+        <AnswerNotice answer={answer} icons={icons} />
         {text.effect ? <p className="text-ink-2">{text.effect}</p> : null}
         <div className="flex flex-wrap gap-3">
           <SubmitButton workingLabel={text.working}>{text.submit}</SubmitButton>

@@ -8,6 +8,7 @@ import { CopyButton } from '../ui/copy-button'
 import { described, Field } from '../ui/field'
 import { Checkbox, Input, Select } from '../ui/input'
 import { SubmitButton } from '../ui/submit-button'
+import { AnswerNotice } from './action-form'
 
 /** A new token, this once; or why there is none. */
 export interface TokenState extends FormState {
@@ -84,31 +85,10 @@ export function MakeToken({ action, doneHref, scopes, days, preferred, maxName, 
       </Card>
     )
   const values = answer ? answer.values : draft?.values
-  const says = answer ? answer.message : draft?.text
   return (
     <Card id="make" title={text.title} lead={text.lead}>
       <form action={submit} className="grid gap-5">
-        {says ? (
-          <div
-            role={answer ? 'alert' : 'status'}
-            className={`flex gap-3 rounded-control border px-4 py-3 text-[0.9375rem] ${
-              answer ? 'border-danger-line bg-danger-soft' : 'border-info-line bg-info-soft'
-            }`}
-          >
-            {answer ? icons.bad : icons.note}
-            <p>
-              {says}
-              {answer?.reauth ? (
-                <>
-                  {' '}
-                  <a href={answer.reauth.href} className="link">
-                    {answer.reauth.label}
-                  </a>
-                </>
-              ) : null}
-            </p>
-          </div>
-        ) : null}
+        <AnswerNotice answer={answer} draft={draft} icons={icons} />
         <div className="grid gap-5 sm:grid-cols-2">
           <Field id="token-name" label={text.name} hint={text.nameHint} error={answer?.errors?.name}>
             <Input
