@@ -94,6 +94,7 @@ export const EVENT_TYPES = {
   'key.added': { audience: 'operator' },
   'key.rotated': { audience: 'operator' },
   'key.revoked': { audience: 'operator' },
+  'key.unpublished': { audience: 'operator' },
   'delivery.failed': { audience: 'operator' },
   'event.expired': { audience: 'operator' },
   'portal.restored': { audience: 'operator' },

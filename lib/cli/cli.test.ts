@@ -560,14 +560,19 @@ describe('key', () => {
     type Key = { kid: string; algorithm: string; status: string }
     const es256 = (keys: Key[], status: string) =>
       keys.find((k) => k.algorithm === 'ES256' && k.status === status)?.kid
-    const first = await ok<Key[]>(['key', 'rotate'])
-    const second = await ok<Key[]>(['key', 'rotate', '--algorithm', 'ES256'])
+    const first = await ok<Key[]>(['key', 'rotate', '--now'])
+    const second = await ok<Key[]>(['key', 'rotate', '--algorithm', 'ES256', '--now'])
     expect(es256(second, 'active')).toBe(es256(first, 'next'))
     expect(es256(await ok<Key[]>(['key', 'list']), 'retired')).toBeDefined()
     expect(second.filter((k) => k.algorithm === 'RS256')).toEqual(
       first.filter((k) => k.algorithm === 'RS256'),
     )
     expect((await gatehouse(['key', 'rotate', '--algorithm', 'none'])).code).toBe(1)
+    // The next one was published a moment ago.
+    const early = await gatehouse(['key', 'rotate'])
+    expect([early.code, early.err]).toEqual([1, expect.stringContaining('apps may not know the next')])
+    const shown = (await gatehouse(['key', 'list'])).out
+    for (const word of ['signs until 20', 'published until 20', 'signs after']) expect(shown).toContain(word)
     expect(JSON.stringify(second)).not.toMatch(/private|sealed/)
   })
 })
@@ -585,6 +590,7 @@ describe('doctor', () => {
       redis: 'ok',
       clock: 'ok',
       deliveries: 'ok',
+      keys: 'ok',
       sms: 'ok',
       mail: 'ok',
       issuer: 'warn',
@@ -609,6 +615,26 @@ describe('doctor', () => {
     const { out } = await gatehouse(['doctor'], { env: { SMTP_URL: 'smtp://127.0.0.1:1' } })
     expect(out).toMatch(/✗ mail/)
     expect(out).toContain('→ Check host, port')
+  })
+
+  test('warns of a key that signs for too long, and says how to mend it', async () => {
+    await db.query(
+      `UPDATE signing_keys SET created_at = created_at - interval '91 days', active_at = active_at - interval '91 days'
+       WHERE algorithm = 'RS256'`,
+    )
+    const keys = async (env = {}) =>
+      (await ok<Report>(['doctor'], { env })).checks.find(({ name }) => name === 'keys')
+    expect(await keys()).toMatchObject({
+      state: 'warn',
+      message: expect.stringMatching(/^overdue: RS256 since 20/),
+      hint: expect.stringContaining('gatehouse key rotate'),
+    })
+    expect(await keys({ KEY_ROTATION_DAYS: '0' })).toMatchObject({
+      state: 'ok',
+      message: expect.stringContaining('rotated by hand alone'),
+    })
+    await ok(['key', 'rotate', '--algorithm', 'RS256'])
+    expect((await keys())?.state).toBe('ok')
   })
 
   test('names the variable that keeps a provider out, and goes on', async () => {

@@ -204,6 +204,8 @@ export async function start(): Promise<void> {
     }),
   )
   await reload()
+  // What became due while nothing ran.
+  void rotateKeys()
   const check = setInterval(refresh, KEY_CHECK_MS)
   const clean = setInterval(() => void sweep(), SWEEP_MS)
   check.unref()
@@ -214,8 +216,17 @@ export async function start(): Promise<void> {
   )
 }
 
-/** Deletes what is over: expired refresh tokens, keys nothing needs. Also runs by itself every hour. */
+async function rotateKeys(): Promise<void> {
+  try {
+    await signingKeys.rotateDue()
+  } catch (error) {
+    log().warn({ err: (error as Error).message }, 'signing keys not rotated; it is tried again in an hour')
+  }
+}
+
+/** Rotates keys that are due and deletes what is over: expired refresh tokens, keys nothing needs. Also runs by itself every hour. */
 export async function sweep(): Promise<void> {
+  await rotateKeys()
   try {
     while ((await store.sweepRefresh(now(), 1000)) === 1000);
     await signingKeys.sweep()

@@ -12,14 +12,11 @@ import { isLoopbackHost } from '../base/env'
 import { CHANNELS } from '../base/keys'
 import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
-import { ALGORITHMS } from './keys'
+import { ALGORITHMS, MAX_LIFETIME_SECONDS } from './keys'
 import { CLAIMS, isProviderTokensScope } from './scopes'
 import { inTx } from './store'
 import type { ClientSettings } from './store-registry'
 import * as store from './store-resources'
-
-/** The longest that an access token of any API lives: for so long it is remembered what was revoked. */
-export const MAX_LIFETIME_SECONDS = 86_400
 
 // ── the cache ────────────────────────────────────────────────────────────────
 
