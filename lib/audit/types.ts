@@ -88,6 +88,8 @@ export const EVENT_TYPES = {
   'client.updated': { audience: 'operator' },
   'client.removed': { audience: 'operator' },
   'client.secret_added': { audience: 'operator' },
+  'client.secret_removed': { audience: 'operator' },
+  'client.change_refused': { audience: 'operator' },
   'resource.added': { audience: 'operator' },
   'resource.updated': { audience: 'operator' },
   'resource.removed': { audience: 'operator' },

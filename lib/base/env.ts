@@ -82,7 +82,9 @@ const tokenScopes = z
       names(value).every(
         (name) =>
           /^[A-Za-z][A-Za-z0-9._:/-]{1,63}$/.test(name) &&
-          !/^(openid|offline_access|profile|email|phone|roles|address|provider_tokens:.*)$/.test(name),
+          !/^(openid|offline_access|profile|email|phone|roles|address|provider_tokens:.*|clients:(read|write|trust))$/.test(
+            name,
+          ),
       ),
     { message: 'must be names such as reports:read, with commas, and none that the portal has itself' },
   )

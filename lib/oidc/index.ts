@@ -10,6 +10,7 @@
 import 'server-only'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { handle as handleDeliveries } from '../audit'
+import type { Caller } from '../base/caller'
 import { now, nowMs } from '../base/clock'
 import { CHANNELS } from '../base/keys'
 import { log } from '../base/log'
@@ -19,11 +20,13 @@ import * as backchannel from './backchannel'
 import * as claims from './claims'
 import { previewClaims } from './claims-shown'
 import * as clientLog from './client-log'
+import { readChanges } from './client-metadata'
 import * as registry from './clients'
 import * as connected from './connected'
 import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
+import { type Admission, admitManager } from './management-access'
 import * as personal from './personal-tokens'
 import * as registration from './registration'
 import * as registeredApis from './resources'
@@ -64,11 +67,20 @@ export {
 export type { KeyView } from './keys'
 export type { Level, Security } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
+export type { Hand, ManagementScope } from './management'
+export {
+  type Admission,
+  type Challenge,
+  challenge,
+  type Manager,
+  managementMetadata,
+  managementMetadataPath,
+} from './management-access'
 export type { PersonalTokenOptions, PersonalTokenView } from './personal-tokens'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 
-/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, invite, setClaims, previewClaims, log. */
+/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, removeSecret, readChanges, invite, setClaims, previewClaims, log. */
 export const clients = {
   add: registry.add,
   get: registry.get,
@@ -79,6 +91,8 @@ export const clients = {
   disable: registry.disable,
   enable: registry.enable,
   rotateSecret: registry.rotateSecret,
+  removeSecret: registry.removeSecret,
+  readChanges,
   invite: registration.invite,
   setClaims: registry.setClaims,
   previewClaims,
@@ -169,6 +183,13 @@ export async function handle(
 ): Promise<void> {
   await serve(await theInstance(), req, res, options)
 }
+
+/** Which app calls the management API (see management-access.ts). */
+export const admit = async (
+  req: IncomingMessage,
+  res: ServerResponse,
+  target: { pathname: string; caller: Caller },
+): Promise<Admission> => admitManager((await theInstance()).provider, req, res, target)
 
 /**
  * Answers discovery and keys from memory, whoever asks. False when `pathname` is neither, or the keys were

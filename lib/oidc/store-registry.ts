@@ -154,14 +154,25 @@ export async function insertClient(
   return made === 1
 }
 
+/** @returns its id */
 export async function insertSecret(
   tx: Tx,
   clientId: string,
   secret: { hash: string; hint: string; expiresAt: Date | null },
-): Promise<void> {
-  await tx.$executeRaw`
+): Promise<string> {
+  const [made] = await tx.$queryRaw<{ id: string }[]>`
     INSERT INTO client_secrets (client_id, hash, hint, created_at, expires_at)
-    VALUES (${clientId}, ${secret.hash}, ${secret.hint}, ${now()}, ${secret.expiresAt})`
+    VALUES (${clientId}, ${secret.hash}, ${secret.hint}, ${now()}, ${secret.expiresAt}) RETURNING id::text`
+  if (!made) throw new Error('a secret was not kept')
+  return made.id
+}
+
+/** False when it was not there. */
+export async function deleteSecret(tx: Tx, clientId: string, id: string): Promise<boolean> {
+  return (
+    (await tx.$executeRaw`DELETE FROM client_secrets WHERE client_id = ${clientId} AND id::text = ${id}`) ===
+    1
+  )
 }
 
 /** Secrets that have no end yet, or a later one, end at `at`. */
