@@ -130,7 +130,12 @@ describe('resource', () => {
     const id = 'https://api.example.com'
     const scopes = ['--scope', 'orders:read=Read orders', '--scope', 'orders:write']
     await ok(['resource', 'add', id, '--name', 'Orders', ...scopes, '--lifetime-minutes', '5'])
-    expect(await ok(['resource', 'list'])).toMatchObject([
+    const registered = async () => {
+      const [own, ...others] = await ok<{ id: string }[]>(['resource', 'list'])
+      expect(own?.id).toBe('http://localhost:1/api/admin')
+      return others
+    }
+    expect(await registered()).toMatchObject([
       {
         id,
         format: 'jwt',
@@ -166,7 +171,7 @@ describe('resource', () => {
     })
     expect((await gatehouse(['client', 'invite', '--days', '365'])).code).toBe(1)
     await ok(['resource', 'update', id, '--format', 'opaque', '--lifetime-minutes', '0'])
-    expect(await ok(['resource', 'list'])).toMatchObject([{ format: 'opaque', lifetime_seconds: null }])
+    expect(await registered()).toMatchObject([{ format: 'opaque', lifetime_seconds: null }])
     await ok(['resource', 'remove', id])
     expect(await ok(['resource', 'list'])).toEqual([])
   })
@@ -366,6 +371,36 @@ describe('client', () => {
     })
     const wrong = await gatehouse([...update, '--redirect-uri', 'http://evil.example.com/cb'])
     expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('must be https')])
+  })
+
+  test('lets an app manage apps by the scopes that are named, and takes single secrets away', async () => {
+    const api = 'http://localhost:1/api/admin'
+    const add = ['client', 'add', '--name', 'Provisioning', '--grant', 'client_credentials', '--resource']
+    const { client_id } = await ok<Added>([...add, `${api} clients:read`])
+    await ok(['client', 'update', client_id, '--resource', `${api} clients:read clients:write`])
+    expect(await ok(['client', 'show', client_id])).toMatchObject({
+      resources: [{ resource: api, scopes: ['clients:read', 'clients:write'] }],
+    })
+    for (const [reach, says] of [
+      [api, 'name what the app may do'],
+      [`${api} clients:all`, 'name what the app may do'],
+    ] as const) {
+      const wrong = await gatehouse([...add, reach])
+      expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining(says)])
+    }
+    const taken = await gatehouse(['resource', 'add', api, '--name', 'Mine'])
+    expect([taken.code, taken.err]).toEqual([1, expect.stringContaining('of the portal itself')])
+    const mine = ['resource', 'add', 'https://mine.example.com', '--name', 'Mine', '--scope']
+    expect((await gatehouse([...mine, 'clients:write'])).err).toContain('or of the portal')
+
+    await ok(['client', 'rotate-secret', client_id])
+    type Shown = { secrets: { hint: string; expires_at: string | null }[] }
+    const old = (await ok<Shown>(['client', 'show', client_id])).secrets.find((s) => s.expires_at)
+    await ok(['client', 'remove-secret', client_id, old?.hint ?? ''])
+    const [left, ...none] = (await ok<Shown>(['client', 'show', client_id])).secrets
+    expect(none).toEqual([])
+    const last = await gatehouse(['client', 'remove-secret', client_id, left?.hint ?? ''])
+    expect([last.code, last.err]).toEqual([1, expect.stringContaining('the only secret')])
   })
 
   test('log says why requests of an app were refused', async () => {
