@@ -303,7 +303,7 @@ export async function rotate(input: RotateInput = {}): Promise<Result<KeyView[]>
       .find((next) => next && ripeAt(next) > now())
     if (green && !compromised && !early)
       return no(
-        `apps may not know the next ${green.algorithm} key before ${ripeAt(green).toISOString()}: it is published since ${green.createdAt.toISOString()}`,
+        `apps may not know the next ${green.algorithm} key before ${ripeAt(green).toISOString()}: it is published since ${green.createdAt.toISOString()} (gatehouse key rotate --now does it all the same)`,
       )
     for (const [i, key] of fresh.entries()) {
       const active = signing[i]
