@@ -173,7 +173,7 @@ describe('resource', () => {
     await ok(['resource', 'update', id, '--format', 'opaque', '--lifetime-minutes', '0'])
     expect(await registered()).toMatchObject([{ format: 'opaque', lifetime_seconds: null }])
     await ok(['resource', 'remove', id])
-    expect(await ok(['resource', 'list'])).toEqual([])
+    expect(await registered()).toEqual([])
   })
 })
 
