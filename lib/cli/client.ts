@@ -73,6 +73,9 @@ function keysIn(file: string): unknown {
   }
 }
 
+/** Only here can apps be let manage apps. */
+const BY = { actor: 'operator', hand: 'command_line' } as const
+
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
 interface AddOptions {
@@ -149,7 +152,7 @@ async function add(options: AddOptions): Promise<void> {
       policyUri: options.policyUri,
       tosUri: options.tosUri,
     }
-    const added = await clients.add(input as Parameters<typeof clients.add>[0], { actor: 'operator' })
+    const added = await clients.add(input as Parameters<typeof clients.add>[0], BY)
     if (!added.ok) throw refused(added.refusal, 'client')
     const { clientId, clientSecret } = added.value
     const { issuer } = env()
@@ -236,6 +239,16 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
         client.secrets.map((s) => `…${s.hint}${s.expiresAt ? ` until ${s.expiresAt.toISOString()}` : ''}`),
       ],
     ])
+  })
+}
+
+async function removeSecret(id: string, secret: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const removed = await clients.removeSecret(id, secret, BY)
+    if (!removed.ok) throw refused(removed.refusal, 'secret')
+    if (options.json) return json({ clientId: id, secret, removed: true })
+    say(`That secret of ${id} is good for nothing any more.`)
   })
 }
 
@@ -371,7 +384,7 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
       ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes: sessionIdleMinutes || null }),
       ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes: sessionMaxMinutes || null }),
     }
-    const changed = await clients.update(id, changes, { actor: 'operator' })
+    const changed = await clients.update(id, changes, BY)
     if (!changed.ok) throw refused(changed.refusal, 'client')
     if (asJson) return json({ clientId: id, ...changes })
     const plain = Object.keys(others).filter((name) => !TOLD.includes(name))
@@ -687,6 +700,13 @@ export function clientCommands(program: Command): void {
     .option('--overlap-hours <hours>', 'how long older secrets still work', '24')
     .option('--json', 'print JSON')
     .action(rotateSecret)
+  client
+    .command('remove-secret')
+    .argument('<client_id>')
+    .argument('<secret>', 'its last four characters, as client show names it')
+    .description('take one secret of an app away at once; the last one that is good stays')
+    .option('--json', 'print JSON')
+    .action(removeSecret)
   client
     .command('invite')
     .description(
