@@ -1,0 +1,78 @@
+/** A relying app that believes whatever it is told: everything that the clinic looks for is wrong with it. */
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+interface User {
+  sub?: string
+  name?: string
+  email?: string
+}
+
+const decode = (jwt: string): User =>
+  JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString() || '{}')
+
+const cookie = (req: IncomingMessage): string => /careless=(\w+)/.exec(req.headers.cookie ?? '')?.[1] ?? ''
+
+export async function startCarelessApp(options: {
+  issuer: string
+  clientId: string
+  clientSecret: string
+}): Promise<{ url: string; close(): Promise<void> }> {
+  const { issuer, clientId, clientSecret } = options
+  const signedIn = new Map<string, User>()
+  let next = 0
+  let origin = ''
+
+  async function finish(code: string): Promise<User> {
+    const answer = await fetch(`${issuer}/token`, {
+      method: 'POST',
+      body: new URLSearchParams({
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: `${origin}/callback`,
+        client_id: clientId,
+        client_secret: clientSecret,
+      }),
+    })
+    const tokens = (await answer.json()) as { access_token: string; id_token?: string }
+    const info = await fetch(`${issuer}/userinfo`, {
+      headers: { authorization: `Bearer ${tokens.access_token}` },
+    })
+    return { ...(tokens.id_token && decode(tokens.id_token)), ...((await info.json()) as User) }
+  }
+
+  const server = createServer(async (req, res) => {
+    const url = new URL(req.url ?? '/', origin)
+    const go = (to: string) => res.writeHead(303, { location: to }).end()
+    if (url.pathname === '/login') {
+      const start = new URL(`${issuer}/auth`)
+      const params = { client_id: clientId, redirect_uri: `${origin}/callback`, response_type: 'code' }
+      const asked = { ...params, scope: 'openid profile email', state: 'always-the-same', nonce: 'this-too' }
+      for (const [name, value] of Object.entries(asked)) start.searchParams.set(name, value)
+      return go(start.href)
+    }
+    if (url.pathname === '/callback') {
+      const id = cookie(req) || `browser${++next}`
+      signedIn.set(id, await finish(url.searchParams.get('code') ?? ''))
+      res.setHeader('set-cookie', `careless=${id}; Path=/`)
+      return go('/')
+    }
+    if (url.pathname === '/logout') {
+      // Whoever asks, for whomever.
+      signedIn.clear()
+      return res.writeHead(200).end()
+    }
+    const user = signedIn.get(cookie(req))
+    res.end(user ? `Hello ${user.name} (${user.email}, ${user.sub})` : 'Hello stranger')
+  })
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  origin = `http://localhost:${(server.address() as AddressInfo).port}`
+  return {
+    url: origin,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
