@@ -8,6 +8,7 @@ import { ENV_DEFAULTS, ENV_NAMES, readEnv } from './base/env'
 import { PROVIDER_SETTINGS } from './base/env-federation'
 import { CHANNELS, KEYS } from './base/keys'
 import { clientCommands } from './cli/client'
+import { clinicCommand } from './cli/clinic'
 import { doctorCommand } from './cli/doctor'
 import { eventCommands } from './cli/event'
 import { keyCommands } from './cli/key'
@@ -165,6 +166,7 @@ describe('the command line', () => {
     sessionCommands,
     keyCommands,
     eventCommands,
+    clinicCommand,
     doctorCommand,
     restoredCommand,
   ])

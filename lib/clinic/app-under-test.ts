@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { Agent, type Left, type Page, Trouble } from './agent'
 import type { CheckId } from './checks'
-import { type Asked, type Grant, type Patient, StandIn } from './stand-in'
+import type { Asked, Grant, Patient, StandIn } from './stand-in'
 import { ELSEWHERE, logoutToken, type Person } from './tokens'
 
 export interface Where {
@@ -46,7 +46,9 @@ export class AppUnderTest {
     const { redirectUris, frontchannelLogoutUri } = standIn.patient
     const addresses = [where.startUrl.href, where.signedInUrl?.href, frontchannelLogoutUri, ...redirectUris]
     this.#home = new Set(
-      addresses.flatMap((at) => (at && URL.canParse(at) ? new URL(at).origin : [])).filter((o) => o !== 'null'),
+      addresses
+        .flatMap((at) => (at && URL.canParse(at) ? new URL(at).origin : []))
+        .filter((o) => o !== 'null'),
     )
     this.#signedInUrl = where.signedInUrl
   }

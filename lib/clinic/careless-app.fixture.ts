@@ -1,6 +1,7 @@
 /** A relying app that believes whatever it is told: everything that the clinic looks for is wrong with it. */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 
 interface User {
   sub?: string
@@ -13,12 +14,22 @@ const decode = (jwt: string): User =>
 
 const cookie = (req: IncomingMessage): string => /careless=(\w+)/.exec(req.headers.cookie ?? '')?.[1] ?? ''
 
-export async function startCarelessApp(options: {
+interface Options {
   issuer: string
   clientId: string
   clientSecret: string
-}): Promise<{ url: string; close(): Promise<void> }> {
-  const { issuer, clientId, clientSecret } = options
+  /** It says yes to every logout, and does nothing. */
+  deaf?: boolean
+  /** Its answers come by POST, and it knows no state. */
+  posted?: boolean
+  /** It looks the same to everybody. */
+  plain?: boolean
+  /** It never asks who it is that signs in beyond the ID token. */
+  incurious?: boolean
+}
+
+export async function startCarelessApp(options: Options): Promise<{ url: string; close(): Promise<void> }> {
+  const { issuer, clientId, clientSecret, deaf, posted, plain, incurious } = options
   const signedIn = new Map<string, User>()
   let next = 0
   let origin = ''
@@ -35,6 +46,7 @@ export async function startCarelessApp(options: {
       }),
     })
     const tokens = (await answer.json()) as { access_token: string; id_token?: string }
+    if (incurious) return tokens.id_token ? decode(tokens.id_token) : {}
     const info = await fetch(`${issuer}/userinfo`, {
       headers: { authorization: `Bearer ${tokens.access_token}` },
     })
@@ -47,23 +59,28 @@ export async function startCarelessApp(options: {
     if (url.pathname === '/login') {
       const start = new URL(`${issuer}/auth`)
       const params = { client_id: clientId, redirect_uri: `${origin}/callback`, response_type: 'code' }
-      const asked = { ...params, scope: 'openid profile email', state: 'always-the-same', nonce: 'this-too' }
+      const asked = {
+        ...params,
+        scope: 'openid profile email',
+        ...(posted ? { response_mode: 'form_post' } : { state: 'always-the-same', nonce: 'this-too' }),
+      }
       for (const [name, value] of Object.entries(asked)) start.searchParams.set(name, value)
       return go(start.href)
     }
     if (url.pathname === '/callback') {
       const id = cookie(req) || `browser${++next}`
-      signedIn.set(id, await finish(url.searchParams.get('code') ?? ''))
+      const answer = posted ? new URLSearchParams(await text(req)) : url.searchParams
+      signedIn.set(id, await finish(answer.get('code') ?? ''))
       res.setHeader('set-cookie', `careless=${id}; Path=/`)
       return go('/')
     }
     if (url.pathname === '/logout') {
       // Whoever asks, for whomever.
-      signedIn.clear()
+      if (!deaf) signedIn.clear()
       return res.writeHead(200).end()
     }
     const user = signedIn.get(cookie(req))
-    res.end(user ? `Hello ${user.name} (${user.email}, ${user.sub})` : 'Hello stranger')
+    res.end(user && !plain ? `Hello ${user.name} (${user.email}, ${user.sub})` : 'Hello stranger')
   })
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
   origin = `http://localhost:${(server.address() as AddressInfo).port}`

@@ -27,7 +27,15 @@ const frontchannel: Section = {
 }
 const idToken = core('3.1.3.7', 'IDTokenValidation')
 
-export const GROUPS = ['sign_in', 'response', 'id_token', 'userinfo', 'backchannel', 'frontchannel', 'keys'] as const
+export const GROUPS = [
+  'sign_in',
+  'response',
+  'id_token',
+  'userinfo',
+  'backchannel',
+  'frontchannel',
+  'keys',
+] as const
 export type Group = (typeof GROUPS)[number]
 
 interface Spec {

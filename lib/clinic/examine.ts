@@ -1,6 +1,7 @@
 /** Takes an app through every check, one after the other, and says what it did. */
-import { type AppUnderTest, type SignIn } from './app-under-test'
+
 import { Trouble } from './agent'
+import type { AppUnderTest, SignIn } from './app-under-test'
 import { CHECK_IDS, type CheckId, type Finding, type Result } from './checks'
 import { ELSEWHERE } from './tokens'
 
@@ -122,7 +123,8 @@ const backchannel =
     const ended = await afterLogout(around, signIn)
     if (ended === null) return { outcome: 'unclear', note: 'page_unknown', status }
     if (mistake === 'logout_good') {
-      if (ended) return yes(status) ? { outcome: 'accepted' } : { outcome: 'unclear', note: 'no_but_done', status }
+      if (ended)
+        return yes(status) ? { outcome: 'accepted' } : { outcome: 'unclear', note: 'no_but_done', status }
       return { outcome: 'refused', status, ...(yes(status) && { note: 'yes_but_nothing' }) }
     }
     if (ended) return { outcome: 'accepted', status }
@@ -252,7 +254,9 @@ function spared(check: CheckId, { app }: Around, before: readonly Result[]): Fin
 export async function examine(around: Around): Promise<Result[]> {
   const results: Result[] = []
   const asked = (check: CheckId): boolean =>
-    !around.only || check === 'good_sign_in' || around.only.some((one) => one === check || good(one) === check)
+    !around.only ||
+    check === 'good_sign_in' ||
+    around.only.some((one) => one === check || good(one) === check)
   for (const check of CHECK_IDS.filter(asked)) {
     const finding =
       spared(check, around, results) ??

@@ -7,7 +7,7 @@
  *   portal's; a report holds outcomes alone, no token, no secret.
  */
 import 'server-only'
-import { CHECKS, type CheckId, type Report, type Result } from './checks'
+import { CHECKS, type Report, type Result } from './checks'
 import * as store from './store'
 
 export { Trouble } from './agent'
@@ -46,4 +46,3 @@ export async function newest(clientId: string, since: Date): Promise<Report | nu
   const known = (result: Result): boolean => result.check in CHECKS
   return { ...report, results: report.results.filter(known) }
 }
-

@@ -9,7 +9,7 @@ import { decodeJwt } from 'jose'
 import { randomToken } from '../base/ids'
 import { Trouble } from './agent'
 import type { CheckId } from './checks'
-import { idToken, makeKey, type Person, type SigningKey, type Signing } from './tokens'
+import { idToken, makeKey, type Person, type Signing, type SigningKey } from './tokens'
 
 /** The app under test, as it is registered. */
 export interface Patient {
@@ -230,7 +230,7 @@ export class StandIn {
     json(res, 201, { request_uri: uri, expires_in: 60 })
   }
 
-  async #token(req: IncomingMessage, res: ServerResponse, form: URLSearchParams): Promise<void> {
+  async #token(req: IncomingMessage, res: ServerResponse, form: URLSearchParams) {
     const grant = this.#codes.get(form.get('code') ?? '')
     const secret = secretOf(req, form)
     if (secret) this.#signing = { ...this.#signing, secret }
@@ -253,7 +253,7 @@ export class StandIn {
     })
   }
 
-  #userinfo(req: IncomingMessage, res: ServerResponse): void {
+  #userinfo(req: IncomingMessage, res: ServerResponse) {
     const token = /^(?:bearer|dpop) (.+)$/i.exec(req.headers.authorization ?? '')?.[1]
     const grant = this.#tokens.get(token ?? '')
     if (!grant) {

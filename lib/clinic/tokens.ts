@@ -3,7 +3,15 @@
  * and were never those of the portal, and `iss` is the clinic's: what is made here is good nowhere else.
  */
 import { createHash } from 'node:crypto'
-import { exportJWK, exportSPKI, generateKeyPair, type JWK, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
+import {
+  exportJWK,
+  exportSPKI,
+  generateKeyPair,
+  type JWK,
+  type JWTPayload,
+  SignJWT,
+  UnsecuredJWT,
+} from 'jose'
 import { nowSeconds } from '../base/clock'
 import { randomToken } from '../base/ids'
 import type { CheckId } from './checks'
@@ -148,11 +156,7 @@ export async function idToken(
 const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
 /** A logout token for a person's session. */
-export async function logoutToken(
-  about: About,
-  signing: Signing,
-  mistake: CheckId | null,
-): Promise<string> {
+export async function logoutToken(about: About, signing: Signing, mistake: CheckId | null): Promise<string> {
   const { issuer, clientId, person } = about
   if (mistake === 'logout_id_token')
     return idToken({ ...about, nonce: null, accessToken: randomToken() }, signing, null)
