@@ -52,6 +52,7 @@ function printSum(results: Result[]): void {
 
 interface Options {
   startUrl: URL
+  press?: string
   signedInUrl?: URL
   issuer?: URL
   port: number
@@ -101,8 +102,9 @@ async function run(client: ClientView, options: Options): Promise<Result[]> {
   const issuer = (options.issuer?.href ?? `http://localhost:${port}`).replace(/\/$/, '')
   const standIn = StandIn.make(client, issuer)
   try {
-    const { startUrl, signedInUrl = null, keySeconds, only } = options
-    const app = new AppUnderTest(await standIn, { startUrl, signedInUrl })
+    const { startUrl, press, signedInUrl = null, keySeconds, only } = options
+    const where = { startUrl, signedInUrl, ...(press && { press }) }
+    const app = new AppUnderTest(await standIn, where)
     tell(`The clinic stands in for the portal at  ${issuer}\n`)
     tell(`Set that as the issuer of the app’s test instance (client_id ${client.clientId}) and start it.`)
     tell(`Waiting for it at ${startUrl.href} …\n`)
@@ -186,7 +188,12 @@ export function clinicCommand(program: Command): void {
     .command('clinic')
     .argument('<client_id>', 'an app that is registered as a test client')
     .description('take an app through the mistakes of bad providers and attackers, and say which it accepts')
-    .requiredOption('--start-url <url>', 'loading it begins a sign-in at the app', address)
+    .requiredOption(
+      '--start-url <url>',
+      'loading it begins a sign-in at the app, or the button there does',
+      address,
+    )
+    .option('--press <text>', 'what stands on that button, where there are several')
     .option(
       '--signed-in-url <url>',
       'a page that looks different to whoever is signed in (default: where a sign-in ends)',

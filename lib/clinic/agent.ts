@@ -92,10 +92,10 @@ export class Agent {
   }
 
   /**
-   * Loads an address, or posts to it, and follows where it leads.
+   * Loads an address, or posts to it from a page, and follows where it leads.
    * @throws Trouble when nobody answers there, or it leads on without end
    */
-  async load(address: URL, posted?: URLSearchParams): Promise<Page | Left> {
+  async load(address: URL, posted?: { fields: URLSearchParams; from: string }): Promise<Page | Left> {
     let url = address
     let body = posted
     for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
@@ -103,8 +103,12 @@ export class Agent {
       const answer = await fetch(url, {
         redirect: 'manual',
         signal: AbortSignal.timeout(TIMEOUT_MS),
-        headers: { cookie: this.#sent(url), accept: 'text/html,application/json;q=0.9,*/*;q=0.8' },
-        ...(body && { method: 'POST', body }),
+        headers: {
+          cookie: this.#sent(url),
+          accept: 'text/html,application/json;q=0.9,*/*;q=0.8',
+          ...(body && { origin: body.from }),
+        },
+        ...(body && { method: 'POST', body: body.fields }),
       }).catch((error: unknown) => {
         throw new Trouble(`${url.origin} does not answer (${reason(error)}).`)
       })

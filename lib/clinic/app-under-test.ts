@@ -2,12 +2,15 @@
 import { randomBytes } from 'node:crypto'
 import { Agent, type Left, type Page, Trouble } from './agent'
 import type { CheckId } from './checks'
+import { formsOf } from './forms'
 import type { Asked, Grant, Patient, StandIn } from './stand-in'
 import { ELSEWHERE, logoutToken, type Person } from './tokens'
 
 export interface Where {
-  /** Loading it begins a sign-in. */
+  /** Loading it begins a sign-in, or the press of a button that is there. */
   startUrl: URL
+  /** What stands on that button, where there are several. */
+  press?: string
   /** Looks different to whoever is signed in; null: where a sign-in ends. */
   signedInUrl: URL | null
 }
@@ -67,11 +70,12 @@ export class AppUnderTest {
   /** Presses "sign in". @throws Trouble */
   async begin(agent = this.browser()): Promise<Begun> {
     const { startUrl } = this.where
-    const page = await agent.load(startUrl)
+    let page = await agent.load(startUrl)
+    if (!isLeft(page)) page = await this.#press(agent, page)
     if (!isLeft(page))
       throw new Trouble(
         `${startUrl.href} answers ${page.status} and sends nobody to sign in.`,
-        'Give with --start-url the address whose loading begins a sign-in.',
+        'Give with --start-url the address whose loading begins a sign-in, or where a button does that works without script.',
       )
     if (!this.standIn.isAuthorization(page.to))
       throw new Trouble(
@@ -79,6 +83,21 @@ export class AppUnderTest {
         `Set the issuer of its test instance to ${this.standIn.issuer} and start it again.`,
       )
     return { agent, asked: this.standIn.asked(page.to) }
+  }
+
+  /** Presses the button of a page, if there is one. @throws Trouble when there are several to choose from */
+  async #press(agent: Agent, page: Page): Promise<Page | Left> {
+    const { press } = this.where
+    const all = await formsOf(page)
+    const meant = press ? all.filter(({ text }) => text.toLowerCase().includes(press.toLowerCase())) : all
+    const [form] = meant
+    if (!form) return page
+    if (meant.length > 1)
+      throw new Trouble(
+        `${page.url.href} has ${meant.length} buttons.`,
+        'Say with --press what stands on the one that signs in through the portal.',
+      )
+    return await agent.load(form.action, { fields: form.fields, from: page.url.origin })
   }
 
   /** Makes somebody new for a sign-in, with a mistake or without. */
@@ -101,7 +120,11 @@ export class AppUnderTest {
   /** Brings an answer to the app's redirect URI, as a browser would. */
   async deliver({ agent, asked }: Begun, params: Record<string, string>): Promise<Page | Left> {
     const url = new URL(asked.redirectUri)
-    if (asked.responseMode === 'form_post') return agent.load(url, new URLSearchParams(params))
+    if (asked.responseMode === 'form_post')
+      return agent.load(url, {
+        fields: new URLSearchParams(params),
+        from: new URL(this.standIn.issuer).origin,
+      })
     for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value)
     return agent.load(url)
   }

@@ -24,12 +24,14 @@ interface Options {
   posted?: boolean
   /** It looks the same to everybody. */
   plain?: boolean
+  /** Its sign-in begins with a button, beside another one. */
+  buttons?: boolean
   /** It never asks who it is that signs in beyond the ID token. */
   incurious?: boolean
 }
 
 export async function startCarelessApp(options: Options): Promise<{ url: string; close(): Promise<void> }> {
-  const { issuer, clientId, clientSecret, deaf, posted, plain, incurious } = options
+  const { issuer, clientId, clientSecret, deaf, posted, plain, buttons, incurious } = options
   const signedIn = new Map<string, User>()
   let next = 0
   let origin = ''
@@ -56,7 +58,17 @@ export async function startCarelessApp(options: Options): Promise<{ url: string;
   const server = createServer(async (req, res) => {
     const url = new URL(req.url ?? '/', origin)
     const go = (to: string) => res.writeHead(303, { location: to }).end()
+    if (url.pathname === '/login' && buttons && req.method !== 'POST') {
+      return res.end(`
+        <form action="/search"><input name="q"><button>Sign in with a search</button></form>
+        <form action="/login/others" method="post"><button>Sign in with others</button></form>
+        <form action="/login?a=1&amp;b=2" method="post">
+          <input type="hidden" name="csrf" value="&quot;guard&quot;"><input type="checkbox" name="stay" value="on">
+          <button>Sign in with the <b>portal</b></button></form>`)
+    }
     if (url.pathname === '/login') {
+      const guarded = buttons && `${url.search} ${await text(req)} ${req.headers.origin}`
+      if (buttons && guarded !== `?a=1&b=2 csrf=%22guard%22 ${origin}`) return res.writeHead(403).end()
       const start = new URL(`${issuer}/auth`)
       const params = { client_id: clientId, redirect_uri: `${origin}/callback`, response_type: 'code' }
       const asked = {

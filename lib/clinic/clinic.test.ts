@@ -34,7 +34,7 @@ interface App {
 type Start = (options: { issuer: string } & typeof CLIENT) => Promise<App>
 
 /** Starts an app whose provider is a stand-in, and the stand-in. */
-async function admit(start: Start, idTokenAlg = 'ES256', logout = ['/logout', '/logout']) {
+async function admit(start: Start, idTokenAlg = 'ES256', logout = ['/logout', '/logout'], press?: string) {
   const server = createServer((req, res) => void standIn.handle(req, res))
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
   const issuer = `http://localhost:${(server.address() as AddressInfo).port}`
@@ -53,7 +53,11 @@ async function admit(start: Start, idTokenAlg = 'ES256', logout = ['/logout', '/
     server.closeAllConnections()
     server.close()
   }
-  const under = new AppUnderTest(standIn, { startUrl: new URL('/login', app.url), signedInUrl: null })
+  const under = new AppUnderTest(standIn, {
+    startUrl: new URL('/login', app.url),
+    signedInUrl: null,
+    ...(press && { press }),
+  })
   return { app: under, url: app.url, issuer, close }
 }
 
@@ -68,10 +72,11 @@ interface How {
   alg?: string
   logout?: string[]
   only?: readonly CheckId[]
+  press?: string
 }
 
-async function examined(start: Start, { alg, logout, only }: How = {}): Promise<Result[]> {
-  const patient = await admit(start, alg, logout)
+async function examined(start: Start, { alg, logout, only, press }: How = {}): Promise<Result[]> {
+  const patient = await admit(start, alg, logout, press)
   try {
     return await examine({ app: patient.app, keySeconds: 61, wait, ...(only && { only }) })
   } finally {
@@ -207,6 +212,22 @@ describe('an app that is set up wrong is told what to mend', () => {
     const patient = await admit((options) => startCarelessApp({ ...options, ...wrong }))
     await expect(patient.app.isReady()).rejects.toThrow(sentence)
     await patient.close()
+  })
+})
+
+describe('an app whose sign-in begins with a button', () => {
+  const start: Start = (options) => startCarelessApp({ ...options, buttons: true })
+
+  test('has it pressed, with what the page sends along', async () => {
+    const found = await examined(start, { only: ['id_iss'], press: 'with the portal' })
+    expect(found.map(({ outcome }) => outcome)).toEqual(['accepted', 'accepted'])
+  })
+
+  test('that is one of several', async () => {
+    await expect(examined(start)).rejects.toThrow(/has 2 buttons/)
+    await expect(examined(start, { press: 'with nobody' })).rejects.toThrow(
+      'answers 200 and sends nobody to sign in',
+    )
   })
 })
 
