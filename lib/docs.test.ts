@@ -16,7 +16,11 @@ import { resourceCommands } from './cli/resource'
 import { restoredCommand } from './cli/restored'
 import { sessionCommands } from './cli/session'
 import { userCommands } from './cli/user'
+import { CHECK_IDS, CHECKS, GROUPS } from './clinic'
+import { messages } from './texts'
 
+const words: { groups: Record<string, string>; checks: Record<string, { title: string; fix: string }> } =
+  messages('en').clinic
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8')
 
@@ -116,6 +120,23 @@ describe('docs/redis-keys.md', () => {
   test('lists exactly the channels there are', () => {
     const documented = rows(section(text, '## Channels')).map(([name]) => code(name))
     expect(documented.sort()).toEqual(Object.values(CHANNELS).sort())
+  })
+})
+
+describe('docs/clinic.md', () => {
+  const text = section(read('docs/clinic.md'), '## What it checks')
+
+  test.each(GROUPS)('has exactly the checks of %s, in the words of the report', (group) => {
+    const told = rows(section(text, `### ${words.groups[group]}`))
+    const made = CHECK_IDS.filter((id) => CHECKS[id].group === group).map((id) => [
+      `\`${id}\``,
+      words.checks[id]?.title,
+      CHECKS[id].expects === 'accepted' ? 'accepts it' : 'refuses it',
+      CHECKS[id].weight,
+      `[${CHECKS[id].section.name}](${CHECKS[id].section.url})`,
+      words.checks[id]?.fix,
+    ])
+    expect(told).toEqual(made)
   })
 })
 
