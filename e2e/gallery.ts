@@ -242,6 +242,7 @@ async function administration(): Promise<Exhibit[]> {
     { name: 'administration: register', path: '/admin/register', who: operator },
     { name: 'administration: an app', path: app, ...about },
     { name: 'administration: change an app', path: `${app}/edit`, ...about },
+    { name: 'administration: the clinic', path: `${app}/clinic`, ...about },
     { name: 'administration: a new secret', path: `${app}?ask=rotate`, ...about },
     { name: 'administration: switch an app off', path: `${app}?ask=off`, ...about },
     { name: 'administration: remove an app', path: `${app}?ask=remove`, ...about },

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { freePort } from '../../scripts/free-port.mjs'
+import { startCarelessApp } from '../clinic/careless-app.fixture'
 import { bundle } from '../testing/bundle'
 import type { Line, Outcome } from './commands.fixture'
 
@@ -122,6 +124,46 @@ describe('help', () => {
     }
     const slip = await started(['clinet', 'list'])
     expect([slip.code, slip.err]).toEqual([1, expect.stringContaining('Did you mean client?')])
+  })
+})
+
+describe('clinic', () => {
+  test('an app that people may use is left alone; a test client is examined, and told what it accepted', async () => {
+    const port = await freePort()
+    const names = { clientId: 'careless', clientSecret: 'told-to-the-clinic' }
+    const app = await startCarelessApp({ issuer: `http://localhost:${port}`, ...names })
+    const logout = ['--backchannel-logout-uri', `${app.url}/logout`]
+    const uri = ['--redirect-uri', `${app.url}/callback`]
+    await ok(['client', 'add', '--name', 'Careless', '--id', 'careless', ...uri, ...logout])
+    const clinic = ['clinic', 'careless', '--start-url', `${app.url}/login`, '--port', String(port)]
+    const refused = await gatehouse(clinic)
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('is not a test client')])
+    await ok(['client', 'update', 'careless', '--test-client'])
+    const { code, out } = await gatehouse([...clinic, '--json'])
+    const report = JSON.parse(out)
+    expect([code, report.client_id, report.right, report.wrong, report.skipped]).toEqual([
+      1,
+      'careless',
+      3,
+      38,
+      3,
+    ])
+    expect(report.results).toContainEqual({
+      check: 'id_iss',
+      outcome: 'accepted',
+      verdict: 'wrong',
+      expects: 'refused',
+      weight: 'must',
+      section: 'OpenID Connect Core 1.0 §3.1.3.7',
+      url: 'https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation',
+      fix: 'Compare iss with the issuer, character by character.',
+    })
+    const some = await gatehouse([...clinic, '--only', 'id_aud'])
+    expect(some.out).toContain('✗ An ID token for another app\n    The app accepted it.\n    → Refuse')
+    expect((await gatehouse([...clinic, '--only', 'id_sum'])).err).toContain('there is no check id_sum')
+    await app.close()
+    const gone = await gatehouse([...clinic, '--wait', '0'])
+    expect([gone.code, gone.err]).toEqual([1, `${app.url} does not answer (ECONNREFUSED).\n`])
   })
 })
 

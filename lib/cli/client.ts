@@ -105,6 +105,7 @@ interface AddOptions {
   guests?: boolean
   providerTokens?: string[]
   personalTokens?: boolean
+  testClient?: boolean
   resource?: ClientChanges['resources']
   serves?: string[]
   logoUri?: string
@@ -145,6 +146,7 @@ async function add(options: AddOptions): Promise<void> {
       guests: options.guests,
       providerTokens: options.providerTokens,
       personalTokens: options.personalTokens,
+      testClient: options.testClient,
       resources: options.resource,
       serves: options.serves,
       logoUri: options.logoUri,
@@ -220,6 +222,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['guests', client.guests],
       ['tokens of', client.providerTokens],
       ['personal tokens', client.personalTokens],
+      ['test client', client.testClient],
       [
         'APIs',
         client.resources.map(({ resource, scopes }) => [resource, ...(scopes ?? ['(all)'])].join(' ')),
@@ -294,6 +297,7 @@ interface UpdateOptions extends Registered {
   guests?: boolean
   providerTokens?: string[]
   personalTokens?: boolean
+  testClient?: boolean
   sessionIdleMinutes?: number
   sessionMaxMinutes?: number
   json?: boolean
@@ -402,6 +406,8 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
       say(
         `${id} ${personalTokens ? 'may' : 'may not'} ask at introspection what personal access tokens are good for.`,
       )
+    if (options.testClient !== undefined)
+      say(`The clinic ${options.testClient ? 'may' : 'may not'} send bad tokens to ${id}.`)
     if (acr)
       say(
         acr === 'aal2'
@@ -419,6 +425,7 @@ const TOLD = [
   'guests',
   'providerTokens',
   'serves',
+  'testClient',
   'sessionIdleMinutes',
   'sessionMaxMinutes',
   'authMethod',
@@ -623,6 +630,7 @@ export function clientCommands(program: Command): void {
     .addOption(tokensOption())
   reachOptions(adding)
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
+    .option('--test-client', 'nobody uses it: the clinic may send it bad tokens')
     .option('--logo-uri <uri>', 'a picture for the consent page')
     .option('--client-uri <uri>', 'its own page, linked to on the consent page')
     .option('--policy-uri <uri>', 'its privacy policy, linked to there')
@@ -654,6 +662,8 @@ export function clientCommands(program: Command): void {
     .addOption(tokensOption())
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--no-personal-tokens', 'it may not')
+    .option('--test-client', 'nobody uses it: the clinic may send it bad tokens')
+    .option('--no-test-client', 'it may not')
     .option('--no-guests', 'nobody without an account may use it')
     .option(
       '--session-idle-minutes <minutes>',

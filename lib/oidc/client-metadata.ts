@@ -170,6 +170,8 @@ export const newClientSchema = z
       .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
       .default([]),
     personalTokens: z.boolean().default(false),
+    /** For the clinic, which sends it bad tokens. */
+    testClient: z.boolean().default(false),
     resources: z.array(reach).max(50).default([]),
     serves: z.array(address).max(50).default([]),
     sessionIdleMinutes: minutes.optional(),
@@ -343,6 +345,7 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
   if (client.security !== 'standard') settings.security = client.security
   if (client.personalTokens) settings.personalTokens = true
+  if (client.testClient) settings.testClient = true
   if (client.resources.length > 0) settings.resources = reachSetting(client.resources)
   if (client.serves.length > 0) settings.serves = [...new Set(client.serves)]
   if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes
@@ -375,6 +378,7 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   guests: settings.guests ?? false,
   providerTokens: settings.providerTokens ?? [],
   personalTokens: settings.personalTokens ?? false,
+  testClient: settings.testClient ?? false,
   resources: Object.entries(settings.resources ?? {}).map(([resource, scopes]) =>
     scopes === true ? { resource } : { resource, scopes },
   ),

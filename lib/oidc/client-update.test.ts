@@ -40,6 +40,7 @@ const ALL = {
   guests: true,
   providerTokens: ['acme'],
   personalTokens: true,
+  testClient: true,
   security: 'standard',
   jwksUri: 'https://app.example.com/jwks',
   sessionIdleMinutes: 5,

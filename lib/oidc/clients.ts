@@ -184,6 +184,8 @@ export interface ClientView {
   sessionMaxMinutes: number | null
   /** It may ask what personal access tokens are good for. */
   personalTokens: boolean
+  /** No people use it: the clinic may send it bad tokens. */
+  testClient: boolean
   /** Claims of the operator's own. */
   claims: MappedClaim[]
   logoUri: string | null
@@ -242,6 +244,7 @@ export function view(row: store.ClientRow): ClientView {
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
     personalTokens: row.settings.personalTokens === true,
+    testClient: row.settings.testClient === true,
     claims: row.settings.claims ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,

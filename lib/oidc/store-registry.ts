@@ -45,6 +45,8 @@ export interface ClientSettings {
   security?: 'par' | 'dpop' | 'fapi2'
   /** It may ask what personal access tokens are good for. */
   personalTokens?: true
+  /** No people use it: the clinic may send it bad tokens. */
+  testClient?: true
   /** The APIs it may get tokens for, by their addresses: all scopes there, or these. */
   resources?: Record<string, true | string[]>
   /** The APIs that it is itself: it may introspect tokens that are for them. */
