@@ -2,9 +2,10 @@
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import * as client from 'openid-client'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setClock } from '../base/clock'
 import { reloadEnv } from '../base/env'
+import { HOST_HEADERS } from '../base/requests'
 import { useStores } from '../testing'
 import { TLS } from '../testing/tls'
 import * as oidc from './index'
@@ -311,16 +312,20 @@ describe('an app that a document describes', () => {
   let documented: Portal
   let origin = ''
   /** What the host answers at each path. */
-  const pages = new Map<string, { status?: number; body: string; location?: string }>()
+  const pages = new Map<
+    string,
+    { status?: number; body: string; location?: string; type?: string; wait?: Promise<void> }
+  >()
   let asked = 0
   const trust = process.env.NODE_TLS_REJECT_UNAUTHORIZED
 
   beforeAll(async () => {
-    host = createServer(TLS, (req, res) => {
+    host = createServer(TLS, async (req, res) => {
       asked++
       const page = pages.get(req.url ?? '')
+      await page?.wait
       res.writeHead(page?.status ?? (page ? 200 : 404), {
-        'content-type': 'application/json',
+        'content-type': page?.type ?? 'application/json',
         ...(page?.location && { location: page.location }),
       })
       res.end(page?.body)
@@ -410,6 +415,53 @@ describe('an app that a document describes', () => {
     const app = describeApp(`/${name}.json`, more)
     expect((await begin(app)).pathname).toBe('/oidc/auth')
     expect(await rows(app.clientId)).toBe(0)
+  })
+
+  it.each([
+    ['text/html', 0],
+    ['text/plain; charset=utf-8', 0],
+    ['', 0],
+    ['application/jsonp', 0],
+    ['application/json; charset=utf-8', 1],
+    ['Application/Oauth-Client-Metadata+JSON', 1],
+  ])('a_document_of_type "%s" is%s believed', async (type, kept) => {
+    const path = `/type-${encodeURIComponent(type)}.json`
+    const app = describeApp(path)
+    pages.set(path, { body: '', ...pages.get(path), type })
+    expect((await begin(app)).pathname).toBe(kept ? '/signin/start' : '/oidc/auth')
+    expect(await rows(app.clientId)).toBe(kept)
+  })
+
+  it('one_network_has_two_documents_fetched_at_once_and_all_together_eight', async () => {
+    let go = () => {}
+    const wait = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const apps = Array.from({ length: 12 }, (_, n) => {
+      const app = describeApp(`/slow-${n}.json`)
+      pages.set(`/slow-${n}.json`, { body: '', ...pages.get(`/slow-${n}.json`), wait })
+      return app
+    })
+    const before = asked
+    const from = (network: string) => (app: App) =>
+      fetch(ask(documented, app).url, {
+        headers: { [HOST_HEADERS.ip]: network, accept: 'application/json' },
+        redirect: 'manual',
+      })
+    const one = apps.slice(0, 4).map(from('203.0.113.1'))
+    await vi.waitFor(() => expect(asked - before).toBe(2), { timeout: 2000, interval: 10 })
+    // What is refused is refused at once, while the others still wait.
+    const refused = await Promise.race([Promise.all(one.slice(2)), wait.then(() => [])])
+    expect(refused.map(({ status }) => status)).toEqual([400, 400])
+    const others = apps.slice(4).map((app, n) => from(`203.0.113.${10 + n}`)(app))
+    await vi.waitFor(() => expect(asked - before).toBe(8), { timeout: 2000, interval: 10 })
+    const beyond = await Promise.all(others.slice(6))
+    expect(beyond.map(({ status }) => status)).toEqual([400, 400])
+    go()
+    const let_in = await Promise.all([...one.slice(0, 2), ...others.slice(0, 6)])
+    expect(let_in.map(({ status }) => status)).toEqual(Array(8).fill(303))
+    // The turns were given back.
+    expect((await begin(apps[11] as App)).pathname).toBe('/signin/start')
   })
 
   it('redirects_and_documents_without_end_are_not_followed', async () => {

@@ -251,6 +251,8 @@ export async function documented(
   if (known && nowMs() < until) return known
   // A row comes of somebody who is sent here with it, not of anybody's call.
   if (!known && !BEGINS.has((Provider.ctx as KoaContextWithOIDC | undefined)?.oidc.route ?? '')) return null
+  const state = current()
+  if (state) state.document = id
   let said: object | undefined
   try {
     said = (await fetch())?.metadata()

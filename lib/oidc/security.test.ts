@@ -6,6 +6,7 @@ import * as jose from 'jose'
 import * as client from 'openid-client'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setClock } from '../base/clock'
+import { reloadEnv } from '../base/env'
 import { getDocument } from '../base/outbound'
 import { useStores } from '../testing'
 import * as oidc from './index'
@@ -278,6 +279,67 @@ describe('DPoP', () => {
     const dpop = await proof(pair, { htm: 'GET', path: '/userinfo', token })
     const answers = await Promise.all(Array.from({ length: 10 }, () => readUserinfo(token, { dpop })))
     expect(answers.filter((status) => status === 200)).toHaveLength(1)
+  })
+
+  it('strangers_leave_no_marks: one is written for what is good alone, and so many for one sign-in or network', async () => {
+    const marks = async () => (await stores.redis().keys('oidc:ReplayDetection:*')).length
+    const [app, pair, other] = [await newApp(more), await newPair(), await newPair()]
+    const { access_token: token, refresh_token } = await bound(app, pair)
+    const unbound = (await signInTo(new Browser(portal), await newApp(), user)).json.access_token
+    const before = await marks()
+    const at = (token: string, key: Pair) => proof(key, { htm: 'GET', path: '/userinfo', token })
+    // A token that nobody has, a key that is not the token's, a token without a key.
+    expect(await readUserinfo('x'.repeat(43), { dpop: await at('x'.repeat(43), pair) })).toBe(401)
+    expect(await readUserinfo(token, { dpop: await at(token, other) })).toBe(401)
+    expect(await readUserinfo(unbound, { dpop: await at(unbound, pair) })).toBe(401)
+    const rotate = async (value: string, key: Pair) =>
+      call(
+        portal,
+        '/token',
+        app,
+        { grant_type: 'refresh_token', refresh_token: value },
+        { dpop: await proof(key) },
+      )
+    expect((await rotate('x'.repeat(44), pair)).json.error).toBe('invalid_grant')
+    expect((await rotate(refresh_token, other)).json.error).toBe('invalid_grant')
+    expect(await marks()).toBe(before)
+    // Whoever has a good token does not fill the store with it either.
+    const { rows } = await stores.sql('SELECT grant_id, family_id FROM refresh_tokens WHERE client_id = $1', [
+      app.clientId,
+    ])
+    const bucket = `ratelimit:signed-proof:${rows[0].grant_id}.${rows[0].family_id}`
+    expect(await stores.redis().exists(bucket)).toBe(0)
+    await stores.redis().set(bucket, String(Date.now() + 3_600_000))
+    const shut = await fetch(`${portal.issuer}/userinfo`, {
+      headers: { authorization: `DPoP ${token}`, dpop: await at(token, pair) },
+    })
+    expect([shut.status, Number(shut.headers.get('retry-after')) > 0]).toEqual([429, true])
+    expect(await marks()).toBe(before)
+  })
+
+  it('strangers_leave_no_marks_by_pushing_requests_without_end', async () => {
+    const app = await newApp({ ...more, security: 'dpop' })
+    const pair = await newPair()
+    process.env.LIMIT_REQUESTS_BURST = '1'
+    process.env.LIMIT_REQUESTS_PER_MINUTE = '1'
+    reloadEnv()
+    try {
+      const before = (await stores.redis().keys('oidc:ReplayDetection:*')).length
+      const push = async () => {
+        const { url } = ask(portal, app)
+        return call(portal, '/par', app, Object.fromEntries(url.searchParams), {
+          dpop: await proof(pair, { path: '/par' }),
+        })
+      }
+      const statuses = []
+      for (let n = 0; n < 6; n++) statuses.push((await push()).status)
+      expect(statuses).toEqual([201, 201, 429, 429, 429, 429])
+      expect((await stores.redis().keys('oidc:ReplayDetection:*')).length - before).toBe(2)
+    } finally {
+      process.env.LIMIT_REQUESTS_BURST = '100000'
+      delete process.env.LIMIT_REQUESTS_PER_MINUTE
+      reloadEnv()
+    }
   })
 
   it('the_refresh_token_of_an_app_without_a_secret_is_bound_too_within_the_grace_as_well', async () => {
