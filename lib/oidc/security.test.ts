@@ -1,8 +1,6 @@
 /** Keys of apps and what each level asks for (RFC 7523, RFC 9126, RFC 9449, FAPI 2.0): OP11, OP13, and a real client at each. */
-import { randomUUID } from 'node:crypto'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import * as jose from 'jose'
 import * as client from 'openid-client'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setClock } from '../base/clock'
@@ -12,6 +10,16 @@ import { useStores } from '../testing'
 import * as oidc from './index'
 import { type App, ask, call, newApp, refresh, signInTo, userinfo } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
+import {
+  asserted,
+  assertionOf,
+  keyed,
+  newPair,
+  type Pair,
+  type Proof,
+  proofOf,
+  type Said,
+} from './testing/keys'
 import { newUser } from './testing/people'
 
 const stores = useStores()
@@ -45,75 +53,18 @@ async function listening(answer: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`
 }
 
-type Pair = Awaited<ReturnType<typeof newPair>>
-async function newPair(alg = 'ES256') {
-  const pair = await jose.generateKeyPair(alg, { extractable: true })
-  const jwk = { ...(await jose.exportJWK(pair.publicKey)), kid: randomUUID(), alg, use: 'sig' }
-  return { ...pair, alg, jwk }
-}
-
-const keyed = async (pair: Pair, input: Partial<oidc.NewClient> = {}): Promise<App> =>
-  newApp({ authMethod: 'private_key_jwt', jwks: { keys: [pair.jwk] }, ...input })
-
-interface Said {
-  claims?: Record<string, unknown>
-  header?: Record<string, unknown>
-}
-
-/** What an app signs to prove itself. */
-const assertion = (app: App, pair: Pair, { claims = {}, header = {} }: Said = {}) =>
-  new jose.SignJWT({
-    iss: app.clientId,
-    sub: app.clientId,
-    aud: portal.issuer,
-    jti: randomUUID(),
-    iat: Math.floor(Date.now() / 1000),
-    exp: Math.floor(Date.now() / 1000) + 60,
-    ...claims,
-  })
-    .setProtectedHeader({ alg: pair.alg, kid: pair.jwk.kid, ...header })
-    .sign(pair.privateKey)
+const assertion = (app: App, pair: Pair, said: Said = {}) => assertionOf(portal, app, pair, said)
+const proof = (pair: Pair, said: Proof = {}) => proofOf(portal, pair, said)
 
 /** Shows it where the code or token itself is wrong: whoever is let in hears `invalid_grant`. */
 const show = (app: App, client_assertion: string) =>
   call(portal, '/token', null, {
     grant_type: 'refresh_token',
     refresh_token: 'x',
-    client_id: app.clientId,
-    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    client_assertion,
+    ...asserted(app, client_assertion),
   })
 
 const LET_IN = 'invalid_grant'
-
-interface Proof {
-  htm?: string
-  path?: string
-  token?: string
-  jti?: string
-  claims?: Record<string, unknown>
-}
-
-const proof = (
-  pair: Pair,
-  { htm = 'POST', path = '/token', token, jti = randomUUID(), claims }: Proof = {},
-) =>
-  jose.exportJWK(pair.publicKey).then(async (jwk) =>
-    new jose.SignJWT({
-      htm,
-      htu: `${portal.issuer}${path}`,
-      jti,
-      iat: Math.floor(Date.now() / 1000),
-      ...(token && { ath: await hashOf(token) }),
-      ...claims,
-    })
-      .setProtectedHeader({ alg: pair.alg, typ: 'dpop+jwt', jwk })
-      .sign(pair.privateKey),
-  )
-
-async function hashOf(token: string): Promise<string> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(token))).toString('base64url')
-}
 
 async function readUserinfo(token: string, headers: Record<string, string>) {
   const res = await fetch(`${portal.issuer}/userinfo`, {
