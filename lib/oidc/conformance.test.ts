@@ -426,7 +426,11 @@ describe('a DPoP proof', () => {
       'signed_by_a_shared_secret',
       async () =>
         new jose.SignJWT({ htm: 'POST', htu: `${portal.issuer}/token`, jti: 'a', iat: now() })
-          .setProtectedHeader({ alg: 'HS256', typ: 'dpop+jwt', jwk: { kty: 'oct', k: 'c2VjcmV0' } })
+          .setProtectedHeader({
+            alg: 'HS256',
+            typ: 'dpop+jwt',
+            jwk: { kty: 'oct', k: 'c2VjcmV0' } as jose.JWK,
+          })
           .sign(Buffer.from('secret')),
     ],
     [

@@ -77,9 +77,13 @@ async function whoAsks(
   let audience: unknown
   let kid: unknown
   let typ = 'JWT'
+  let sealed = false
   try {
-    ;({ aud: audience } = decodeJwt(params.id_token_hint))
-    ;({ kid, typ = typ } = decodeProtectedHeader(params.id_token_hint))
+    const header = decodeProtectedHeader(params.id_token_hint)
+    ;({ kid, typ = typ } = header)
+    sealed = 'enc' in header
+    // What only the app can read says for whom it is (RFC 7519 section 5.3), and no more.
+    ;({ aud: audience } = sealed ? (header as { aud?: unknown }) : decodeJwt(params.id_token_hint))
   } catch {
     throw new errors.InvalidRequest('could not decode id_token_hint')
   }
@@ -91,7 +95,7 @@ async function whoAsks(
   const row = await named(typeof audience === 'string' ? audience : '')
   const client = row && (await provider.Client.find(row.id))
   if (!row || !client) throw new errors.InvalidRequest('unrecognized id_token_hint audience')
-  if (typeof kid === 'string' && !knownKids.has(kid)) return { client: row, hint: null }
+  if (sealed || (typeof kid === 'string' && !knownKids.has(kid))) return { client: row, hint: null }
   const validator = provider.IdToken as unknown as {
     validate(jwt: string, client: object): Promise<{ payload: { sub: string; sid?: unknown } }>
   }
