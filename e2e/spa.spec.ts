@@ -96,6 +96,8 @@ test('oidc-client-ts signs in, renews by its token and in a frame, and signs out
   signUp,
 }) => {
   await signUp(page, person)
+  // A header of the journeys' own would have the browser ask first whether it may be sent.
+  await page.context().setExtraHTTPHeaders({})
   await page.goto(origin)
   await expect(page.locator('#state')).toHaveText('ready')
   await page.locator('#in').click()
