@@ -57,6 +57,26 @@ const rows = (text: string): string[][] =>
 
 const code = (cell = ''): string | null => /^`([^`]*)`$/.exec(cell)?.[1] ?? null
 
+describe('what the provider is held to', () => {
+  const OWN = 'lib/oidc/conformance.test.ts'
+  /** Titles of the tests of a file, as they stand there. */
+  const titles = (file: string): string[] =>
+    [...read(file).matchAll(/(?:\b(?:it|test)|[\])]\))\(\s*(['"`])(.+?)\1/g)].map(([, , title = '']) => title)
+  const listed = [...read('docs/oauth-conformance.md').matchAll(/`(\S+\.(?:test|spec)\.ts): ([^`]+)`/g)].map(
+    ([, file = '', title = '']) => ({ file, title }),
+  )
+
+  test('each row names a test that is there', () => {
+    expect(listed.length).toBeGreaterThan(70)
+    for (const { file, title } of listed) expect(titles(file), file).toContain(title)
+  })
+
+  test('no test that is made for it is left out', () => {
+    const here = listed.filter(({ file }) => file === OWN).map(({ title }) => title)
+    expect([...titles(OWN)].sort()).toEqual([...new Set(here)].sort())
+  })
+})
+
 describe('configuration', () => {
   const table = rows(section(read('README.md'), '## Configuration'))
 

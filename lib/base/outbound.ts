@@ -20,14 +20,15 @@ const GIVEN_OUT = ipaddr.parseCIDR('2000::/3')
 type Resolve = (host: string) => Promise<LookupAddress[]>
 
 const lookupAll = promisify(dnsLookup)
-const resolveAll: Resolve = (host) => lookupAll(host, { all: true, verbatim: true })
+/** What the machine says of a name. It occupies one of four threads until its name server answers, whoever waits for it. */
+export const resolveAll: Resolve = (host) => lookupAll(host, { all: true, verbatim: true })
 
 export interface Outbound {
   /** Networks that are not public and allowed all the same: CIDRs, or loopback, linklocal, uniquelocal. */
   privateNetworks: readonly string[]
   signal?: AbortSignal
   deadlineMs?: number
-  /** Tests only. */
+  /** In the place of `resolveAll`. */
   resolve?: Resolve
 }
 
@@ -67,14 +68,14 @@ export async function postForm(
 
 /**
  * Gets a small document. https alone, but for networks that the operator allows.
- * @returns its text with the status, `text` empty unless that is 200; a redirect is an answer like any other
+ * @returns its text and media type with the status, `text` empty unless that is 200; a redirect is an answer like any other
  * @throws ForbiddenAddress when the name leads nowhere we may go; Error when there is no answer in time, or too long a one
  */
 export async function getDocument(
   target: string,
   maxBytes: number,
   { privateNetworks, signal, deadlineMs = DEADLINE_MS, resolve = resolveAll }: Outbound,
-): Promise<{ status: number; text: string }> {
+): Promise<{ status: number; text: string; type: string }> {
   const url = new URL(target)
   if (url.protocol !== 'https:' && url.protocol !== 'http:')
     throw new ForbiddenAddress('not an address of the web')
@@ -88,6 +89,7 @@ export async function getDocument(
     asked.on('error', fail)
     asked.on('response', (answer) => {
       const status = answer.statusCode ?? 0
+      const type = (answer.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
       const chunks: Buffer[] = []
       let size = 0
       answer.on('error', fail)
@@ -96,9 +98,9 @@ export async function getDocument(
         if (size > maxBytes) asked.destroy(new Error(`it is longer than ${maxBytes} bytes`))
         else chunks.push(chunk)
       })
-      answer.on('end', () => done({ status, text: Buffer.concat(chunks).toString('utf8') }))
+      answer.on('end', () => done({ status, text: Buffer.concat(chunks).toString('utf8'), type }))
       if (status === 200) return
-      done({ status, text: '' })
+      done({ status, text: '', type })
       asked.destroy()
     })
     asked.end()

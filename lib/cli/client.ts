@@ -100,6 +100,9 @@ interface AddOptions {
   pkce: boolean
   native?: boolean
   idTokenAlg?: string
+  idTokenEncryption?: string
+  userinfoEncryption?: string
+  introspectionAlg?: string
   claimsInIdToken?: boolean
   acr?: Level
   guests?: boolean
@@ -141,6 +144,9 @@ async function add(options: AddOptions): Promise<void> {
       pkce: options.pkce,
       native: options.native,
       idTokenAlg: options.idTokenAlg,
+      idTokenEncryption: options.idTokenEncryption,
+      userinfoEncryption: options.userinfoEncryption,
+      introspectionAlg: options.introspectionAlg,
       claimsInIdToken: options.claimsInIdToken,
       acr: options.acr,
       guests: options.guests,
@@ -212,6 +218,9 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['security level', client.security],
       ['signed requests', client.signedRequests],
       ['pairwise subjects', client.pairwise],
+      ['ID tokens encrypted by', client.idTokenEncryption],
+      ['userinfo encrypted by', client.userinfoEncryption],
+      ['introspection signed by', client.introspectionAlg],
       ['PKCE required', client.pkce],
       ['first party', client.firstParty],
       [
@@ -317,6 +326,9 @@ interface Registered {
   pkce?: boolean
   native?: boolean
   idTokenAlg?: ClientChanges['idTokenAlg']
+  idTokenEncryption?: ClientChanges['idTokenEncryption']
+  userinfoEncryption?: ClientChanges['userinfoEncryption']
+  introspectionAlg?: ClientChanges['introspectionAlg']
   claimsInIdToken?: boolean
   logoUri?: string | null
   clientUri?: string | null
@@ -324,12 +336,15 @@ interface Registered {
   tosUri?: string | null
 }
 
-/** `none` takes an address away. */
+const ENCRYPTIONS = 'ECDH-ES, ECDH-ES+A256KW or RSA-OAEP-256'
+const MAY_BE_NONE = /(Uri|Encryption)$/
+
+/** `none` takes an address away, or an encryption. */
 const unlessNone = (options: Registered): Registered =>
   Object.fromEntries(
     Object.entries(options).map(([name, value]) => [
       name,
-      name.endsWith('Uri') && value === 'none' ? null : value,
+      MAY_BE_NONE.test(name) && value === 'none' ? null : value,
     ]),
   )
 
@@ -364,6 +379,9 @@ const registeredOptions = (command: Command): Command =>
     .option('--native', 'an installed app: private-use redirect schemes are allowed')
     .option('--no-native', 'it is none')
     .option('--id-token-alg <alg>', 'ES256, RS256 or EdDSA')
+    .option('--id-token-encryption <alg>', `${ENCRYPTIONS}, to its key; none`)
+    .option('--userinfo-encryption <alg>', `${ENCRYPTIONS}, to its key; none`)
+    .option('--introspection-alg <alg>', 'ES256, RS256 or EdDSA, where it asks for signed answers')
     .option('--claims-in-id-token', 'put profile claims into the ID token')
     .option('--no-claims-in-id-token', 'leave them to userinfo')
     .option('--logo-uri <uri>', 'a picture for the consent page; none')
@@ -624,6 +642,12 @@ export function clientCommands(program: Command): void {
     .option('--no-pkce', 'do not require PKCE (only for apps with a secret that cannot do it)')
     .option('--native', 'an installed app: private-use redirect schemes are allowed')
     .option('--id-token-alg <alg>', 'ES256, RS256 or EdDSA (default ES256)')
+    .option('--id-token-encryption <alg>', `ID tokens that only its key can read: ${ENCRYPTIONS}`)
+    .option('--userinfo-encryption <alg>', `userinfo that only its key can read: ${ENCRYPTIONS}`)
+    .option(
+      '--introspection-alg <alg>',
+      'the same for answers of introspection, where it asks for signed ones (RFC 9701)',
+    )
     .option('--claims-in-id-token', 'put profile claims into the ID token (for apps that skip userinfo)')
     .addOption(acrOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')

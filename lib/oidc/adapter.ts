@@ -11,7 +11,7 @@ import * as sessions from '../sessions'
 import { deviceCodes } from './adapter-device'
 import { PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
-import { current, type Granted, grantId, splitGrantId } from './context'
+import { current, type Granted, grantId, splitGrantId, tooMany } from './context'
 import { may, mayMachine } from './gate'
 import { MAX_LIFETIME_SECONDS } from './keys'
 import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
@@ -147,6 +147,7 @@ function redisAdapter(model: string): Adapter {
       if (!found) return undefined
       const { payload, grant } = found.payload
       if (GATED.has(model) && !(await admit(payload))) return undefined
+      if (model === 'AuthorizationCode') bindTo(payload.dpopJkt)
       if (model === 'ClientCredentials' && !(await mayMachine(payload))) return undefined
       if (grant) remember(payload, grant)
       return { ...payload, jti: payload.jti ?? id, ...(found.consumed && { consumed: true }) }
@@ -183,7 +184,9 @@ async function personalToken(value: string): Promise<AdapterPayload | undefined>
   const row = oidc.client && clients.rowOf.get(oidc.client)
   if (atIntrospection && !row?.settings.personalTokens) return undefined
   // An app that proved who it is asks for many people: one of them cannot shut the others out.
-  const token = await personal.find(value, atIntrospection ? null : state.caller)
+  const found = await personal.find(value, atIntrospection ? null : state.caller)
+  if (!found.ok) throw tooMany(found.refusal, 'too many unknown tokens from this address')
+  const token = found.value
   if (!token) return undefined
   const [id, accountId] = [grantId(token.id, 'personal'), token.userId]
   const bearer = { grantId: id, accountId, clientId: PERSONAL_CLIENT }
@@ -198,6 +201,12 @@ async function personalToken(value: string): Promise<AdapterPayload | undefined>
     iat: Math.floor(token.createdAt.getTime() / 1000),
     exp: Math.floor(token.expiresAt / 1000),
   }
+}
+
+/** Remembers the key that whoever shows this code or refresh token has to have. */
+function bindTo(thumbprint: unknown): void {
+  const state = current()
+  if (state && typeof thumbprint === 'string') state.boundTo = thumbprint
 }
 
 /** Lets this request find the consent again that was read with a token; the gate has been passed. */
@@ -253,7 +262,7 @@ async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | nul
   const { accountId, clientId, sessionUid, sid, grantId: id, scope } = payload
   if (!accountId || !clientId || !sessionUid || !sid || !id) throw new Error('tokens without their bearer')
   const { consent, family } = splitGrantId(id)
-  await store.saveSignIn(
+  const saved = await store.saveSignIn(
     { sessionId: sessionUid, clientId, sid, grantId: consent },
     {
       type: 'token.issued',
@@ -265,6 +274,8 @@ async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | nul
     },
     first,
   )
+  // Taken back in this very moment: whoever did it was told what ended, and this sign-in was not among it.
+  if (!saved) throw new errors.InvalidGrant('the consent was taken back')
   if (!first) return
   // Its code may have been replayed while this was being stored (see revokeFamily).
   const access = current()?.access
@@ -332,6 +343,7 @@ const refreshTokens: Adapter = {
     if (!found) return undefined
     const payload = found.payload as AdapterPayload
     if (!(await admit(payload))) return undefined
+    bindTo(payload.jkt)
     remember(payload, found.grant)
     const used = found.consumedAt && !(await repeats(id, found.consumedAt))
     return { ...payload, jti: id, ...(used && { consumed: true }) }

@@ -119,6 +119,35 @@ export function keysProblem(app: {
   return null
 }
 
+/** How what an app is told can be encrypted to its key, and which keys fit each. */
+const FITTING = {
+  'ECDH-ES': ['EC', 'OKP'],
+  'ECDH-ES+A256KW': ['EC', 'OKP'],
+  'RSA-OAEP-256': ['RSA'],
+} as const
+export const ENCRYPTION = Object.keys(FITTING) as (keyof typeof FITTING)[]
+export const CONTENT_ENCRYPTION = 'A256GCM'
+
+/** Why nothing can be encrypted to this app, and by which field that is mended. */
+export function encryptionProblem(app: {
+  idTokenEncryption?: keyof typeof FITTING | undefined
+  userinfoEncryption?: keyof typeof FITTING | undefined
+  jwks?: { keys: Record<string, unknown>[] } | undefined
+  jwksUri?: string | null | undefined
+}): { path: ['jwks']; message: string } | null {
+  for (const alg of [app.idTokenEncryption, app.userinfoEncryption]) {
+    if (!alg || app.jwksUri) continue
+    const fits = (key: Record<string, unknown>): boolean =>
+      FITTING[alg].some((kty) => kty === key.kty) && (key.use ?? 'enc') === 'enc' && (key.alg ?? alg) === alg
+    if (!app.jwks?.keys.some(fits))
+      return {
+        path: ['jwks'],
+        message: `must hold a key that ${alg} can encrypt to, or say where it is (jwksUri)`,
+      }
+  }
+  return null
+}
+
 /** Why an app cannot be held to this level, or null. */
 export function securityProblem(
   security: Security,
@@ -163,6 +192,11 @@ export const newClientSchema = z
     pairwise: z.boolean().default(false),
     /** Requests are signed by its key (RFC 9101). */
     signedRequests: z.boolean().default(false),
+    /** What only its key can read; left out: signed, and not encrypted. */
+    idTokenEncryption: z.enum(ENCRYPTION, `must be one of ${ENCRYPTION.join(', ')}`).optional(),
+    userinfoEncryption: z.enum(ENCRYPTION, `must be one of ${ENCRYPTION.join(', ')}`).optional(),
+    /** How answers of introspection are signed where it asks for that (RFC 9701). */
+    introspectionAlg: z.enum(ALGORITHMS, `must be one of ${ALGORITHMS.join(', ')}`).default('ES256'),
     claimsInIdToken: z.boolean().default(false),
     acr: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('aal1'),
     guests: z.boolean().default(false),
@@ -230,7 +264,10 @@ export const newClientSchema = z
     if (client.signedRequests && !client.jwks && !client.jwksUri)
       ctx.addIssue({ code: 'custom', path: ['signedRequests'], message: 'needs jwks or jwksUri' })
     const problem =
-      grantsProblem(client.grants, client) ?? keysProblem(client) ?? securityProblem(client.security, client)
+      grantsProblem(client.grants, client) ??
+      keysProblem(client) ??
+      encryptionProblem(client) ??
+      securityProblem(client.security, client)
     if (problem) ctx.addIssue({ code: 'custom', ...problem })
   })
 
@@ -332,6 +369,18 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.frontchannelLogoutSessionRequired) metadata.frontchannel_logout_session_required = true
   if (client.pairwise) metadata.subject_type = 'pairwise'
   if (client.signedRequests) metadata.require_signed_request_object = true
+  if (client.idTokenEncryption) {
+    metadata.id_token_encrypted_response_alg = client.idTokenEncryption
+    metadata.id_token_encrypted_response_enc = CONTENT_ENCRYPTION
+  }
+  if (client.userinfoEncryption) {
+    // Signed first, by what signs its ID tokens (Core section 5.3.2).
+    metadata.userinfo_signed_response_alg = client.idTokenAlg
+    metadata.userinfo_encrypted_response_alg = client.userinfoEncryption
+    metadata.userinfo_encrypted_response_enc = CONTENT_ENCRYPTION
+  }
+  if (client.introspectionAlg !== 'ES256')
+    metadata.introspection_signed_response_alg = client.introspectionAlg
   if (client.jwks) metadata.jwks = client.jwks
   if (client.jwksUri) metadata.jwks_uri = client.jwksUri
   if (client.logoUri) metadata.logo_uri = client.logoUri
@@ -373,6 +422,9 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   pkce: row.requirePkce,
   native: m.application_type === 'native',
   idTokenAlg: m.id_token_signed_response_alg as CheckedClient['idTokenAlg'],
+  idTokenEncryption: m.id_token_encrypted_response_alg as CheckedClient['idTokenEncryption'],
+  userinfoEncryption: m.userinfo_encrypted_response_alg as CheckedClient['userinfoEncryption'],
+  introspectionAlg: (m.introspection_signed_response_alg ?? 'ES256') as CheckedClient['introspectionAlg'],
   claimsInIdToken: settings.claimsInIdToken ?? false,
   acr: settings.acr ?? 'aal1',
   guests: settings.guests ?? false,

@@ -166,6 +166,11 @@ export interface ClientView {
   pkce: boolean
   native: boolean
   idTokenAlg: string
+  /** How what it is told is encrypted to its key; null: signed alone. */
+  idTokenEncryption: string | null
+  userinfoEncryption: string | null
+  /** How answers of introspection are signed where it asks for that. */
+  introspectionAlg: string
   claimsInIdToken: boolean
   /** The least level of assurance of a sign-in to it. */
   acr: Level
@@ -231,6 +236,9 @@ export function view(row: store.ClientRow): ClientView {
     pkce: row.requirePkce,
     native: m.application_type === 'native',
     idTokenAlg: m.id_token_signed_response_alg,
+    idTokenEncryption: m.id_token_encrypted_response_alg ?? null,
+    userinfoEncryption: m.userinfo_encrypted_response_alg ?? null,
+    introspectionAlg: m.introspection_signed_response_alg ?? 'ES256',
     claimsInIdToken: row.settings.claimsInIdToken === true,
     acr: row.settings.acr ?? 'aal1',
     guests: row.settings.guests === true,
@@ -442,6 +450,7 @@ type Missing =
   | `${'backchannel' | 'frontchannel'}LogoutUri`
   | `session${'Idle' | 'Max'}Minutes`
   | `${'logo' | 'client' | 'policy' | 'tos' | 'jwks'}Uri`
+  | `${'idToken' | 'userinfo'}Encryption`
   | 'jwks'
 type OptionalNull<Name> = Name extends Missing ? null : never
 

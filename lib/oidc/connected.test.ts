@@ -2,15 +2,26 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { decodeJwt } from 'jose'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import * as audit from '../audit'
 import { inTx } from '../base/db'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import * as oidc from './index'
+import { sidFor } from './session'
 import { saveSignIn } from './store'
-import { endGrant } from './store-connected'
-import { type App, ask, introspect, newApp, refresh, signInTo, userinfo } from './testing/app'
+import { endGrant, holdGrant } from './store-connected'
+import {
+  type App,
+  ask,
+  introspect,
+  newApp,
+  obtainCode,
+  redeem,
+  refresh,
+  signInTo,
+  userinfo,
+} from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
 import { newUser } from './testing/people'
 
@@ -236,9 +247,63 @@ describe('access removed', () => {
          ON CONFLICT (session_id, client_id) DO UPDATE SET last_used_at = ${old}`,
         [sid, app.clientId],
       )
-      const done = await Promise.allSettled([signIn(), inTx((tx) => endGrant(tx, grantId, [sid])), signIn()])
+      const end = inTx(async (tx) => {
+        if (await holdGrant(tx, grantId)) await endGrant(tx, grantId, [sid])
+      })
+      const done = await Promise.allSettled([signIn(), end, signIn()])
       expect(done.filter(({ status }) => status === 'rejected')).toEqual([])
     }
+  })
+
+  it('a_sign_in_in_the_instant_of_a_removal_is_told_or_refused', async () => {
+    const user = await newUser(stores.sql)
+    const to = await listening()
+    const app = await newApp({ backchannelLogoutUri: to.uri })
+    const outcomes = new Set<string>()
+    for (let i = 0; i < 8; i++) {
+      const browser = new Browser(portal)
+      const { code, verifier } = await obtainCode(browser, app, user)
+      const sid = await sidOf(browser)
+      const redeemed = redeem(portal, app, code, verifier)
+      // Sometimes the one is a little ahead, sometimes the other.
+      for (let n = 0; n < i; n++) await stores.sql('SELECT 1')
+      const [answer] = await Promise.all([redeemed, oidc.grants.revoke(user, app.clientId)])
+      await audit.drain()
+      const { rows } = await stores.sql('SELECT 1 FROM session_clients WHERE session_id = $1', [sid])
+      expect(rows).toEqual([])
+      const told = to.tokens.map((token) => decodeJwt(token).sid).includes(sidFor(sid, app.clientId))
+      outcomes.add(answer.json.error ?? 'told')
+      expect([i, answer.json.error ?? told]).toEqual([i, answer.json.error ? 'invalid_grant' : true])
+    }
+    expect([...outcomes].every((one) => one === 'told' || one === 'invalid_grant')).toBe(true)
+  })
+
+  it('a_sign_in_that_waits_for_a_removal_is_refused_and_leaves_nothing', async () => {
+    const user = await newUser(stores.sql)
+    const app = await newApp()
+    const browser = new Browser(portal)
+    const { code, verifier } = await obtainCode(browser, app, user)
+    const { rows } = await stores.sql('SELECT id FROM grants WHERE user_id = $1', [user])
+    const waiting = async () => {
+      const { rowCount } = await stores.sql(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      )
+      expect(rowCount).toBeGreaterThan(0)
+    }
+    let answer: Promise<{ json: { error?: string } }> | undefined
+    await inTx(async (tx) => {
+      expect(await holdGrant(tx, rows[0].id)).toBe(true)
+      await endGrant(tx, rows[0].id, [])
+      answer = redeem(portal, app, code, verifier)
+      await vi.waitFor(waiting, { timeout: 1000, interval: 10 })
+    })
+    expect((await answer)?.json.error).toBe('invalid_grant')
+    for (const table of ['session_clients', 'refresh_tokens'])
+      expect((await stores.sql(`SELECT 1 FROM ${table} WHERE client_id = $1`, [app.clientId])).rows).toEqual(
+        [],
+      )
+    const issued = `SELECT 1 FROM events WHERE type = 'token.issued' AND client_id = $1`
+    expect((await stores.sql(issued, [app.clientId])).rows).toEqual([])
   })
 
   it('ten_removals_at_once_end_it_once_and_owe_one_token', async () => {

@@ -1,8 +1,9 @@
 /** What we know of one HTTP request to the provider while the library works on it. */
 import type { IncomingMessage } from 'node:http'
 import type { Caller } from '../base/caller'
+import type { Refusal } from '../base/refusals'
 import type { SessionFacts } from '../sessions'
-import { Provider } from './library'
+import { errors, type KoaContextWithOIDC, Provider } from './library'
 import type { Artifact, GrantRow } from './store'
 
 /** Something the person or the app's developer is told; `handle` shows it. */
@@ -42,6 +43,10 @@ export interface RequestState {
   /** A signed access token that was shown at introspection or revocation, and the name it goes by inside. */
   shown?: { token: string; name: string }
   problem?: Problem
+  /** The key that a code or refresh token of this request is bound to, by its thumbprint. */
+  boundTo?: string
+  /** The document that is asked for, since somebody came with its address as a client_id. */
+  document?: string
   /** Set-Cookie lines of ours, beside anything the library wants. */
   setCookies: string[]
   /** When the sign-in that this request asks for began to be asked for. */
@@ -64,6 +69,14 @@ export const stateOf = (req: IncomingMessage): RequestState => {
 export function current(): RequestState | undefined {
   const ctx = Provider.ctx
   return ctx ? states.get(ctx.req) : undefined
+}
+
+/** What an app hears that has to wait: 429, with when to come back. */
+export function tooMany(refusal: Refusal, description: string): Error {
+  const ctx = Provider.ctx as KoaContextWithOIDC | undefined
+  ctx?.set('Retry-After', String(refusal.retryAfterSeconds ?? 1))
+  const error = new errors.CustomOIDCProviderError('temporarily_unavailable', description)
+  return Object.assign(error, { status: 429, statusCode: 429 })
 }
 
 /**

@@ -123,8 +123,7 @@ export interface Removed {
  * @returns refusal `not_found` when there is nothing to take back
  */
 export async function revoke(userId: string, clientId: string, by: By = {}): Promise<Result<Removed>> {
-  const sids = await sessions.wouldEnd({ userId })
-  const [one] = await store.inTx((tx) => takeBack(tx, { userId, clientId }, sids, by))
+  const [one] = await store.inTx((tx) => takeBack(tx, { userId, clientId }, true, by))
   return one ? ok({ id: one.id, sessions: one.sids.length, tokens: one.tokens }) : refuse('not_found')
 }
 
@@ -134,17 +133,20 @@ export async function revoke(userId: string, clientId: string, by: By = {}): Pro
  * @returns from how many apps
  */
 export const revokeAll = async (tx: Tx, userId: string, by: By = {}): Promise<number> =>
-  (await takeBack(tx, { userId, clientId: null }, [], by)).length
+  (await takeBack(tx, { userId, clientId: null }, false, by)).length
 
+/** @param signOut the app is signed out of the sessions there are, which go on */
 async function takeBack(
   tx: Tx,
   { userId, clientId }: { userId: string; clientId: string | null },
-  sids: string[],
+  signOut: boolean,
   by: By,
 ): Promise<ended.EndedGrant[]> {
   const all: ended.EndedGrant[] = []
   for (const id of await ended.liveGrantIds(tx, userId, clientId)) {
-    const one = await ended.endGrant(tx, id, sids)
+    if (!(await ended.holdGrant(tx, id))) continue
+    // Read once it is held: a session that was opened and entered by the app a moment ago is among them.
+    const one = await ended.endGrant(tx, id, signOut ? await sessions.wouldEnd({ userId }, 1000, tx) : [])
     if (!one) continue
     all.push(one)
     const data = { sessions: one.sids.length, tokens: one.tokens }

@@ -57,6 +57,7 @@ export async function makeInstance(keys: KeySet): Promise<Instance> {
   provider.use(async (ctx, next) => {
     await (ctx.path === ROUTES.registration ? allowAnyOrigin(ctx as KoaContextWithOIDC, next) : next())
     keepCookies(ctx as KoaContextWithOIDC)
+    if (!ctx.response.get('Cache-Control')) ctx.set('Cache-Control', 'no-store')
     if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false)
       notFound(ctx as KoaContextWithOIDC)
   })

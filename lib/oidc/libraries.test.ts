@@ -1,12 +1,13 @@
-/** Unchanged client libraries: openid-client, oauth4webapi, next-auth (OP1). */
+/** Unchanged client libraries: openid-client, oauth4webapi, next-auth, passport-openidconnect (OP1). */
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import * as oauth from 'oauth4webapi'
 import * as client from 'openid-client'
 import { beforeAll, describe, expect, it } from 'vitest'
+import * as sessions from '../sessions'
 import { useStores } from '../testing'
-import { newApp } from './testing/app'
+import { newApp, refresh } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
 import { newUser } from './testing/people'
 
@@ -280,5 +281,81 @@ describe('next-auth 4', () => {
       server.closeAllConnections()
       server.close()
     }
+  })
+})
+
+interface PassportProfile {
+  id: string
+  displayName: string
+  emails?: { value: string }[]
+}
+
+describe('passport-openidconnect', () => {
+  it('signs in without PKCE, and learns of the end by a refresh that fails', async () => {
+    const require = createRequire(import.meta.url)
+    const { Passport } = require('passport')
+    const Strategy = require('passport-openidconnect')
+    const app = await newApp({ pkce: false })
+    let refreshToken = ''
+    const settings = {
+      issuer: portal.issuer,
+      authorizationURL: `${portal.issuer}/auth`,
+      tokenURL: `${portal.issuer}/token`,
+      userInfoURL: `${portal.issuer}/userinfo`,
+      clientID: app.clientId,
+      clientSecret: app.clientSecret,
+      callbackURL: app.redirectUri,
+      scope: ['profile', 'email'],
+      nonce: true,
+      skipUserProfile: false,
+    }
+    const passport = new Passport().use(
+      'gatehouse',
+      new Strategy(
+        settings,
+        // It counts the parameters.
+        (
+          _issuer: string,
+          profile: PassportProfile,
+          _context: object,
+          _idToken: string,
+          _accessToken: string,
+          token: string,
+          verified: (error: null, user: PassportProfile) => void,
+        ) => {
+          refreshToken = token
+          verified(null, profile)
+        },
+      ),
+    )
+    // What a framework would bring: the query, and a session of the browser.
+    const session = {}
+    const ask = (url: string) =>
+      new Promise<{ location?: string; user?: PassportProfile | undefined }>((done, fail) => {
+        const query = Object.fromEntries(new URL(url, app.redirectUri).searchParams)
+        const req: { user?: PassportProfile; [name: string]: unknown } = {
+          method: 'GET',
+          url,
+          headers: {},
+          query,
+          session,
+        }
+        const res = {
+          setHeader: (_: string, location: string) => done({ location }),
+          end: () => fail(new Error('no')),
+        }
+        const next = (error?: Error) => (error ? fail(error) : done({ user: req.user }))
+        passport.authenticate('gatehouse', { session: false })(req, res, next)
+      })
+    const { location = '' } = await ask('/login')
+    const landed = await walk(new Browser(portal), new URL(location))
+    const { user: signedIn } = await ask(landed.pathname + landed.search)
+    expect(signedIn).toMatchObject({ id: user, displayName: 'Ada Lovelace' })
+    expect(signedIn?.emails?.[0]?.value).toContain('@example.com')
+    await expect(ask(landed.pathname + landed.search)).rejects.toThrow()
+    const next = await refresh(portal, app, refreshToken)
+    expect(next.status).toBe(200)
+    await sessions.revoke({ userId: user, all: true }, { reason: 'test' })
+    expect((await refresh(portal, app, next.json.refresh_token)).json.error).toBe('invalid_grant')
   })
 })

@@ -77,19 +77,26 @@ async function whoAsks(
   if (!params.id_token_hint) return { client: await named(params.client_id), hint: null }
   let audience: unknown
   let kid: unknown
+  let typ = 'JWT'
+  let sealed = false
   try {
-    ;({ aud: audience } = decodeJwt(params.id_token_hint))
-    ;({ kid } = decodeProtectedHeader(params.id_token_hint))
+    const header = decodeProtectedHeader(params.id_token_hint)
+    ;({ kid, typ = typ } = header)
+    sealed = 'enc' in header
+    // What only the app can read says for whom it is (RFC 7519 section 5.3), and no more.
+    ;({ aud: audience } = sealed ? (header as { aud?: unknown }) : decodeJwt(params.id_token_hint))
   } catch {
     throw new errors.InvalidRequest('could not decode id_token_hint')
   }
+  // RFC 8725 section 3.11: what we signed to be something else, a logout token say, is no ID token.
+  if (typ.toUpperCase() !== 'JWT') throw new errors.InvalidRequest('id_token_hint is no ID token')
   if (params.client_id && params.client_id !== audience) {
     throw new errors.InvalidRequest('client_id does not match the provided id_token_hint')
   }
   const row = await named(typeof audience === 'string' ? audience : '')
   const client = row && (await provider.Client.find(row.id))
   if (!row || !client) throw new errors.InvalidRequest('unrecognized id_token_hint audience')
-  if (typeof kid === 'string' && !isPublished(kid)) return { client: row, hint: null }
+  if (sealed || (typeof kid === 'string' && !isPublished(kid))) return { client: row, hint: null }
   const validator = provider.IdToken as unknown as {
     validate(jwt: string, client: object): Promise<{ payload: { sub: string; sid?: unknown } }>
   }

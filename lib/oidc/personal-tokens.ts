@@ -175,25 +175,24 @@ export interface PersonalToken {
  * The token behind a value, as it is good for at this moment; null for anything else.
  * @param stranger whoever asks without having proven anything: what nobody has costs from a small bucket of their
  *   network, and while that is empty nothing from there is looked up
+ * @returns refusal `rate_limited` for what is not looked up
  * @throws StoresDown
  */
-export async function find(value: string, stranger: Caller | null): Promise<PersonalToken | null> {
-  if (env().personalTokens.maxDays === 0 || !isWellFormed(value)) return null
+export async function find(value: string, stranger: Caller | null): Promise<Result<PersonalToken | null>> {
+  if (env().personalTokens.maxDays === 0 || !isWellFormed(value)) return ok(null)
   const hash = sha256(value)
   // What is known to be good is good whoever guessed beside it.
   const isKnown = Boolean(known.get(hash)?.row)
-  if (stranger && !isKnown && nowMs() < (blocked.get(stranger.ipPrefix) ?? 0)) return null
+  const waitMs = stranger && !isKnown ? (blocked.get(stranger.ipPrefix) ?? 0) - nowMs() : 0
+  if (waitMs > 0) return refuse('rate_limited', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
   const row = await lookUp(hash)
-  if (!row) {
-    if (stranger) await spend(stranger.ipPrefix)
-    return null
-  }
+  if (!row) return stranger ? spend(stranger.ipPrefix) : ok(null)
   const expiresAt = endOf(row)
-  if (expiresAt <= nowMs()) return null
+  if (expiresAt <= nowMs()) return ok(null)
   const may = options().scopes
   noteUse(row.id)
   const scopes = row.scopes.filter((scope) => scope === 'openid' || may.includes(scope))
-  return { id: row.id, userId: row.userId, scopes, createdAt: row.createdAt, expiresAt }
+  return ok({ id: row.id, userId: row.userId, scopes, createdAt: row.createdAt, expiresAt })
 }
 
 async function lookUp(hash: string): Promise<store.FoundToken | null> {
@@ -205,9 +204,11 @@ async function lookUp(hash: string): Promise<store.FoundToken | null> {
   return row
 }
 
-async function spend(network: string): Promise<void> {
+async function spend(network: string): Promise<Result<null>> {
   const left = await bucket(network, WRONG_TOKENS, 'personal-token')
-  if (!left.ok) blocked.set(network, nowMs() + (left.refusal.retryAfterSeconds ?? 1) * 1000)
+  if (left.ok) return ok(null)
+  blocked.set(network, nowMs() + (left.refusal.retryAfterSeconds ?? 1) * 1000)
+  return left
 }
 
 function noteUse(id: string): void {

@@ -11,13 +11,13 @@ import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
 import { accountClaims, claimsModel } from './claims-shown'
 import { fetchDocument, judgeAssertion, refuseReplays } from './client-keys'
-import { AUTH_METHODS, PERSONAL_CLIENT } from './client-metadata'
+import { AUTH_METHODS, CONTENT_ENCRYPTION, ENCRYPTION, PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
 import { current, stateOf } from './context'
 import { DEVICE_SECONDS, deviceInfo, toDevicePage, USER_CODE } from './device'
 import * as grants from './grants'
 import { interactionDestination } from './interactions'
-import type { KeySet } from './keys'
+import { ALGORITHMS, type KeySet } from './keys'
 import { demands, LEVELS, type Security } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
@@ -79,12 +79,22 @@ function configuration(keys: KeySet): Configuration {
       return subjectFor(row, userId)
     },
     clientAuthMethods: [...AUTH_METHODS],
-    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    clientDefaults: { id_token_signed_response_alg: 'ES256', introspection_signed_response_alg: 'ES256' },
     enabledJWA: {
-      idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
+      idTokenSigningAlgValues: [...ALGORITHMS],
       clientAuthSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
       dPoPSigningAlgValues: [...DPOP_ALGORITHMS],
       requestObjectSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
+      requestObjectEncryptionAlgValues: [],
+      requestObjectEncryptionEncValues: [],
+      userinfoSigningAlgValues: [...ALGORITHMS],
+      introspectionSigningAlgValues: [...ALGORITHMS],
+      idTokenEncryptionAlgValues: [...ENCRYPTION],
+      idTokenEncryptionEncValues: [CONTENT_ENCRYPTION],
+      userinfoEncryptionAlgValues: [...ENCRYPTION],
+      userinfoEncryptionEncValues: [CONTENT_ENCRYPTION],
+      introspectionEncryptionAlgValues: [],
+      introspectionEncryptionEncValues: [],
     },
     fetch: fetchDocument,
     assertJwtClientAuthClaimsAndHeader: judgeAssertion,
@@ -150,6 +160,9 @@ function configuration(keys: KeySet): Configuration {
       backchannelLogout: { enabled: true },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      jwtIntrospection: { enabled: true },
+      jwtUserinfo: { enabled: true },
+      encryption: { enabled: true },
       registration: {
         enabled: registration.mode !== 'off',
         initialAccessToken: registration.mode === 'token',

@@ -2,9 +2,10 @@
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import * as client from 'openid-client'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setClock } from '../base/clock'
 import { reloadEnv } from '../base/env'
+import { HOST_HEADERS } from '../base/requests'
 import { useStores } from '../testing'
 import { TLS } from '../testing/tls'
 import * as oidc from './index'
@@ -168,6 +169,14 @@ describe('is refused', () => {
     ['an_address_that_names_somebody', { policy_uri: 'https://bank.example@evil.example/' }],
     ['to_have_what_operators_hold_apps_to', { dpop_bound_access_tokens: true }],
     [
+      'tokens_that_only_its_key_can_read',
+      {
+        id_token_encrypted_response_alg: 'ECDH-ES',
+        id_token_encrypted_response_enc: 'A256GCM',
+        jwks: { keys: [{ kty: 'OKP', crv: 'X25519', x: 'A'.repeat(43), use: 'enc' }] },
+      },
+    ],
+    [
       'keys_without_end',
       {
         token_endpoint_auth_method: 'private_key_jwt',
@@ -311,16 +320,20 @@ describe('an app that a document describes', () => {
   let documented: Portal
   let origin = ''
   /** What the host answers at each path. */
-  const pages = new Map<string, { status?: number; body: string; location?: string }>()
+  const pages = new Map<
+    string,
+    { status?: number; body: string; location?: string; type?: string; wait?: Promise<void> }
+  >()
   let asked = 0
   const trust = process.env.NODE_TLS_REJECT_UNAUTHORIZED
 
   beforeAll(async () => {
-    host = createServer(TLS, (req, res) => {
+    host = createServer(TLS, async (req, res) => {
       asked++
       const page = pages.get(req.url ?? '')
+      await page?.wait
       res.writeHead(page?.status ?? (page ? 200 : 404), {
-        'content-type': 'application/json',
+        'content-type': page?.type ?? 'application/json',
         ...(page?.location && { location: page.location }),
       })
       res.end(page?.body)
@@ -410,6 +423,51 @@ describe('an app that a document describes', () => {
     const app = describeApp(`/${name}.json`, more)
     expect((await begin(app)).pathname).toBe('/oidc/auth')
     expect(await rows(app.clientId)).toBe(0)
+  })
+
+  it.each([
+    ['text/html', 0],
+    ['text/plain; charset=utf-8', 0],
+    ['', 0],
+    ['application/jsonp', 0],
+    ['application/json; charset=utf-8', 1],
+    ['Application/Oauth-Client-Metadata+JSON', 1],
+  ])('a_document_of_type "%s" is%s believed', async (type, kept) => {
+    const path = `/type-${encodeURIComponent(type)}.json`
+    const app = describeApp(path)
+    pages.set(path, { body: '', ...pages.get(path), type })
+    expect((await begin(app)).pathname).toBe(kept ? '/signin/start' : '/oidc/auth')
+    expect(await rows(app.clientId)).toBe(kept)
+  })
+
+  it('one_network_has_two_documents_fetched_at_once_and_all_together_eight', async () => {
+    let go = () => {}
+    const wait = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const apps = Array.from({ length: 12 }, (_, n) => {
+      const app = describeApp(`/slow-${n}.json`)
+      pages.set(`/slow-${n}.json`, { body: '', ...pages.get(`/slow-${n}.json`), wait })
+      return app
+    })
+    const before = asked
+    const statuses: number[] = []
+    const askFrom = (app: App, network: string) =>
+      fetch(ask(documented, app).url, {
+        headers: { [HOST_HEADERS.ip]: network, accept: 'application/json' },
+        redirect: 'manual',
+      }).then(({ status }) => statuses.push(status))
+    const soon = (fn: () => void) => vi.waitFor(fn, { timeout: 3000, interval: 10 })
+    const all = apps.slice(0, 4).map((app) => askFrom(app, '203.0.113.1'))
+    // What is refused is refused at once, while the others still wait.
+    await soon(() => expect([asked - before, statuses]).toEqual([2, [400, 400]]))
+    all.push(...apps.slice(4).map((app, n) => askFrom(app, `203.0.113.${10 + n}`)))
+    await soon(() => expect([asked - before, statuses]).toEqual([8, [400, 400, 400, 400]]))
+    go()
+    await Promise.all(all)
+    expect(statuses.slice(4)).toEqual(Array(8).fill(303))
+    // The turns were given back.
+    expect((await begin(describeApp('/after.json'))).pathname).toBe('/signin/start')
   })
 
   it('redirects_and_documents_without_end_are_not_followed', async () => {

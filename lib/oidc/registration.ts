@@ -97,11 +97,14 @@ const IGNORED = [
   'software_id',
   'software_version',
 ]
-/** Held to by operators alone (`--security`): whoever asks for it here must not believe that it has it. */
+/** Set by operators alone (`--security`, `--id-token-encryption`, …): whoever asks for it here must not believe that it has it. */
 const OPERATORS = [
   'dpop_bound_access_tokens',
   'require_pushed_authorization_requests',
   'tls_client_certificate_bound_access_tokens',
+  'id_token_encrypted_response_alg',
+  'userinfo_signed_response_alg',
+  'userinfo_encrypted_response_alg',
 ]
 
 const text = (value: unknown): string | undefined =>
@@ -150,7 +153,7 @@ function inputOf(m: Metadata, vouched: boolean): clients.NewClient {
   const grants = m.grant_types ?? []
   const beyond = grants.find((grant) => !GRANTS.some((one) => one === grant))
   if (beyond) throw new errors.InvalidClientMetadata(`grant_types: ${beyond} cannot be registered here`)
-  const held = OPERATORS.find((name) => (m as Record<string, unknown>)[name] === true)
+  const held = OPERATORS.find((name) => Boolean((m as Record<string, unknown>)[name]))
   if (held) throw new errors.InvalidClientMetadata(`${held} is for operators to set`)
   return {
     name: nameOf(m).slice(0, 80),
@@ -166,6 +169,7 @@ function inputOf(m: Metadata, vouched: boolean): clients.NewClient {
     grants,
     native: m.application_type === 'native',
     idTokenAlg: m.id_token_signed_response_alg,
+    introspectionAlg: m.introspection_signed_response_alg,
     logoUri: vouched ? text(m.logo_uri) : undefined,
     clientUri: text(m.client_uri),
     policyUri: text(m.policy_uri),
@@ -251,6 +255,8 @@ export async function documented(
   if (known && nowMs() < until) return known
   // A row comes of somebody who is sent here with it, not of anybody's call.
   if (!known && !BEGINS.has((Provider.ctx as KoaContextWithOIDC | undefined)?.oidc.route ?? '')) return null
+  const state = current()
+  if (state) state.document = id
   let said: object | undefined
   try {
     said = (await fetch())?.metadata()

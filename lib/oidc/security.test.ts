@@ -1,16 +1,25 @@
 /** Keys of apps and what each level asks for (RFC 7523, RFC 9126, RFC 9449, FAPI 2.0): OP11, OP13, and a real client at each. */
-import { randomUUID } from 'node:crypto'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import * as jose from 'jose'
 import * as client from 'openid-client'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setClock } from '../base/clock'
+import { reloadEnv } from '../base/env'
 import { getDocument } from '../base/outbound'
 import { useStores } from '../testing'
 import * as oidc from './index'
 import { type App, ask, call, newApp, refresh, signInTo, userinfo } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
+import {
+  asserted,
+  assertionOf,
+  keyed,
+  newPair,
+  type Pair,
+  type Proof,
+  proofOf,
+  type Said,
+} from './testing/keys'
 import { newUser } from './testing/people'
 
 const stores = useStores()
@@ -44,75 +53,18 @@ async function listening(answer: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`
 }
 
-type Pair = Awaited<ReturnType<typeof newPair>>
-async function newPair(alg = 'ES256') {
-  const pair = await jose.generateKeyPair(alg, { extractable: true })
-  const jwk = { ...(await jose.exportJWK(pair.publicKey)), kid: randomUUID(), alg, use: 'sig' }
-  return { ...pair, alg, jwk }
-}
-
-const keyed = async (pair: Pair, input: Partial<oidc.NewClient> = {}): Promise<App> =>
-  newApp({ authMethod: 'private_key_jwt', jwks: { keys: [pair.jwk] }, ...input })
-
-interface Said {
-  claims?: Record<string, unknown>
-  header?: Record<string, unknown>
-}
-
-/** What an app signs to prove itself. */
-const assertion = (app: App, pair: Pair, { claims = {}, header = {} }: Said = {}) =>
-  new jose.SignJWT({
-    iss: app.clientId,
-    sub: app.clientId,
-    aud: portal.issuer,
-    jti: randomUUID(),
-    iat: Math.floor(Date.now() / 1000),
-    exp: Math.floor(Date.now() / 1000) + 60,
-    ...claims,
-  })
-    .setProtectedHeader({ alg: pair.alg, kid: pair.jwk.kid, ...header })
-    .sign(pair.privateKey)
+const assertion = (app: App, pair: Pair, said: Said = {}) => assertionOf(portal, app, pair, said)
+const proof = (pair: Pair, said: Proof = {}) => proofOf(portal, pair, said)
 
 /** Shows it where the code or token itself is wrong: whoever is let in hears `invalid_grant`. */
 const show = (app: App, client_assertion: string) =>
   call(portal, '/token', null, {
     grant_type: 'refresh_token',
     refresh_token: 'x',
-    client_id: app.clientId,
-    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    client_assertion,
+    ...asserted(app, client_assertion),
   })
 
 const LET_IN = 'invalid_grant'
-
-interface Proof {
-  htm?: string
-  path?: string
-  token?: string
-  jti?: string
-  claims?: Record<string, unknown>
-}
-
-const proof = (
-  pair: Pair,
-  { htm = 'POST', path = '/token', token, jti = randomUUID(), claims }: Proof = {},
-) =>
-  jose.exportJWK(pair.publicKey).then(async (jwk) =>
-    new jose.SignJWT({
-      htm,
-      htu: `${portal.issuer}${path}`,
-      jti,
-      iat: Math.floor(Date.now() / 1000),
-      ...(token && { ath: await hashOf(token) }),
-      ...claims,
-    })
-      .setProtectedHeader({ alg: pair.alg, typ: 'dpop+jwt', jwk })
-      .sign(pair.privateKey),
-  )
-
-async function hashOf(token: string): Promise<string> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(token))).toString('base64url')
-}
 
 async function readUserinfo(token: string, headers: Record<string, string>) {
   const res = await fetch(`${portal.issuer}/userinfo`, {
@@ -278,6 +230,67 @@ describe('DPoP', () => {
     const dpop = await proof(pair, { htm: 'GET', path: '/userinfo', token })
     const answers = await Promise.all(Array.from({ length: 10 }, () => readUserinfo(token, { dpop })))
     expect(answers.filter((status) => status === 200)).toHaveLength(1)
+  })
+
+  it('strangers_leave_no_marks: one is written for what is good alone, and so many for one sign-in or network', async () => {
+    const marks = async () => (await stores.redis().keys('oidc:ReplayDetection:*')).length
+    const [app, pair, other] = [await newApp(more), await newPair(), await newPair()]
+    const { access_token: token, refresh_token } = await bound(app, pair)
+    const unbound = (await signInTo(new Browser(portal), await newApp(), user)).json.access_token
+    const before = await marks()
+    const at = (token: string, key: Pair) => proof(key, { htm: 'GET', path: '/userinfo', token })
+    // A token that nobody has, a key that is not the token's, a token without a key.
+    expect(await readUserinfo('x'.repeat(43), { dpop: await at('x'.repeat(43), pair) })).toBe(401)
+    expect(await readUserinfo(token, { dpop: await at(token, other) })).toBe(401)
+    expect(await readUserinfo(unbound, { dpop: await at(unbound, pair) })).toBe(401)
+    const rotate = async (value: string, key: Pair) =>
+      call(
+        portal,
+        '/token',
+        app,
+        { grant_type: 'refresh_token', refresh_token: value },
+        { dpop: await proof(key) },
+      )
+    expect((await rotate('x'.repeat(44), pair)).json.error).toBe('invalid_grant')
+    expect((await rotate(refresh_token, other)).json.error).toBe('invalid_grant')
+    expect(await marks()).toBe(before)
+    // Whoever has a good token does not fill the store with it either.
+    const { rows } = await stores.sql('SELECT grant_id, family_id FROM refresh_tokens WHERE client_id = $1', [
+      app.clientId,
+    ])
+    const bucket = `ratelimit:signed-proof:${rows[0].grant_id}.${rows[0].family_id}`
+    expect(await stores.redis().exists(bucket)).toBe(0)
+    await stores.redis().set(bucket, String(Date.now() + 3_600_000))
+    const shut = await fetch(`${portal.issuer}/userinfo`, {
+      headers: { authorization: `DPoP ${token}`, dpop: await at(token, pair) },
+    })
+    expect([shut.status, Number(shut.headers.get('retry-after')) > 0]).toEqual([429, true])
+    expect(await marks()).toBe(before)
+  })
+
+  it('strangers_leave_no_marks_by_pushing_requests_without_end', async () => {
+    const app = await newApp({ ...more, security: 'dpop' })
+    const pair = await newPair()
+    process.env.LIMIT_REQUESTS_BURST = '1'
+    process.env.LIMIT_REQUESTS_PER_MINUTE = '1'
+    reloadEnv()
+    try {
+      const before = (await stores.redis().keys('oidc:ReplayDetection:*')).length
+      const push = async () => {
+        const { url } = ask(portal, app)
+        return call(portal, '/par', app, Object.fromEntries(url.searchParams), {
+          dpop: await proof(pair, { path: '/par' }),
+        })
+      }
+      const statuses = []
+      for (let n = 0; n < 6; n++) statuses.push((await push()).status)
+      expect(statuses).toEqual([201, 201, 429, 429, 429, 429])
+      expect((await stores.redis().keys('oidc:ReplayDetection:*')).length - before).toBe(2)
+    } finally {
+      process.env.LIMIT_REQUESTS_BURST = '100000'
+      delete process.env.LIMIT_REQUESTS_PER_MINUTE
+      reloadEnv()
+    }
   })
 
   it('the_refresh_token_of_an_app_without_a_secret_is_bound_too_within_the_grace_as_well', async () => {

@@ -1,8 +1,8 @@
 /**
  * SQL of what apps a person allowed something, and of the end of that. Atomic: `endGrant` takes one consent back with
- * every refresh token and sign-in that hangs on it, in its caller's transaction; of two at once, one ends something.
- * Rows are taken in the order in which a sign-in and a rotation take them (tokens, apps of sessions, consents), so
- * that none of them waits for another in a circle.
+ * every refresh token and sign-in that hangs on it, in its caller's transaction that holds the consent (`holdGrant`); of
+ * two at once, one ends something. The consent is held first, as by a sign-in; a rotation, which holds its token, does not
+ * wait for it. So none of them waits for another in a circle.
  */
 import { nowMs } from '../base/clock'
 import { sql, type Tx } from '../base/db'
@@ -75,8 +75,18 @@ export async function liveGrantIds(tx: Tx, userId: string, clientId: string | nu
 }
 
 /**
- * Takes one consent back, with its refresh tokens and the app's sign-ins in `sessionIds`. What ended is kept with it. Each
- * statement looks whether it still holds: what was allowed anew meanwhile is not touched.
+ * Holds one consent until `tx` ends: a sign-in that is being stored is waited for, and one that comes later finds it gone.
+ * @returns false when somebody else had taken it back
+ */
+export async function holdGrant(tx: Tx, id: string): Promise<boolean> {
+  const rows = await tx.$queryRaw<object[]>`
+    SELECT 1 FROM grants WHERE id = ${id} AND revoked_at IS NULL FOR NO KEY UPDATE`
+  return rows.length === 1
+}
+
+/**
+ * Takes back one consent that is held, with its refresh tokens and the app's sign-ins in `sessionIds`. What ended is kept
+ * with it. Each statement looks whether it still holds: what was allowed anew meanwhile is not touched.
  * @returns null when somebody else had taken it back
  */
 export async function endGrant(tx: Tx, id: string, sessionIds: string[]): Promise<EndedGrant | null> {

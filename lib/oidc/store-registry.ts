@@ -21,6 +21,12 @@ export interface ClientMetadata {
   jwks_uri?: string
   subject_type?: 'pairwise'
   require_signed_request_object?: boolean
+  id_token_encrypted_response_alg?: string
+  id_token_encrypted_response_enc?: string
+  userinfo_signed_response_alg?: string
+  userinfo_encrypted_response_alg?: string
+  userinfo_encrypted_response_enc?: string
+  introspection_signed_response_alg?: string
   logo_uri?: string
   client_uri?: string
   policy_uri?: string

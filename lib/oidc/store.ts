@@ -1,7 +1,7 @@
 /**
  * All SQL and Redis of the room. Atomic: `consumeArtifact` has one winner; `rotateRefresh` consumes the
  * old token and stores the new one in one statement (a token is consumed exactly when it was replaced);
- * `repeatable` looks at both in one statement;
+ * `repeatable` looks at both in one statement; `saveSignIn` holds the consent that it hangs on;
  * `mergeGrant` keeps one live consent per user and app; `deleteFamily` leaves no token of a family, even
  * one being rotated at that moment.
  */
@@ -247,8 +247,8 @@ export async function rotateRefresh(old: string, next: RefreshRow): Promise<bool
   const rows = await sql({
     name: 'oidc-refresh-rotate',
     text: `WITH used AS (UPDATE refresh_tokens SET consumed_at = $9 WHERE id = $10 AND consumed_at IS NULL RETURNING 1),
-        seen AS (UPDATE grants SET last_used_at = $9 WHERE id = $5 AND EXISTS (SELECT 1 FROM used)
-          AND (last_used_at IS NULL OR last_used_at < $9::timestamptz - ${USE_GRAIN}))
+        seen AS (UPDATE grants SET last_used_at = $9 WHERE EXISTS (SELECT 1 FROM used) AND id = (SELECT id FROM grants
+          WHERE id = $5 AND (last_used_at IS NULL OR last_used_at < $9::timestamptz - ${USE_GRAIN}) FOR NO KEY UPDATE SKIP LOCKED))
       INSERT INTO refresh_tokens (id, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, created_at)
       SELECT $1, $2, $3::uuid, $4, $5, $6::uuid, $7::jsonb, $8::timestamptz, $9::timestamptz FROM used RETURNING 1`,
     values: [...refreshValues(next), old],
@@ -277,36 +277,43 @@ export async function unusedRefresh(hashes: string[]): Promise<string | null> {
   return row?.id ?? null
 }
 
-/** An app's sign-in: which app the session is signed in to, the event, and its first refresh token if it gets one. */
+/**
+ * An app's sign-in: which app the session is signed in to, the event, and its first refresh token if it gets one. The
+ * consent is held meanwhile: whoever takes it back waits, and finds the app in the session.
+ * @returns false when the consent was taken back; then nothing is written
+ */
 export async function saveSignIn(
   app: { sessionId: string; clientId: string; sid: string; grantId: string },
   event: EventInput,
   first: RefreshRow | null,
-): Promise<void> {
+): Promise<boolean> {
   const at = new Date(nowMs())
-  const events = eventSql(6, event)
-  const base = `WITH app AS (
+  const events = eventSql(6, event, 'held')
+  const base = `WITH held AS MATERIALIZED (SELECT 1 FROM grants WHERE id = $4 AND revoked_at IS NULL FOR NO KEY UPDATE),
+    app AS (
       INSERT INTO session_clients (session_id, client_id, sid, created_at, last_used_at)
-      SELECT $1::uuid, $2::text, $3, $5::timestamptz, $5 WHERE NOT EXISTS (SELECT 1 FROM session_clients
+      SELECT $1::uuid, $2::text, $3, $5::timestamptz, $5 FROM held WHERE NOT EXISTS (SELECT 1 FROM session_clients
         WHERE session_id = $1::uuid AND client_id = $2 AND last_used_at > $5::timestamptz - ${USE_GRAIN})
       ON CONFLICT (session_id, client_id) DO UPDATE SET last_used_at = $5 RETURNING 1),
     seen AS (UPDATE grants SET last_used_at = $5
       WHERE id = $4 AND (last_used_at IS NULL OR last_used_at < $5::timestamptz - ${USE_GRAIN})
-        AND (SELECT count(*) FROM app) >= 0),
+        AND EXISTS (SELECT 1 FROM held) AND (SELECT count(*) FROM app) >= 0),
     e AS (${events.text})`
   const values = [app.sessionId, app.clientId, app.sid, app.grantId, at, ...events.values]
   if (!first) {
-    await sql({ name: 'oidc-sign-in', text: `${base} SELECT 1`, values })
-    return
+    const rows = await sql({ name: 'oidc-sign-in', text: `${base} SELECT 1 FROM held`, values })
+    return rows.length === 1
   }
   const p = (offset: number) => `$${values.length + offset}`
-  await sql({
+  const rows = await sql({
     name: 'oidc-sign-in-refresh',
     text: `${base}
       INSERT INTO refresh_tokens (id, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, created_at)
-      VALUES (${p(1)}, ${p(2)}, ${p(3)}::uuid, ${p(4)}, ${p(5)}, ${p(6)}::uuid, ${p(7)}::jsonb, ${p(8)}::timestamptz, ${p(9)}::timestamptz)`,
+      SELECT ${p(1)}, ${p(2)}, ${p(3)}::uuid, ${p(4)}, ${p(5)}, ${p(6)}::uuid, ${p(7)}::jsonb, ${p(8)}::timestamptz, ${p(9)}::timestamptz
+      FROM held RETURNING 1`,
     values: [...values, ...refreshValues(first)],
   })
+  return rows.length === 1
 }
 
 /**

@@ -5,6 +5,7 @@ import * as audit from '../audit'
 import { nowMs, setClock } from '../base/clock'
 import { inTx } from '../base/db'
 import { reloadEnv } from '../base/env'
+import { HOST_HEADERS } from '../base/requests'
 import * as factors from '../factors'
 import * as oidc from '../oidc'
 import * as personal from '../oidc/personal-tokens'
@@ -190,10 +191,21 @@ describe('at userinfo and introspection', () => {
       const random = Array.from({ length: 32 }, () => 'abcdefghij'[Math.floor(Math.random() * 10)]).join('')
       return `gtp_${random}${checked(random)}`
     }
-    for (let n = 0; n < 21; n++) expect(await personal.find(guess(), caller)).toBeNull()
+    for (let n = 0; n < 20; n++)
+      expect(await personal.find(guess(), caller)).toEqual({ ok: true, value: null })
+    const wait = { ok: false, refusal: { code: 'rate_limited', retryAfterSeconds: expect.any(Number) } }
+    expect(await personal.find(guess(), caller)).toMatchObject(wait)
     // Nothing from there is looked up any more, from elsewhere it is.
-    expect(await personal.find(value, caller)).toBeNull()
-    expect(await personal.find(value, somewhere())).not.toBeNull()
+    expect(await personal.find(value, caller)).toMatchObject(wait)
+    expect(await personal.find(value, somewhere())).toMatchObject({
+      ok: true,
+      value: { id: expect.any(String) },
+    })
+    // At userinfo it is no "wrong token": whoever has a good one is to come back, not to throw it away.
+    const fromThere = { [HOST_HEADERS.ip]: caller.ip ?? '', authorization: `Bearer ${guess()}` }
+    const answer = await fetch(`${portal.issuer}/userinfo`, { headers: fromThere })
+    expect([answer.status, (await answer.json()).error]).toEqual([429, 'temporarily_unavailable'])
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
     for (let n = 0; n < 25; n++) expect(await active(app, guess())).toBe(false)
     expect(await active(app, value)).toBe(true)
   })

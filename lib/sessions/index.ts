@@ -471,9 +471,10 @@ export async function revokeUpstream(
 /**
  * The ids of live sessions that `revoke(where)` would end, most recently active first.
  * @param limit at most so many (default and most 1,000)
+ * @param tx as this transaction sees them
  */
-export const wouldEnd = (where: store.RevokeWhere, limit = 1000): Promise<string[]> =>
-  store.liveIds(where, Math.min(limit, 1000))
+export const wouldEnd = (where: store.RevokeWhere, limit = 1000, tx?: Tx): Promise<string[]> =>
+  store.liveIds(where, Math.min(limit, 1000), tx)
 
 /** The ids of this user's sessions that one revoke has ended so far, at most 1,000. */
 export const endedBy = (userId: string, revokeId: string): Promise<string[]> =>

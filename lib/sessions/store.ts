@@ -250,24 +250,19 @@ export interface RevokeWhere {
 const LIVE = `s.revoked_at IS NULL AND s.session_version = u.session_version AND s.expires_at > $2::timestamptz
   AND s.last_active_at + make_interval(secs => s.idle_seconds) > $2::timestamptz`
 
-/** The ids of live sessions that a revoke of `where` would end, most recently active first. */
-export async function liveIds(where: RevokeWhere, limit: number): Promise<string[]> {
-  const rows = await sql<{ id: string }>({
-    name: 'session-live-of',
-    text: `SELECT s.id::text FROM sessions s JOIN users u ON u.id = s.user_id
-           WHERE s.user_id = $1 AND ${LIVE}
-             AND ($3::uuid IS NULL OR s.id = $3) AND ($4::uuid IS NULL OR s.device_id = $4)
-             AND ($5::uuid IS NULL OR s.id <> $5)
-           ORDER BY s.last_active_at DESC, s.id DESC LIMIT $6`,
-    values: [
-      where.userId,
-      new Date(nowMs()),
-      where.sid ?? null,
-      where.deviceId ?? null,
-      where.exceptSid ?? null,
-      limit,
-    ],
-  })
+const LIVE_OF = `SELECT s.id::text FROM sessions s JOIN users u ON u.id = s.user_id
+  WHERE s.user_id = $1::uuid AND ${LIVE}
+    AND ($3::uuid IS NULL OR s.id = $3::uuid) AND ($4::uuid IS NULL OR s.device_id = $4::uuid)
+    AND ($5::uuid IS NULL OR s.id <> $5::uuid)
+  ORDER BY s.last_active_at DESC, s.id DESC LIMIT $6::int`
+
+/** The ids of live sessions that a revoke of `where` would end, most recently active first; as `tx` sees them, if given. */
+export async function liveIds(where: RevokeWhere, limit: number, tx?: Tx): Promise<string[]> {
+  const { userId, sid = null, deviceId = null, exceptSid = null } = where
+  const values = [userId, new Date(nowMs()), sid, deviceId, exceptSid, limit]
+  const rows = tx
+    ? await tx.$queryRawUnsafe<{ id: string }[]>(LIVE_OF, ...values)
+    : await sql<{ id: string }>({ name: 'session-live-of', text: LIVE_OF, values })
   return rows.map((row) => row.id)
 }
 
