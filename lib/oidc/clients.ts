@@ -147,7 +147,9 @@ export interface ClientView {
   redirectUris: string[]
   postLogoutRedirectUris: string[]
   backchannelLogoutUri: string | null
+  backchannelLogoutSessionRequired: boolean
   frontchannelLogoutUri: string | null
+  frontchannelLogoutSessionRequired: boolean
   authMethod: string
   grants: string[]
   /** How strictly it speaks the protocol. */
@@ -207,7 +209,9 @@ export function view(row: store.ClientRow): ClientView {
     redirectUris: m.redirect_uris,
     postLogoutRedirectUris: m.post_logout_redirect_uris,
     backchannelLogoutUri: m.backchannel_logout_uri ?? null,
+    backchannelLogoutSessionRequired: m.backchannel_logout_session_required === true,
     frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
+    frontchannelLogoutSessionRequired: m.frontchannel_logout_session_required === true,
     authMethod: m.token_endpoint_auth_method,
     grants: m.grant_types.map(grantName),
     pairwise: m.subject_type === 'pairwise',
@@ -284,7 +288,7 @@ export async function add(
   const judged = judge(input)
   if (!judged.ok) return judged
   const client = judged.value
-  const unknown = await unknownApi([...client.resources.map(({ resource }) => resource), ...client.serves])
+  const unknown = await unknownApi(client)
   if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
   const secret = hasSecret(client.authMethod) ? newSecret(self?.secret) : null
@@ -399,11 +403,18 @@ export const enable = (clientId: string, by: By = {}): Promise<Result> =>
   change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, null), { disabled: false })
 
 /** The refusal for the first of these that is no registered API. */
-async function unknownApi(ids: string[]): Promise<ReturnType<typeof refuse> | null> {
-  for (const id of ids) {
+async function unknownApi({
+  resources = [],
+  serves = [],
+}: Pick<ClientChanges, 'resources' | 'serves'>): Promise<ReturnType<typeof refuse> | null> {
+  const named = [
+    ...resources.map(({ resource }) => ['resources', resource] as const),
+    ...serves.map((id) => ['serves', id] as const),
+  ]
+  for (const [field, id] of named) {
     if (await findResource(id)) continue
-    const message = `resources: there is no API ${id} (gatehouse resource add)`
-    return refuse('invalid_input', { field: 'resources', values: { message } })
+    const message = `${field}: there is no API ${id} (gatehouse resource add)`
+    return refuse('invalid_input', { field, values: { message } })
   }
   return null
 }
@@ -431,10 +442,7 @@ type OptionalNull<Name> = Name extends Missing ? null : never
  */
 export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
   const said = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
-  const unknown = await unknownApi([
-    ...(changes.resources ?? []).map(({ resource }) => resource),
-    ...(changes.serves ?? []),
-  ])
+  const unknown = await unknownApi(changes)
   return inTx(async (tx) => {
     const row = await store.lockClient(tx, clientId)
     if (!row) return refuse('not_found')

@@ -11,6 +11,7 @@ import { answerIcons } from '../../../../components/account/icons'
 import { ClientBadges } from '../../../../components/admin/app-row'
 import { adminAppHref } from '../../../../components/admin/kinds'
 import { LogCard } from '../../../../components/admin/log-card'
+import { RegistrationCard } from '../../../../components/admin/registration-card'
 import { SecretForm } from '../../../../components/admin/secret-form'
 import { secretIcons, secretWords } from '../../../../components/admin/secret-words'
 import { ClientLogo } from '../../../../components/login/client-logo'
@@ -19,7 +20,7 @@ import { Card } from '../../../../components/ui/card'
 import { Dialog } from '../../../../components/ui/dialog'
 import { Notice } from '../../../../components/ui/notice'
 import { PageHeader } from '../../../../components/ui/page-header'
-import { Facts, Row, Rows } from '../../../../components/ui/rows'
+import { Row, Rows } from '../../../../components/ui/rows'
 import { SubmitButton } from '../../../../components/ui/submit-button'
 import { RelativeTime } from '../../../../components/ui/time'
 import { adminIn } from '../../../_lib/admin'
@@ -98,7 +99,7 @@ export default async function App({ params, searchParams }: Props) {
       <div className="grid gap-5">
         {outcome && outcome.kind !== 'removed' ? <Notice kind="success">{t(outcome.kind)}</Notice> : null}
         {off ? <Notice kind="warning">{t('off_text')}</Notice> : null}
-        <Registration client={client} {...times} />
+        <RegistrationCard client={client} {...times} />
         <Secrets client={client} path={path} {...times} />
         <LogCard entries={entries} {...times} />
       </div>
@@ -190,62 +191,6 @@ async function Submit({ path, danger, children }: { path: string; danger?: boole
         {children}
       </SubmitButton>
     </div>
-  )
-}
-
-/** Everything that is registered, in words. */
-async function Registration({ client, ...times }: { client: ClientView } & Times) {
-  const [t, f, apps] = await Promise.all([
-    getTranslations('admin.app'),
-    getTranslations('admin.form'),
-    getTranslations('admin.apps'),
-  ])
-  const code = (text: string) => (
-    <code key={text} className="block font-mono text-[0.9375rem] wrap-anywhere">
-      {text}
-    </code>
-  )
-  const list = (all: (string | null)[]): ReactNode => {
-    const there = all.filter((one) => one !== null)
-    return there.length > 0 ? there.map(code) : t('none')
-  }
-  const yes = (is: boolean) => t(is ? 'yes' : 'no')
-  const limit = (count: number | null) => (count === null ? t('none') : t('minutes', { count }))
-  const { resources } = client
-  return (
-    <Card id="registration" title={t('registered')}>
-      <Facts
-        items={[
-          { term: t('client_id'), value: code(client.clientId) },
-          { term: apps('since'), value: <RelativeTime at={client.createdAt} {...times} /> },
-          { term: t('auth'), value: client.authMethod === 'none' ? t('auth_none') : code(client.authMethod) },
-          { term: f('grants'), value: list(client.grants) },
-          { term: f('uris'), value: list(client.redirectUris) },
-          { term: f('logout_uris'), value: list(client.postLogoutRedirectUris) },
-          { term: t('logout'), value: list([client.backchannelLogoutUri, client.frontchannelLogoutUri]) },
-          { term: t('security'), value: code(client.security) },
-          { term: f('pkce'), value: yes(client.pkce) },
-          { term: f('acr'), value: f(`acr_${client.acr}`) },
-          { term: t('guests'), value: yes(client.guests) },
-          { term: t('signing'), value: code(client.idTokenAlg) },
-          { term: f('idle'), value: limit(client.sessionIdleMinutes) },
-          { term: f('max'), value: limit(client.sessionMaxMinutes) },
-          {
-            term: t('apis'),
-            value: list([
-              ...resources.map(({ resource, scopes }) =>
-                scopes ? [resource, ...scopes].join(' ') : t('all_scopes', { api: resource }),
-              ),
-              ...client.serves,
-            ]),
-          },
-          { term: t('claims'), value: list(client.claims.map((claim) => claim.name)) },
-          { term: f('website'), value: list([client.clientUri]) },
-          { term: f('policy'), value: list([client.policyUri]) },
-          { term: f('terms'), value: list([client.tosUri]) },
-        ]}
-      />
-    </Card>
   )
 }
 
