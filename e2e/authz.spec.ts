@@ -287,6 +287,20 @@ const ACTIONS: Record<string, ActionRow> = {
       ['acr', 'aal1'],
     ],
   },
+  'admin/apps/actions.ts#saveClaims': {
+    page: '/admin/apps',
+    fields: () => [
+      ['app', demoId],
+      ['claims', '[{ "name": "mallory", "always": true, "value": "yes" }]'],
+    ],
+  },
+  'admin/apps/actions.ts#previewClaims': {
+    page: '/admin/apps',
+    fields: ({ userId }) => [
+      ['app', demoId],
+      ['person', userId],
+    ],
+  },
   'admin/apps/actions.ts#rotateSecret': {
     page: '/admin/apps',
     fields: () => [

@@ -3,7 +3,7 @@
 import { redirect } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { z } from 'zod'
-import { oidc } from '@/lib'
+import { oidc, users } from '@/lib'
 import type { Caller } from '@/lib/base/caller'
 import type { NewClient } from '@/lib/oidc'
 import {
@@ -15,6 +15,7 @@ import {
   lines,
 } from '../../../components/admin/client-fields'
 import { adminAppHref, KINDS } from '../../../components/admin/kinds'
+import type { PreviewState } from '../../../components/admin/preview-form'
 import type { SecretState } from '../../../components/admin/secret-form'
 import { adminAction } from '../../_lib/admin'
 import type { FormState, SignedIn } from '../../_lib/guard'
@@ -101,6 +102,62 @@ export async function saveApp(_previous: FormState | null, form: FormData): Prom
     await keepOutcome({ kind: 'saved', name: '' })
     redirect(adminAppHref(input.app))
   })
+}
+
+/** Gives an app claims of the operator's own, in the place of those it had. */
+export async function saveClaims(_previous: FormState | null, form: FormData): Promise<FormState> {
+  const schema = z.object({ app, claims: long })
+  const page = `${adminAppHref(idIn(form))}/claims`
+  return adminAction(form, { page, schema, draft: 'mapping' }, async (input, who) => {
+    const mapping = jsonIn(input.claims.trim() || '[]')
+    if (mapping === undefined) {
+      const values = { message: 'must be JSON' }
+      return { code: 'invalid_input', status: 400, field: 'claims', values }
+    }
+    const saved = await oidc.clients.setClaims(input.app, mapping, by(who))
+    if (!saved.ok) return saved.refusal
+    await keepOutcome({ kind: 'claims', name: '' })
+    redirect(page)
+  })
+}
+
+function jsonIn(said: string): unknown {
+  try {
+    return JSON.parse(said)
+  } catch {
+    return undefined
+  }
+}
+
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
+
+/** Shows what an app would get of a person; issues nothing. */
+export async function previewClaims(_previous: FormState | null, form: FormData): Promise<PreviewState> {
+  const schema = z.object({ app, person: z.string().trim().min(1).max(254) })
+  const page = `${adminAppHref(idIn(form))}/claims`
+  let preview: PreviewState['preview']
+  const answer = await adminAction(form, { page, schema, draft: 'preview' }, async ({ app: id, person }) => {
+    const found = UUID.test(person)
+      ? await users.get(person.toLowerCase())
+      : await users.find({ email: person })
+    const shown = found && (await oidc.clients.previewClaims(id, found.id))
+    if (!shown) {
+      const t = await getTranslations('admin.claims')
+      return { ok: false, errors: { person: t('nobody') }, values: { app: id, person } }
+    }
+    const rows = shown.scopes.flatMap(({ scope, idToken, userinfo }) =>
+      [...new Set([...Object.keys(idToken), ...Object.keys(userinfo)])].map((claim) => ({
+        scope,
+        claim,
+        idToken: claim in idToken,
+        userinfo: claim in userinfo,
+        value: JSON.stringify(idToken[claim] ?? userinfo[claim]),
+      })),
+    )
+    preview = { who: found.email ?? found.id, rows }
+    return { ok: true }
+  })
+  return { ...answer, ...(preview && { preview }) }
 }
 
 /** Makes another secret, shown this once; those there are end after a while. */

@@ -8,18 +8,16 @@ import { ActionForm } from '../../../../components/account/action-form'
 import { ConfirmChange } from '../../../../components/account/confirm-change'
 import { FormInput, FormSelect } from '../../../../components/account/form-field'
 import { answerIcons } from '../../../../components/account/icons'
-import { ClientBadges } from '../../../../components/admin/app-row'
+import { AppHead } from '../../../../components/admin/app-head'
 import { adminAppHref } from '../../../../components/admin/kinds'
 import { LogCard } from '../../../../components/admin/log-card'
 import { RegistrationCard } from '../../../../components/admin/registration-card'
 import { SecretForm } from '../../../../components/admin/secret-form'
 import { secretIcons, secretWords } from '../../../../components/admin/secret-words'
-import { ClientLogo } from '../../../../components/login/client-logo'
 import { LinkButton } from '../../../../components/ui/button'
 import { Card } from '../../../../components/ui/card'
 import { Dialog } from '../../../../components/ui/dialog'
 import { Notice } from '../../../../components/ui/notice'
-import { PageHeader } from '../../../../components/ui/page-header'
 import { Row, Rows } from '../../../../components/ui/rows'
 import { SubmitButton } from '../../../../components/ui/submit-button'
 import { RelativeTime } from '../../../../components/ui/time'
@@ -70,22 +68,7 @@ export default async function App({ params, searchParams }: Props) {
   const off = client.disabledAt !== null
   return (
     <>
-      <p className="mb-2 text-[0.9375rem]">
-        <a href="/admin/apps" className="link">
-          {t('back')}
-        </a>
-      </p>
-      <PageHeader
-        title={
-          <span className="flex items-center gap-4">
-            <ClientLogo client={{ name, logo: client.logoUri }} />
-            <span className="flex min-w-0 flex-wrap items-center gap-x-3 gap-y-1">
-              <span className="wrap-anywhere">{name}</span>
-              <ClientBadges client={client} />
-            </span>
-          </span>
-        }
-      >
+      <AppHead client={client}>
         <div className="flex flex-wrap gap-3">
           <LinkButton href={`${path}/edit`}>{form('edit')}</LinkButton>
           <LinkButton href={`${path}?ask=${off ? 'on' : 'off'}`} look="secondary">
@@ -95,9 +78,11 @@ export default async function App({ params, searchParams }: Props) {
             {t('remove')}
           </LinkButton>
         </div>
-      </PageHeader>
+      </AppHead>
       <div className="grid gap-5">
-        {outcome && outcome.kind !== 'removed' ? <Notice kind="success">{t(outcome.kind)}</Notice> : null}
+        {outcome && outcome.kind !== 'removed' && outcome.kind !== 'claims' ? (
+          <Notice kind="success">{t(outcome.kind)}</Notice>
+        ) : null}
         {off ? <Notice kind="warning">{t('off_text')}</Notice> : null}
         <RegistrationCard client={client} {...times} />
         <Secrets client={client} path={path} {...times} />
