@@ -104,6 +104,7 @@ test('an operator registers an app, sees its secret once, mends it, rotates the 
 
 test('an operator does the same with script off, and a long form that is refused keeps all that was typed', async ({
   otherBrowser,
+  baseURL,
 }) => {
   const page = await (await otherBrowser({ javaScriptEnabled: false })).newPage()
   await page.goto('/signin/start?to=/admin/register')
@@ -114,6 +115,7 @@ test('an operator does the same with script off, and a long form that is refused
   await page.getByRole('button', { name: 'Register' }).click()
   await expect(page.locator('code', { hasText: /^gts_/ })).toBeVisible()
   const clientId = await page.locator('code').first().innerText()
+  const secret = await page.locator('code', { hasText: /^gts_/ }).innerText()
   await page.getByRole('link', { name: 'I’ve kept it' }).click()
 
   // Fields of every kind, each with something in it that is not there now; one of them cannot be.
@@ -124,6 +126,9 @@ test('an operator does the same with script off, and a long form that is refused
     clientUri: 'https://plain.example.com/',
     policyUri: 'https://plain.example.com/policy',
     tosUri: 'https://plain.example.com/terms',
+    supportUri: 'https://plain.example.com/help',
+    brandColor: '#0a7d5c',
+    welcomeEn: 'The <b>plain</b> shop & more',
     jwks: '{ "keys": [',
     sessionIdleMinutes: '15',
     sessionMaxMinutes: '480',
@@ -152,6 +157,28 @@ test('an operator does the same with script off, and a long form that is refused
   await expect(page.getByText('Saved. It holds from the next request on.')).toBeVisible()
   await page.getByRole('link', { name: 'Change' }).click()
   await holds()
+
+  // On the way to it the hosted pages wear its colour and say its line, as plain text, in light and in dark.
+  const request = {
+    ...{ client_id: clientId, client_secret: secret, response_type: 'code', scope: 'openid' },
+    ...{ redirect_uri: 'https://plain.example.com/two', code_challenge_method: 'S256' },
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+  }
+  const pushed = await fetch(`${baseURL}/oidc/par`, { method: 'POST', body: new URLSearchParams(request) })
+  const { request_uri } = (await pushed.json()) as { request_uri: string }
+  const visitor = await (await otherBrowser()).newPage()
+  await visitor.goto(`/oidc/auth?${new URLSearchParams({ client_id: clientId, request_uri })}`)
+  await expect(visitor.getByText('The <b>plain</b> shop & more')).toBeVisible()
+  const button = visitor.getByRole('button', { name: 'Sign in', exact: true })
+  const contrast = () =>
+    button.evaluate((it) => [getComputedStyle(it).backgroundColor, getComputedStyle(it).color])
+  expect(await contrast()).toEqual(['rgb(10, 125, 92)', 'rgb(255, 255, 255)'])
+  await visitor.emulateMedia({ colorScheme: 'dark' })
+  await expect.poll(async () => (await contrast())[0]).not.toBe('rgb(67, 83, 201)')
+  for (const link of ['privacy policy', 'terms', 'Help with'])
+    await expect(visitor.getByRole('link', { name: new RegExp(link, 'i') })).toBeVisible()
+  await visitor.getByRole('link', { name: 'Create account' }).click()
+  await expect(visitor.getByText('The <b>plain</b> shop & more')).toBeVisible()
 
   const path = `/admin/apps/${clientId}`
   await page.goto(`${path}/connect`)

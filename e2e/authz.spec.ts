@@ -277,7 +277,8 @@ const ACTIONS: Record<string, ActionRow> = {
       ['redirectUris', 'https://mallory.example.com/'],
       ...[
         ...['postLogoutRedirectUris', 'backchannelLogoutUri', 'frontchannelLogoutUri'],
-        ...['logoUri', 'clientUri', 'policyUri', 'tosUri', 'jwksUri', 'jwks'],
+        ...['logoUri', 'clientUri', 'policyUri', 'tosUri', 'supportUri', 'jwksUri', 'jwks'],
+        ...['brandColor', 'welcomeEn', 'welcomeDe'],
         ...['resources', 'serves', 'providerTokens', 'sessionIdleMinutes', 'sessionMaxMinutes'],
       ].map((name): [string, string] => [name, '']),
       ['authMethod', 'none'],

@@ -5,6 +5,7 @@ import { clientCommands } from '@/lib/cli/client'
 import { newClientSchema, registered, toMetadata } from '@/lib/oidc/client-metadata'
 import { view } from '@/lib/oidc/clients'
 import type { ClientRow } from '@/lib/oidc/store-registry'
+import { LANGUAGES } from '@/lib/texts'
 import { CHOICES, changesOf, FIELDS, valuesOf } from './client-fields'
 
 /** Said when an app is registered, and never changed. */
@@ -67,6 +68,10 @@ const EVERYTHING = {
   clientUri: 'https://app.example.com/',
   policyUri: 'https://app.example.com/policy',
   tosUri: 'https://app.example.com/terms',
+  supportUri: 'https://app.example.com/help',
+  brandColor: '#00aa88',
+  welcomeEn: 'Good to see you',
+  welcomeDe: 'Schön, dass Sie da sind',
 }
 
 describe('the form of an app', () => {
@@ -112,6 +117,11 @@ describe('the form of an app', () => {
     // Who ticks both at once says something new, and it is judged.
     const both = changesOf({ ...valuesOf(view(row)) }, { acr: 'aal1', guests: false })
     expect(both).toMatchObject({ changes: { acr: 'aal2', guests: true } })
+  })
+
+  it('has a line for every language that the pages speak', () => {
+    const fields = LANGUAGES.map((tag) => `welcome${tag[0]?.toUpperCase()}${tag.slice(1)}`)
+    expect(names.filter((name) => name.startsWith('welcome')).sort()).toEqual(fields.sort())
   })
 
   it('says which field cannot be read at all', () => {

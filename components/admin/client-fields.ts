@@ -29,6 +29,8 @@ export const GRANT_NAMES = Object.keys(GRANT_FIELDS) as GrantField[]
  */
 export type Kind =
   | 'text'
+  | 'line'
+  | 'color'
   | 'url'
   | 'lines'
   | 'names'
@@ -47,7 +49,9 @@ export const SECTIONS = {
     clientUri: 'url',
     policyUri: 'url',
     tosUri: 'url',
+    supportUri: 'url',
   },
+  brand: { brandColor: 'color', welcomeEn: 'line', welcomeDe: 'line' },
   addresses: { redirectUris: 'lines', native: 'yes', postLogoutRedirectUris: 'lines' },
   proof: {
     authMethod: 'choice',
@@ -170,6 +174,8 @@ function read(kind: Exclude<Kind, 'json' | 'grants'>, value: string): unknown {
     case 'minutes':
       return Number(value) || null
     case 'url':
+    case 'line':
+    case 'color':
       return value || null
     default:
       return value

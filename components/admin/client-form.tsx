@@ -92,6 +92,22 @@ export async function ClientField({ name, kind, values, more }: FieldProps) {
   switch (kind) {
     case 'text':
       return <FormInput {...common} maxLength={80} required />
+    case 'line':
+      return (
+        <FormInput {...common} note={ui('optional')} maxLength={160} lang={name.slice(-2).toLowerCase()} />
+      )
+    case 'color':
+      return (
+        <FormInput
+          {...common}
+          {...written}
+          note={ui('optional')}
+          pattern="#[0-9a-fA-F]{6}"
+          maxLength={7}
+          placeholder="#3b5bdb"
+          className="max-w-40"
+        />
+      )
     case 'url':
       return <FormInput {...common} {...written} type="url" note={ui('optional')} />
     case 'names':

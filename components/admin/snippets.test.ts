@@ -63,7 +63,7 @@ async function runApp(name: string, app: SnippetApp, origin: string, secrets: Re
   writeFileSync(path.join(at, 'app.mjs'), fileOf(app, 'openid-client', 'app.mjs'))
   const child = spawn(process.execPath, ['--env-file=.env', 'app.mjs'], {
     cwd: at,
-    env: { PATH: process.env.PATH, ...secrets },
+    env: { PATH: process.env.PATH, NODE_ENV: 'test', ...secrets },
   })
   let said = ''
   child.stderr.on('data', (chunk) => {
@@ -204,7 +204,9 @@ describe('what is offered', () => {
     const spa = text({ authMethod: 'none', grants: base.grants }, 'oidc-client-ts', 1)
     expect(said(spa, / redirect_uri: (.*),\n/)).toBe(evil)
     const command = text({ clientId: "a'b" }, 'curl', 0).replace(/^curl/, "printf '%s\\n'")
-    const { stdout } = spawnSync('sh', ['-c', command], { env: { CLIENT_SECRET: 'kept apart' } })
+    const { stdout } = spawnSync('sh', ['-c', command], {
+      env: { PATH: process.env.PATH, NODE_ENV: 'test', CLIENT_SECRET: 'kept apart' },
+    })
     expect(stdout.toString().split('\n')).toEqual(
       expect.arrayContaining(["a'b:kept apart", `resource=${evil}`, "scope=o'range"]),
     )

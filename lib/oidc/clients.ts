@@ -189,6 +189,12 @@ export interface ClientView {
   clientUri: string | null
   policyUri: string | null
   tosUri: string | null
+  supportUri: string | null
+  /** Worn by the hosted pages on the way to it; null: as everywhere. */
+  brandColor: string | null
+  /** Said there, by language. */
+  welcomeEn: string | null
+  welcomeDe: string | null
   createdAt: Date
   disabledAt: Date | null
   /** Never the secrets themselves: how each ends, and its last four characters. */
@@ -241,6 +247,10 @@ export function view(row: store.ClientRow): ClientView {
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
     tosUri: m.tos_uri ?? null,
+    supportUri: row.settings.brand?.supportUri ?? null,
+    brandColor: row.settings.brand?.color ?? null,
+    welcomeEn: row.settings.brand?.welcome?.en ?? null,
+    welcomeDe: row.settings.brand?.welcome?.de ?? null,
     createdAt: row.createdAt,
     disabledAt: row.disabledAt,
     secrets: row.secrets.map((s) => ({
@@ -430,7 +440,9 @@ export type ClientChanges = {
 type Missing =
   | `${'backchannel' | 'frontchannel'}LogoutUri`
   | `session${'Idle' | 'Max'}Minutes`
-  | `${'logo' | 'client' | 'policy' | 'tos' | 'jwks'}Uri`
+  | `${'logo' | 'client' | 'policy' | 'tos' | 'support' | 'jwks'}Uri`
+  | 'brandColor'
+  | `welcome${'En' | 'De'}`
   | 'jwks'
 type OptionalNull<Name> = Name extends Missing ? null : never
 

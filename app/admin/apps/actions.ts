@@ -83,7 +83,7 @@ function typed(name: FieldName, kind: Kind): [string, z.ZodType<string | undefin
   if (kind === 'grants') return GRANT_NAMES.map((field) => [field, ticked])
   if (kind === 'yes') return [[name, ticked]]
   if (kind === 'minutes') return [[name, z.string().regex(/^\d{0,7}$/)]]
-  return [[name, kind === 'text' || kind === 'url' ? text : long]]
+  return [[name, kind === 'lines' || kind === 'reach' || kind === 'json' ? long : text]]
 }
 
 /** Changes what an app is registered with. */
