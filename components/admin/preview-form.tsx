@@ -70,7 +70,7 @@ function Shown({
                   <td className="py-2 pr-4 font-mono text-sm">{claim}</td>
                   <td className="py-2 pr-4">{idToken ? yes : '–'}</td>
                   <td className="py-2 pr-4">{userinfo ? yes : '–'}</td>
-                  <td className="py-2 font-mono text-sm wrap-anywhere">{value}</td>
+                  <td className="min-w-72 py-2 font-mono text-sm wrap-anywhere">{value}</td>
                 </tr>
               ))}
             </tbody>
