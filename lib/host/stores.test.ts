@@ -19,30 +19,68 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { removeData } from '../../scripts/remove-data.mjs'
 import { bundle } from '../testing/bundle'
 import { isAlive, isRoot, startMark, waitForExit } from './processes'
 
 let program = ''
 let data = ''
+/** A folder whose database was made and holds a committed row: making one takes seconds, so tests that leave it whole share it. */
+let kept = ''
 const processes: ChildProcess[] = []
 
 beforeAll(async () => {
   program = await bundle('lib/host/stores.fixture.ts')
 })
 beforeEach(() => {
-  data = mkdtempSync(path.join(tmpdir(), 'gatehouse-stores-'))
-  chmodSync(data, 0o755)
+  data = newFolder()
 })
-afterEach(async () => {
+afterEach(async ({ task }) => {
+  await endAll()
+  if (data === kept && task.result?.state === 'pass') return
+  remove(data)
+  if (data === kept) kept = ''
+})
+afterAll(() => remove(kept))
+
+function newFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-stores-'))
+  chmodSync(folder, 0o755)
+  return folder
+}
+
+function remove(folder: string): void {
+  if (!folder) return
+  removeData(path.join(folder, 'data'))
+  rmSync(folder, { recursive: true, force: true })
+}
+
+async function endAll(): Promise<void> {
   for (const child of processes.splice(0)) await end(child)
   const pid = postmaster()
   if (pid) process.kill(pid, 'SIGINT')
   if (pid) await waitForExit(pid, 10_000)
-  removeData(path.join(data, 'data'))
-  rmSync(data, { recursive: true, force: true })
-})
+}
+
+/** Goes on in the folder that is kept: its database was made by an earlier start, which has ended. */
+async function onKept(): Promise<void> {
+  if (kept) {
+    remove(data)
+    data = kept
+    return
+  }
+  const { databaseUrl } = await begin()
+  await query(databaseUrl, WRITE)
+  await endAll()
+  kept = data
+}
+
+/** Starts on the folder that is kept. */
+async function beginKept(): Promise<Opened> {
+  await onKept()
+  return await begin()
+}
 
 interface Opened {
   child: ChildProcess
@@ -162,8 +200,7 @@ describe('the embedded database', () => {
   })
 
   test('ends with its portal, and is there again at the next start', async () => {
-    const first = await begin()
-    await query(first.databaseUrl, WRITE)
+    const first = await beginKept()
     const pid = postmaster() ?? 0
     expect(await end(first.child)).toBe(0)
     expect(isAlive(pid)).toBe(false)
@@ -175,8 +212,7 @@ describe('the embedded database', () => {
   })
 
   test('outlives a killed portal and is taken over, nothing lost', async () => {
-    const first = await begin()
-    await query(first.databaseUrl, WRITE)
+    const first = await beginKept()
     const pid = postmaster()
     await end(first.child, 'SIGKILL')
     expect(postmaster()).toBe(pid)
@@ -189,8 +225,7 @@ describe('the embedded database', () => {
   })
 
   test('killed under a running portal is back at the same address, nothing lost', async () => {
-    const { databaseUrl } = await begin()
-    await query(databaseUrl, WRITE)
+    const { databaseUrl } = await beginKept()
     const pid = postmaster() ?? 0
     process.kill(pid, 'SIGKILL')
     await waitForExit(pid, 5000)
@@ -199,8 +234,7 @@ describe('the embedded database', () => {
   })
 
   test('killed together with its portal recovers at the next start', async () => {
-    const first = await begin()
-    await query(first.databaseUrl, WRITE)
+    const first = await beginKept()
     const pid = postmaster() ?? 0
     await end(first.child, 'SIGKILL')
     process.kill(pid, 'SIGKILL')
@@ -211,8 +245,7 @@ describe('the embedded database', () => {
   })
 
   test('starts although its pid file names a stranger', async () => {
-    const first = await begin()
-    await query(first.databaseUrl, WRITE)
+    const first = await beginKept()
     const pidFile = path.join(data, 'data/postgres/postmaster.pid')
     const text = readFileSync(pidFile, 'utf8')
     await end(first.child)
@@ -232,22 +265,21 @@ describe('the embedded database', () => {
   })
 
   test('with secrets that are not its own says so', async () => {
-    const first = await begin()
+    const first = await beginKept()
     await end(first.child)
+    const file = path.join(data, 'data/secrets.json')
+    const own = readFileSync(file)
     const other = Buffer.alloc(32, 7).toString('base64url')
-    writeFileSync(
-      path.join(data, 'data/secrets.json'),
-      JSON.stringify({ secret: other, postgres: other, postgresAdmin: other }),
-      { mode: 0o600 },
-    )
+    writeFileSync(file, JSON.stringify({ secret: other, postgres: other, postgresAdmin: other }))
     await expect(begin()).rejects.toThrow(/secrets\.json does not belong to this database/)
     expect(postmaster()).toBeNull()
+    writeFileSync(file, own)
   })
 })
 
 describe('one data folder', () => {
   test('refuses a second portal in one sentence that names the first', async () => {
-    const first = await begin()
+    const first = await beginKept()
     await expect(begin()).rejects.toThrow(
       new RegExp(
         `Another Gatehouse \\(process ${first.child.pid}\\) already uses the data folder .*GATEHOUSE_DATA`,
@@ -257,16 +289,16 @@ describe('one data folder', () => {
   })
 
   test('held by a killed portal is free', async () => {
-    const folder = path.join(data, 'data')
-    mkdirSync(folder)
+    await onKept()
     writeFileSync(
-      path.join(folder, 'lock'),
+      path.join(data, 'data/lock'),
       JSON.stringify({ pid: process.ppid, started: `${startMark(process.ppid)}1`, role: 'portal' }),
     )
     await begin()
   })
 
   test('held by a command is waited for', async () => {
+    await onKept()
     const command = await begin({ role: 'command' })
     const portal = begin()
     await end(command.child)
@@ -293,6 +325,7 @@ describe('stores that are named wrongly stop the start with one sentence', () =>
     ],
     ['DATABASE_URL', 'mysql://x', /DATABASE_URL must be a URL that begins with postgres:\/\//],
   ])('%s=%s', async (name, value, sentence) => {
+    await onKept()
     await expect(begin({ env: { [name]: value } })).rejects.toThrow(sentence)
     expect(postmaster()).toBeNull()
   })
@@ -303,7 +336,7 @@ describe.skipIf(!isRoot())('started by root', () => {
   const place = () => realpathSync(path.join(data, 'data/postgres'))
 
   test('runs PostgreSQL as another user, who can write the data and nothing else', async () => {
-    await begin()
+    await beginKept()
     const { uid } = statSync(`/proc/${postmaster()}`)
     expect(uid).not.toBe(0)
     const folder = path.join(data, 'data')
@@ -319,7 +352,7 @@ describe.skipIf(!isRoot())('started by root', () => {
   })
 
   test('the_database_cannot_touch_secrets_run_facts_or_logs', async () => {
-    await begin()
+    await beginKept()
     const { uid, gid } = statSync(`/proc/${postmaster()}`)
     const folder = path.join(data, 'data')
     for (const attempt of [
@@ -336,12 +369,13 @@ describe.skipIf(!isRoot())('started by root', () => {
   })
 
   test('under a folder closed to that user finds the data again', async () => {
+    await onKept()
     chmodSync(data, 0o700)
     const first = await begin()
-    await query(first.databaseUrl, WRITE)
     await end(first.child)
     const second = await begin()
     expect(await query(second.databaseUrl, READ)).toEqual(KEPT)
+    chmodSync(data, 0o755)
   })
 
   /** As it was: the cluster in the data folder, and the folder its user's. */
@@ -357,8 +391,7 @@ describe.skipIf(!isRoot())('started by root', () => {
   }
 
   test('takes back a folder of the earlier scheme, nothing lost, nothing planted kept', async () => {
-    const first = await begin()
-    await query(first.databaseUrl, WRITE)
+    const first = await beginKept()
     await end(first.child)
     const { folder, uid, gid } = earlierScheme()
     const victim = path.join(data, 'victim')
@@ -384,8 +417,7 @@ describe.skipIf(!isRoot())('started by root', () => {
   })
 
   test('takes back a folder whose database still runs there', async () => {
-    const first = await begin()
-    await query(first.databaseUrl, WRITE)
+    const first = await beginKept()
     await end(first.child, 'SIGKILL')
     const pid = postmaster() ?? 0
     earlierScheme()
@@ -395,8 +427,7 @@ describe.skipIf(!isRoot())('started by root', () => {
   })
 
   test('finishes a move to the place of the system that was killed half way', async () => {
-    const first = await begin()
-    await query(first.databaseUrl, WRITE)
+    const first = await beginKept()
     await end(first.child)
     const link = path.join(data, 'data/postgres')
     renameSync(link, `${link}.elsewhere`)
@@ -418,8 +449,7 @@ describe.skipIf(!isRoot())('started by root', () => {
   })
 
   test('signals_no_stranger_that_the_database_names', async () => {
-    const first = await begin()
-    await query(first.databaseUrl, WRITE)
+    const first = await beginKept()
     const file = path.join(place(), 'postmaster.pid')
     const text = readFileSync(file, 'utf8')
     await end(first.child)
