@@ -4,7 +4,16 @@ import { Icon } from '../ui/icon'
 import { circleCheck, copy } from '../ui/icons'
 
 /** A file or a command to be pasted. */
-export async function CodeBlock({ title, text }: { title: string; text: string }) {
+export async function CodeBlock({
+  title,
+  label = title,
+  text,
+}: {
+  title: string
+  /** Where the title alone does not tell it from others of the page. */
+  label?: string
+  text: string
+}) {
   return (
     <figure className="min-w-0 overflow-clip rounded-control border border-line">
       <figcaption className="flex flex-wrap items-center justify-between gap-3 border-b border-line bg-sunken px-4 py-2">
@@ -14,7 +23,7 @@ export async function CodeBlock({ title, text }: { title: string; text: string }
       <section
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys
         tabIndex={0}
-        aria-label={title}
+        aria-label={label}
         className="overflow-x-auto px-4 py-3 text-sm leading-relaxed"
       >
         <pre>

@@ -92,10 +92,11 @@ async function SnippetCard({ snippet, editHref }: { snippet: Snippet; editHref: 
             })}
           </Notice>
         ) : null}
-        {snippet.files.map(({ name, text }, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: the files of a snippet stand in a fixed order
-          <CodeBlock key={index} title={name === 'sh' ? t('shell') : name} text={text} />
-        ))}
+        {snippet.files.map(({ name, text }, index) => {
+          const title = name === 'sh' ? t('shell') : name
+          const label = `${snippet.library} ${index + 1}: ${title}`
+          return <CodeBlock key={label} title={title} label={label} text={text} />
+        })}
       </div>
     </Card>
   )
