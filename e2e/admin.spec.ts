@@ -1,5 +1,7 @@
 /** The administration of apps: an operator's day with one, and that to everybody else there is no such place. */
 import type { Locator } from '@playwright/test'
+import { startCarelessApp } from '../lib/clinic/careless-app.fixture'
+import { freePort } from '../scripts/free-port.mjs'
 import { builtRoutes } from './actions'
 import { gatehouse } from './command'
 import { expect, fillSignIn, test } from './fixtures'
@@ -76,6 +78,31 @@ test('an operator registers an app, sees its secret once, mends it, rotates the 
   const refused = page.locator('#log')
   await expect(refused.getByText('invalid_redirect_uri')).toBeVisible()
   await expect(refused.getByText('It asked for https://shop.example.com/third')).toBeVisible()
+
+  // What the clinic finds wrong with it stands on a page of its own, with what to do.
+  await page.getByRole('link', { name: 'Clinic', exact: true }).click()
+  await expect(page.getByText('This app is not a test client')).toBeVisible()
+  await expect(page.getByText(`npx gatehouse client update ${clientId} --test-client`)).toBeVisible()
+  await expect(page.getByText('No report yet')).toBeVisible()
+  const port = await freePort()
+  const issuer = `http://localhost:${port}`
+  const careless = await startCarelessApp({ issuer, clientId, clientSecret: secret })
+  await gatehouse([
+    'client',
+    'update',
+    clientId,
+    '--test-client',
+    '--redirect-uri',
+    `${careless.url}/callback`,
+  ])
+  const start = ['--start-url', `${careless.url}/login`, '--port', String(port)]
+  await expect(gatehouse(['clinic', clientId, ...start])).rejects.toThrow('An ID token of another issuer')
+  await careless.close()
+  await page.reload()
+  await expect(page.getByText('The app did 26 things wrong.')).toBeVisible()
+  await expect(page.getByText('Compare iss with the issuer, character by character.')).toBeVisible()
+  await expect(page.getByText('This app is not a test client')).toHaveCount(0)
+  await page.getByRole('link', { name: 'Back to the app' }).click()
 
   await page.getByRole('link', { name: 'New secret' }).click()
   await page.getByLabel('Older secrets end').selectOption('After an hour')

@@ -245,6 +245,7 @@ async function administration(): Promise<Exhibit[]> {
     { name: 'administration: connect an app', path: `${app}/connect`, ...about },
     { name: 'administration: test a sign-in', path: `${app}/trial`, ...about },
     { name: 'administration: claims of an app', path: `${app}/claims`, ...about },
+    { name: 'administration: the clinic', path: `${app}/clinic`, ...about },
     { name: 'administration: a new secret', path: `${app}?ask=rotate`, ...about },
     { name: 'administration: switch an app off', path: `${app}?ask=off`, ...about },
     { name: 'administration: remove an app', path: `${app}?ask=remove`, ...about },

@@ -174,7 +174,7 @@ test('a refresh whose answer was lost signs nobody out of the portal, and no tok
 
 test('a rotation of keys that dies leaves one active key, and the next one works', async () => {
   const rotate = () => {
-    const child = spawn(process.execPath, ['scripts/gatehouse.mjs', 'key', 'rotate'], {
+    const child = spawn(process.execPath, ['scripts/gatehouse.mjs', 'key', 'rotate', '--now'], {
       cwd: path.resolve(import.meta.dirname, '..'),
       env: { ...process.env, NODE_ENV: 'production', GATEHOUSE_DATA: portal.data },
       stdio: 'ignore',
@@ -195,7 +195,7 @@ test('a rotation of keys that dies leaves one active key, and the next one works
   const active = () =>
     db.query("SELECT algorithm, count(*)::int FROM signing_keys WHERE status = 'active' GROUP BY 1")
   for (const { count } of (await active()).rows) expect(count).toBe(1)
-  await gatehouse(['key', 'rotate'], { data: portal.data })
+  await gatehouse(['key', 'rotate', '--now'], { data: portal.data })
   for (const { count } of (await active()).rows) expect(count).toBe(1)
   expect((await visitor.get('/oidc/jwks')).status).toBe(200)
   expect(await tokensFor(visitor, portal)).toBeTruthy()

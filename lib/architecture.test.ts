@@ -23,6 +23,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   security: ['base', 'audit', 'notify', 'users', 'factors', 'federation', 'sessions', 'oidc'],
   recovery: ['base', 'audit', 'notify', 'users', 'factors', 'sessions', 'security'],
   oidc: ['base', 'audit', 'users', 'sessions'],
+  clinic: ['base'],
   host: [
     'rooms',
     'base',
@@ -37,6 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'security',
     'recovery',
     'oidc',
+    'clinic',
   ],
   cli: [
     'base',
@@ -51,6 +53,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'security',
     'recovery',
     'oidc',
+    'clinic',
     'host',
   ],
 }

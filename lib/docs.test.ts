@@ -8,6 +8,7 @@ import { ENV_DEFAULTS, ENV_NAMES, readEnv } from './base/env'
 import { PROVIDER_SETTINGS } from './base/env-federation'
 import { CHANNELS, KEYS } from './base/keys'
 import { clientCommands } from './cli/client'
+import { clinicCommand } from './cli/clinic'
 import { doctorCommand } from './cli/doctor'
 import { eventCommands } from './cli/event'
 import { keyCommands } from './cli/key'
@@ -15,7 +16,11 @@ import { resourceCommands } from './cli/resource'
 import { restoredCommand } from './cli/restored'
 import { sessionCommands } from './cli/session'
 import { userCommands } from './cli/user'
+import { CHECK_IDS, CHECKS, GROUPS } from './clinic'
+import { messages } from './texts'
 
+const words: { groups: Record<string, string>; checks: Record<string, { title: string; fix: string }> } =
+  messages('en').clinic
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8')
 
@@ -99,10 +104,14 @@ describe('docs/redis-keys.md', () => {
     'says how long %s lives, where that is fixed',
     (pattern, seconds) => {
       const life = keys.find(([name]) => code(name) === pattern)?.[2]
-      const known = { 15: '15 s', 300: '5 min', 600: '10 min', 900: '15 min', 604800: '7 days' } as Record<
-        number,
-        string
-      >
+      const known: Record<number, string> = {
+        15: '15 s',
+        300: '5 min',
+        600: '10 min',
+        900: '15 min',
+        604800: '7 days',
+        2592000: '30 days',
+      }
       if (seconds !== null) expect(life).toBe(known[seconds])
       else expect(life).toBeTruthy()
     },
@@ -111,6 +120,23 @@ describe('docs/redis-keys.md', () => {
   test('lists exactly the channels there are', () => {
     const documented = rows(section(text, '## Channels')).map(([name]) => code(name))
     expect(documented.sort()).toEqual(Object.values(CHANNELS).sort())
+  })
+})
+
+describe('docs/clinic.md', () => {
+  const text = section(read('docs/clinic.md'), '## What it checks')
+
+  test.each(GROUPS)('has exactly the checks of %s, in the words of the report', (group) => {
+    const told = rows(section(text, `### ${words.groups[group]}`))
+    const made = CHECK_IDS.filter((id) => CHECKS[id].group === group).map((id) => [
+      `\`${id}\``,
+      words.checks[id]?.title,
+      CHECKS[id].expects === 'accepted' ? 'accepts it' : 'refuses it',
+      CHECKS[id].weight,
+      `[${CHECKS[id].section.name}](${CHECKS[id].section.url})`,
+      words.checks[id]?.fix,
+    ])
+    expect(told).toEqual(made)
   })
 })
 
@@ -161,6 +187,7 @@ describe('the command line', () => {
     sessionCommands,
     keyCommands,
     eventCommands,
+    clinicCommand,
     doctorCommand,
     restoredCommand,
   ])
@@ -228,11 +255,18 @@ test('docs/openapi.yaml describes the JSON endpoints of the portal', () => {
     '/api/session',
     '/api/session/events',
     '/api/me/provider-tokens/{provider}',
+    '/api/admin/clients',
+    '/api/admin/clients/{clientId}',
+    '/api/admin/clients/{clientId}/disable',
+    '/api/admin/clients/{clientId}/enable',
+    '/api/admin/clients/{clientId}/secrets',
+    '/api/admin/clients/{clientId}/secrets/{secretId}',
     '/healthz',
     '/readyz',
     '/dev/mailbox.json',
     '/.well-known/webauthn',
     '/.well-known/passkey-endpoints',
+    '/.well-known/oauth-protected-resource/api/admin',
     '/.well-known/change-password',
     '/oidc/.well-known/openid-configuration',
   ])

@@ -20,6 +20,7 @@ const door = <Name extends keyof Rooms>(name: Name): Rooms[Name] =>
   })
 
 export const audit = door('audit')
+export const clinic = door('clinic')
 export const factors = door('factors')
 export const federation = door('federation')
 export const log = door('log')

@@ -6,6 +6,7 @@ import 'server-only'
 import * as audit from './audit'
 import * as log from './base/log'
 import * as requests from './base/requests'
+import * as clinic from './clinic'
 import * as factors from './factors'
 import * as federation from './federation'
 import * as notify from './notify'
@@ -18,6 +19,7 @@ import * as users from './users'
 
 export const rooms = {
   audit,
+  clinic,
   factors,
   federation,
   log,

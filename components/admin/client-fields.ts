@@ -75,6 +75,7 @@ export const SECTIONS = {
     serves: 'lines',
     personalTokens: 'yes',
     providerTokens: 'names',
+    testClient: 'yes',
   },
   sign_outs: {
     backchannelLogoutUri: 'url',

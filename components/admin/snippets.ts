@@ -95,8 +95,11 @@ const key = await crypto.subtle.importKey('jwk', jwk, { name: 'ECDSA', namedCurv
 `
     : ''
 }const portal = await client.discovery(new URL(ISSUER), CLIENT_ID, {}, ${PROOFS[app.authMethod]}, {
-  // Plain http is for your own machine only.
-  execute: /^http:\\/\\/(localhost|127\\.0\\.0\\.1)[:/]/.test(ISSUER) ? [client.allowInsecureRequests] : [],
+  // Signatures are checked, too; plain http is for your own machine only.
+  execute: [
+    client.enableNonRepudiationChecks,
+    ...(/^http:\\/\\/(localhost|127\\.0\\.0\\.1)[:/]/.test(ISSUER) ? [client.allowInsecureRequests] : []),
+  ],
 })
 ${
   bound

@@ -5,14 +5,16 @@
  *   import { startRelyingApp } from './app.mjs'
  *   const app = await startRelyingApp({ issuer, clientId, clientSecret, port: 3001 })
  */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 
 const STYLE = readFileSync(new URL('./style.css', import.meta.url))
 const HOUR_MS = 3_600_000
+/** Clocks differ by so much at most. */
+const SKEW_SECONDS = 300
 
 /**
  * @typedef {object} Options
@@ -28,7 +30,8 @@ const HOUR_MS = 3_600_000
 
 /**
  * Starts the app. Register `<origin>/callback` as its redirect URI, `<origin>/` as its post-logout
- * redirect URI and `<origin>/backchannel-logout` for back-channel logout.
+ * redirect URI and `<origin>/backchannel-logout` for back-channel logout, or `<origin>/frontchannel-logout`
+ * for front-channel logout. What it checks is what `npx gatehouse clinic` looks for.
  * @param {Options} options
  * @returns {Promise<{ url: string, close(): Promise<void> }>}
  */
@@ -36,14 +39,18 @@ export async function startRelyingApp(options) {
   const { issuer, clientId, clientSecret, name = 'Demo app', scope = 'openid profile email' } = options
   /** What each browser is doing: a sign-in that runs, and who is signed in. */
   const sessions = new Map()
+  /** Logout tokens that were used, by `jti`, until they expire. */
+  const loggedOut = new Map()
   let origin = options.origin ?? ''
   let config = null
 
   /** The portal's metadata, read when first needed: the app may be up before the portal is. */
   async function portal() {
-    const insecure = issuer.startsWith('http:') ? { execute: [client.allowInsecureRequests] } : {}
+    // Signatures are checked although TLS would do: who signed is known whatever ends TLS in between.
+    const execute = [client.enableNonRepudiationChecks]
+    if (issuer.startsWith('http:')) execute.push(client.allowInsecureRequests)
     const auth = clientSecret ? client.ClientSecretBasic(clientSecret) : client.None()
-    config ??= await client.discovery(new URL(issuer), clientId, {}, auth, insecure)
+    config ??= await client.discovery(new URL(issuer), clientId, {}, auth, { execute })
     return config
   }
 
@@ -121,6 +128,7 @@ export async function startRelyingApp(options) {
             ...(running.maxAge !== undefined && { maxAge: running.maxAge }),
           },
         )
+        checkMore(tokens)
         // A new session id at every sign-in: one that was planted before is worth nothing.
         sessions.delete(before.id)
         const session = sessionOf({ headers: {} }, res)
@@ -161,19 +169,33 @@ export async function startRelyingApp(options) {
       const token = new URLSearchParams(await body(req)).get('logout_token') ?? ''
       try {
         const keys = createRemoteJWKSet(new URL((await portal()).serverMetadata().jwks_uri ?? ''))
-        const { payload } = await jwtVerify(token, keys, { issuer, audience: clientId, typ: 'logout+jwt' })
+        const { payload } = await jwtVerify(token, keys, {
+          issuer,
+          audience: clientId,
+          typ: 'logout+jwt',
+          requiredClaims: ['iat', 'exp', 'jti'],
+        })
         const event = payload.events?.['http://schemas.openid.net/event/backchannel-logout']
         if (!event || 'nonce' in payload || !(payload.sid || payload.sub))
           throw new Error('not a logout token')
-        for (const [id, { user, until, running }] of sessions) {
-          if (!user || (payload.sid ? user.sid !== payload.sid : user.sub !== payload.sub)) continue
-          // A sign-in that is under way becomes a session of its own.
-          sessions.set(id, { id, until, running })
-        }
+        // Each is good once: the next session may have the same sid.
+        if (loggedOut.has(payload.jti)) throw new Error('used before')
+        loggedOut.set(payload.jti, payload.exp * 1000)
+        end((user) => (payload.sid ? user.sid === payload.sid : user.sub === payload.sub))
         res.writeHead(200, { 'Cache-Control': 'no-store' }).end()
       } catch {
         res.writeHead(400, { 'Cache-Control': 'no-store' }).end()
       }
+    },
+
+    // In an invisible frame of the portal's page: this browser's session, if it is the one that is named.
+    'GET /frontchannel-logout': (req, res, url) => {
+      const { user } = sessionOf(req)
+      const [iss, sid] = [url.searchParams.get('iss'), url.searchParams.get('sid')]
+      if (user && iss === user.iss && sid === user.sid) end((one) => one === user)
+      else if (user) return res.writeHead(400).end()
+      const policy = `default-src 'none'; frame-ancestors ${new URL(issuer).origin}`
+      res.writeHead(200, { 'Cache-Control': 'no-store', 'Content-Security-Policy': policy }).end()
     },
 
     'GET /style.css': (_req, res) => {
@@ -185,6 +207,12 @@ export async function startRelyingApp(options) {
       res.writeHead(200, { 'Content-Type': 'image/svg+xml', 'Cache-Control': 'max-age=3600' })
       res.end(MARK.replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" color="#0c7a6b" '))
     },
+  }
+
+  /** Ends the sessions of these people; a sign-in that is under way becomes a session of its own. */
+  function end(whose) {
+    for (const [id, { user, until, running }] of sessions)
+      if (user && whose(user)) sessions.set(id, { id, until, running })
   }
 
   async function act(req, res, work) {
@@ -222,6 +250,7 @@ export async function startRelyingApp(options) {
   })
   const sweep = setInterval(() => {
     for (const [id, session] of sessions) if (session.until < Date.now()) sessions.delete(id)
+    for (const [jti, until] of loggedOut) if (until < Date.now()) loggedOut.delete(jti)
   }, HOUR_MS)
   sweep.unref()
   if (options.listen) await options.listen(server)
@@ -240,6 +269,19 @@ export async function startRelyingApp(options) {
         server.closeAllConnections()
       }),
   }
+}
+
+/** What openid-client leaves to the app: a token from another day, and an access token that is another's. */
+function checkMore(tokens) {
+  const { iat, at_hash: hash } = tokens.claims()
+  if (Math.abs(Date.now() / 1000 - iat) > SKEW_SECONDS) throw new Error('the ID token was not made just now')
+  if (hash === undefined) return
+  const { alg } = decodeProtectedHeader(tokens.id_token)
+  const digest = createHash(alg === 'EdDSA' ? 'sha512' : 'sha256')
+    .update(tokens.access_token)
+    .digest()
+  if (hash !== digest.subarray(0, digest.length / 2).toString('base64url'))
+    throw new Error('the access token is not the one that the ID token speaks of')
 }
 
 function keep(session, tokens) {

@@ -82,7 +82,9 @@ const tokenScopes = z
       names(value).every(
         (name) =>
           /^[A-Za-z][A-Za-z0-9._:/-]{1,63}$/.test(name) &&
-          !/^(openid|offline_access|profile|email|phone|roles|address|provider_tokens:.*)$/.test(name),
+          !/^(openid|offline_access|profile|email|phone|roles|address|provider_tokens:.*|clients:(read|write|trust))$/.test(
+            name,
+          ),
       ),
     { message: 'must be names such as reports:read, with commas, and none that the portal has itself' },
   )
@@ -162,6 +164,8 @@ const schema = z.object({
   REFRESH_TOKEN_DAYS: count(30, 1, 3650),
   /** 0: a refresh token is good once, whatever happens to its answer. */
   REFRESH_GRACE_SECONDS: count(10, 0, 60),
+  /** 0: by hand alone. */
+  KEY_ROTATION_DAYS: count(90, 0, 3650),
   ...factorsShape,
   PASSWORD_MIN_LENGTH: count(10, 8, 64),
   PASSWORD_HIBP: flag.default(false),
@@ -250,6 +254,8 @@ export interface Env {
   refreshTokenSeconds: number
   /** How long a refresh token that was used may be shown once more by its app, for the same successor. */
   refreshGraceSeconds: number
+  /** How long a key signs before the next one takes over; 0: until an operator says so. */
+  keyRotationSeconds: number
   secondFactor: SecondFactorSettings
   /** What may be a first proof; passkeys alone: whoever has none yet proves by a code sent by mail, and adds one. */
   signInMethods: SignInMethod[]
@@ -391,6 +397,7 @@ export function readEnv(source: Source): Env {
     idTokenSeconds: raw.ID_TOKEN_MINUTES * 60,
     refreshTokenSeconds: raw.REFRESH_TOKEN_DAYS * 86_400,
     refreshGraceSeconds: raw.REFRESH_GRACE_SECONDS,
+    keyRotationSeconds: raw.KEY_ROTATION_DAYS * 86_400,
     ...factors,
     passwordMinLength: raw.PASSWORD_MIN_LENGTH,
     hibpUrl: raw.PASSWORD_HIBP ? raw.PASSWORD_HIBP_URL.replace(/\/$/, '') : null,

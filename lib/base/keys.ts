@@ -159,6 +159,13 @@ export const KEYS = {
     holds: 'why the newest 100 requests of an app were refused, for its developers; no token, no secret',
     ifLost: 'the list begins anew; the server log has the same',
   },
+  clinic: {
+    pattern: 'clinic:{clientId}',
+    type: 'string',
+    ttlSeconds: 2_592_000,
+    holds: 'the newest report of `gatehouse clinic` on an app: outcomes alone, no token, no secret',
+    ifLost: 'the command is run again',
+  },
   oidcInvitation: {
     pattern: 'oidc:invitation:{hash}',
     type: 'string',

@@ -59,6 +59,8 @@ export const REFUSALS = {
   passkey_cloned: { status: 403, secret: false },
   not_found: { status: 404, secret: false },
   already_exists: { status: 409, secret: false },
+  version_changed: { status: 412, secret: false },
+  rights_missing: { status: 403, secret: false },
   csrf: { status: 403, secret: false },
   account_required: { status: 403, secret: false },
   session_required: { status: 401, secret: false },

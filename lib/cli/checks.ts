@@ -116,3 +116,33 @@ export async function checkDeliveries(): Promise<Check> {
     return { name, state: 'warn', message: 'not counted: the database does not answer' }
   }
 }
+
+const DAY_MS = 86_400_000
+/** The portal looks every hour. */
+const OVERDUE_MS = 2 * 3_600_000
+
+/** Whether each key that signs gives way when it should (KEY_ROTATION_DAYS). */
+export async function checkKeys(): Promise<Check> {
+  const name = 'keys'
+  try {
+    const { keys } = await import('../oidc')
+    const signing = (await keys.list()).filter(({ status }) => status === 'active')
+    const [first] = signing
+    if (!first) return { name, state: 'ok', message: 'none yet: the portal makes them at its first start' }
+    const late = signing.filter(({ rotatesAt }) => rotatesAt && Date.now() - rotatesAt.getTime() > OVERDUE_MS)
+    if (late.length > 0) {
+      const which = late.map((key) => `${key.algorithm} since ${key.rotatesAt?.toISOString()}`).join(', ')
+      const hint =
+        'A running portal rotates them within the hour; if one runs, its log says why not. By hand: gatehouse key rotate.'
+      return { name, state: 'warn', message: `overdue: ${which}`, hint }
+    }
+    const since = new Date(Math.min(...signing.map((key) => (key.activeAt ?? key.createdAt).getTime())))
+    const days = Math.floor((Date.now() - since.getTime()) / DAY_MS)
+    const age = `the oldest of ${signing.length} signs for ${days} days`
+    if (env().keyRotationSeconds > 0) return { name, state: 'ok', message: age }
+    const hint = 'Rotate them with gatehouse key rotate, or let KEY_ROTATION_DAYS do it.'
+    return { name, state: days > 365 ? 'warn' : 'ok', message: `${age}, rotated by hand alone`, hint }
+  } catch {
+    return { name, state: 'warn', message: 'not looked at: the database does not answer' }
+  }
+}

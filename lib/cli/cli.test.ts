@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { freePort } from '../../scripts/free-port.mjs'
+import { startCarelessApp } from '../clinic/careless-app.fixture'
 import { bundle } from '../testing/bundle'
 import type { Line, Outcome } from './commands.fixture'
 
@@ -125,12 +127,57 @@ describe('help', () => {
   })
 })
 
+describe('clinic', () => {
+  test('an app that people may use is left alone; a test client is examined, and told what it accepted', async () => {
+    const port = await freePort()
+    const names = { clientId: 'careless', clientSecret: 'told-to-the-clinic' }
+    const app = await startCarelessApp({ issuer: `http://localhost:${port}`, ...names })
+    const logout = ['--backchannel-logout-uri', `${app.url}/logout`]
+    const uri = ['--redirect-uri', `${app.url}/callback`]
+    await ok(['client', 'add', '--name', 'Careless', '--id', 'careless', ...uri, ...logout])
+    const clinic = ['clinic', 'careless', '--start-url', `${app.url}/login`, '--port', String(port)]
+    const refused = await gatehouse(clinic)
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('is not a test client')])
+    await ok(['client', 'update', 'careless', '--test-client'])
+    const { code, out } = await gatehouse([...clinic, '--json'])
+    const report = JSON.parse(out)
+    expect([code, report.client_id, report.right, report.wrong, report.skipped]).toEqual([
+      1,
+      'careless',
+      3,
+      38,
+      3,
+    ])
+    expect(report.results).toContainEqual({
+      check: 'id_iss',
+      outcome: 'accepted',
+      verdict: 'wrong',
+      expects: 'refused',
+      weight: 'must',
+      section: 'OpenID Connect Core 1.0 §3.1.3.7',
+      url: 'https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation',
+      fix: 'Compare iss with the issuer, character by character.',
+    })
+    const some = await gatehouse([...clinic, '--only', 'id_aud'])
+    expect(some.out).toContain('✗ An ID token for another app\n    The app accepted it.\n    → Refuse')
+    expect((await gatehouse([...clinic, '--only', 'id_sum'])).err).toContain('there is no check id_sum')
+    await app.close()
+    const gone = await gatehouse([...clinic, '--wait', '0'])
+    expect([gone.code, gone.err]).toEqual([1, `${app.url} does not answer (ECONNREFUSED).\n`])
+  })
+})
+
 describe('resource', () => {
   test('an API, an app that acts for itself there, and the API as a client', async () => {
     const id = 'https://api.example.com'
     const scopes = ['--scope', 'orders:read=Read orders', '--scope', 'orders:write']
     await ok(['resource', 'add', id, '--name', 'Orders', ...scopes, '--lifetime-minutes', '5'])
-    expect(await ok(['resource', 'list'])).toMatchObject([
+    const registered = async () => {
+      const [own, ...others] = await ok<{ id: string }[]>(['resource', 'list'])
+      expect(own?.id).toBe('http://localhost:1/api/admin')
+      return others
+    }
+    expect(await registered()).toMatchObject([
       {
         id,
         format: 'jwt',
@@ -166,9 +213,9 @@ describe('resource', () => {
     })
     expect((await gatehouse(['client', 'invite', '--days', '365'])).code).toBe(1)
     await ok(['resource', 'update', id, '--format', 'opaque', '--lifetime-minutes', '0'])
-    expect(await ok(['resource', 'list'])).toMatchObject([{ format: 'opaque', lifetime_seconds: null }])
+    expect(await registered()).toMatchObject([{ format: 'opaque', lifetime_seconds: null }])
     await ok(['resource', 'remove', id])
-    expect(await ok(['resource', 'list'])).toEqual([])
+    expect(await registered()).toEqual([])
   })
 })
 
@@ -368,6 +415,36 @@ describe('client', () => {
     expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('must be https')])
   })
 
+  test('lets an app manage apps by the scopes that are named, and takes single secrets away', async () => {
+    const api = 'http://localhost:1/api/admin'
+    const add = ['client', 'add', '--name', 'Provisioning', '--grant', 'client_credentials', '--resource']
+    const { client_id } = await ok<Added>([...add, `${api} clients:read`])
+    await ok(['client', 'update', client_id, '--resource', `${api} clients:read clients:write`])
+    expect(await ok(['client', 'show', client_id])).toMatchObject({
+      resources: [{ resource: api, scopes: ['clients:read', 'clients:write'] }],
+    })
+    for (const [reach, says] of [
+      [api, 'name what the app may do'],
+      [`${api} clients:all`, 'name what the app may do'],
+    ] as const) {
+      const wrong = await gatehouse([...add, reach])
+      expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining(says)])
+    }
+    const taken = await gatehouse(['resource', 'add', api, '--name', 'Mine'])
+    expect([taken.code, taken.err]).toEqual([1, expect.stringContaining('of the portal itself')])
+    const mine = ['resource', 'add', 'https://mine.example.com', '--name', 'Mine', '--scope']
+    expect((await gatehouse([...mine, 'clients:write'])).err).toContain('or of the portal')
+
+    await ok(['client', 'rotate-secret', client_id])
+    type Shown = { secrets: { hint: string; expires_at: string | null }[] }
+    const old = (await ok<Shown>(['client', 'show', client_id])).secrets.find((s) => s.expires_at)
+    await ok(['client', 'remove-secret', client_id, old?.hint ?? ''])
+    const [left, ...none] = (await ok<Shown>(['client', 'show', client_id])).secrets
+    expect(none).toEqual([])
+    const last = await gatehouse(['client', 'remove-secret', client_id, left?.hint ?? ''])
+    expect([last.code, last.err]).toEqual([1, expect.stringContaining('the only secret')])
+  })
+
   test('log says why requests of an app were refused', async () => {
     const { client_id } = await ok<Added>(['client', 'add', '--name', 'Refused', '--redirect-uri', uri])
     expect(await ok(['client', 'log', client_id])).toEqual([])
@@ -560,14 +637,19 @@ describe('key', () => {
     type Key = { kid: string; algorithm: string; status: string }
     const es256 = (keys: Key[], status: string) =>
       keys.find((k) => k.algorithm === 'ES256' && k.status === status)?.kid
-    const first = await ok<Key[]>(['key', 'rotate'])
-    const second = await ok<Key[]>(['key', 'rotate', '--algorithm', 'ES256'])
+    const first = await ok<Key[]>(['key', 'rotate', '--now'])
+    const second = await ok<Key[]>(['key', 'rotate', '--algorithm', 'ES256', '--now'])
     expect(es256(second, 'active')).toBe(es256(first, 'next'))
     expect(es256(await ok<Key[]>(['key', 'list']), 'retired')).toBeDefined()
     expect(second.filter((k) => k.algorithm === 'RS256')).toEqual(
       first.filter((k) => k.algorithm === 'RS256'),
     )
     expect((await gatehouse(['key', 'rotate', '--algorithm', 'none'])).code).toBe(1)
+    // The next one was published a moment ago.
+    const early = await gatehouse(['key', 'rotate'])
+    expect([early.code, early.err]).toEqual([1, expect.stringContaining('apps may not know the next')])
+    const shown = (await gatehouse(['key', 'list'])).out
+    for (const word of ['signs until 20', 'published until 20', 'signs after']) expect(shown).toContain(word)
     expect(JSON.stringify(second)).not.toMatch(/private|sealed/)
   })
 })
@@ -585,6 +667,7 @@ describe('doctor', () => {
       redis: 'ok',
       clock: 'ok',
       deliveries: 'ok',
+      keys: 'ok',
       sms: 'ok',
       mail: 'ok',
       issuer: 'warn',
@@ -609,6 +692,26 @@ describe('doctor', () => {
     const { out } = await gatehouse(['doctor'], { env: { SMTP_URL: 'smtp://127.0.0.1:1' } })
     expect(out).toMatch(/✗ mail/)
     expect(out).toContain('→ Check host, port')
+  })
+
+  test('warns of a key that signs for too long, and says how to mend it', async () => {
+    await db.query(
+      `UPDATE signing_keys SET created_at = created_at - interval '91 days', active_at = active_at - interval '91 days'
+       WHERE algorithm = 'RS256'`,
+    )
+    const keys = async (env = {}) =>
+      (await ok<Report>(['doctor'], { env })).checks.find(({ name }) => name === 'keys')
+    expect(await keys()).toMatchObject({
+      state: 'warn',
+      message: expect.stringMatching(/^overdue: RS256 since 20/),
+      hint: expect.stringContaining('gatehouse key rotate'),
+    })
+    expect(await keys({ KEY_ROTATION_DAYS: '0' })).toMatchObject({
+      state: 'ok',
+      message: expect.stringContaining('rotated by hand alone'),
+    })
+    await ok(['key', 'rotate', '--algorithm', 'RS256'])
+    expect((await keys())?.state).toBe('ok')
   })
 
   test('names the variable that keeps a provider out, and goes on', async () => {

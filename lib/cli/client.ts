@@ -73,6 +73,9 @@ function keysIn(file: string): unknown {
   }
 }
 
+/** Only here can apps be let manage apps. */
+const BY = { actor: 'operator', hand: 'command_line' } as const
+
 const many = (value: string, before: string[] = []): string[] => [...before, value]
 
 interface AddOptions {
@@ -102,6 +105,7 @@ interface AddOptions {
   guests?: boolean
   providerTokens?: string[]
   personalTokens?: boolean
+  testClient?: boolean
   resource?: ClientChanges['resources']
   serves?: string[]
   logoUri?: string
@@ -146,6 +150,7 @@ async function add(options: AddOptions): Promise<void> {
       guests: options.guests,
       providerTokens: options.providerTokens,
       personalTokens: options.personalTokens,
+      testClient: options.testClient,
       resources: options.resource,
       serves: options.serves,
       logoUri: options.logoUri,
@@ -157,7 +162,7 @@ async function add(options: AddOptions): Promise<void> {
       welcomeEn: options.welcomeEn,
       welcomeDe: options.welcomeDe,
     }
-    const added = await clients.add(input as Parameters<typeof clients.add>[0], { actor: 'operator' })
+    const added = await clients.add(input as Parameters<typeof clients.add>[0], BY)
     if (!added.ok) throw refused(added.refusal, 'client')
     const { clientId, clientSecret } = added.value
     const { issuer } = env()
@@ -225,6 +230,7 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['guests', client.guests],
       ['tokens of', client.providerTokens],
       ['personal tokens', client.personalTokens],
+      ['test client', client.testClient],
       [
         'APIs',
         client.resources.map(({ resource, scopes }) => [resource, ...(scopes ?? ['(all)'])].join(' ')),
@@ -248,6 +254,16 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
         client.secrets.map((s) => `…${s.hint}${s.expiresAt ? ` until ${s.expiresAt.toISOString()}` : ''}`),
       ],
     ])
+  })
+}
+
+async function removeSecret(id: string, secret: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const removed = await clients.removeSecret(id, secret, BY)
+    if (!removed.ok) throw refused(removed.refusal, 'secret')
+    if (options.json) return json({ clientId: id, secret, removed: true })
+    say(`That secret of ${id} is good for nothing any more.`)
   })
 }
 
@@ -293,6 +309,7 @@ interface UpdateOptions extends Registered {
   guests?: boolean
   providerTokens?: string[]
   personalTokens?: boolean
+  testClient?: boolean
   sessionIdleMinutes?: number
   sessionMaxMinutes?: number
   json?: boolean
@@ -393,7 +410,7 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
       ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes: sessionIdleMinutes || null }),
       ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes: sessionMaxMinutes || null }),
     }
-    const changed = await clients.update(id, changes, { actor: 'operator' })
+    const changed = await clients.update(id, changes, BY)
     if (!changed.ok) throw refused(changed.refusal, 'client')
     if (asJson) return json({ clientId: id, ...changes })
     const plain = Object.keys(others).filter((name) => !TOLD.includes(name))
@@ -411,6 +428,8 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
       say(
         `${id} ${personalTokens ? 'may' : 'may not'} ask at introspection what personal access tokens are good for.`,
       )
+    if (options.testClient !== undefined)
+      say(`The clinic ${options.testClient ? 'may' : 'may not'} send bad tokens to ${id}.`)
     if (acr)
       say(
         acr === 'aal2'
@@ -428,6 +447,7 @@ const TOLD = [
   'guests',
   'providerTokens',
   'serves',
+  'testClient',
   'sessionIdleMinutes',
   'sessionMaxMinutes',
   'authMethod',
@@ -632,6 +652,7 @@ export function clientCommands(program: Command): void {
     .addOption(tokensOption())
   reachOptions(adding)
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
+    .option('--test-client', 'nobody uses it: the clinic may send it bad tokens')
     .option('--logo-uri <uri>', 'a picture for the consent page')
     .option('--client-uri <uri>', 'its own page, linked to on the consent page')
     .option('--policy-uri <uri>', 'its privacy policy, linked to there')
@@ -667,6 +688,8 @@ export function clientCommands(program: Command): void {
     .addOption(tokensOption())
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--no-personal-tokens', 'it may not')
+    .option('--test-client', 'nobody uses it: the clinic may send it bad tokens')
+    .option('--no-test-client', 'it may not')
     .option('--no-guests', 'nobody without an account may use it')
     .option(
       '--session-idle-minutes <minutes>',
@@ -713,6 +736,13 @@ export function clientCommands(program: Command): void {
     .option('--overlap-hours <hours>', 'how long older secrets still work', '24')
     .option('--json', 'print JSON')
     .action(rotateSecret)
+  client
+    .command('remove-secret')
+    .argument('<client_id>')
+    .argument('<secret>', 'its last four characters, as client show names it')
+    .description('take one secret of an app away at once; the last one that is good stays')
+    .option('--json', 'print JSON')
+    .action(removeSecret)
   client
     .command('invite')
     .description(

@@ -1,7 +1,15 @@
 /** gatehouse doctor: looks at everything the portal needs, and says how to mend what is wrong. */
 import type { Command } from 'commander'
 import { ConfigError, env } from '../base/env'
-import { type Check, checkClock, checkDatabase, checkDeliveries, checkRedis, checkSafety } from './checks'
+import {
+  type Check,
+  checkClock,
+  checkDatabase,
+  checkDeliveries,
+  checkKeys,
+  checkRedis,
+  checkSafety,
+} from './checks'
 import { checkIssuer, checkMail, checkProviders, checkSms } from './checks-outside'
 import { json, say } from './output'
 import { withStores } from './session-of-work'
@@ -32,6 +40,7 @@ async function examine(): Promise<Check[]> {
       checks.push(await checkRedis())
       checks.push(await checkClock())
       checks.push(await checkDeliveries())
+      checks.push(await checkKeys())
       checks.push(await checkSms())
     })
   } catch (error) {

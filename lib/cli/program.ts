@@ -6,6 +6,7 @@ import { ConfigError } from '../base/env'
 import { StoresDown } from '../base/refusals'
 import { BootError, ROOT } from '../host'
 import { clientCommands } from './client'
+import { clinicCommand } from './clinic'
 import { doctorCommand } from './doctor'
 import { eventCommands } from './event'
 import { keyCommands } from './key'
@@ -31,6 +32,7 @@ function program(): Command {
   sessionCommands(gatehouse)
   keyCommands(gatehouse)
   eventCommands(gatehouse)
+  clinicCommand(gatehouse)
   doctorCommand(gatehouse)
   restoredCommand(gatehouse)
   return gatehouse

@@ -9,6 +9,7 @@
 export { BootError } from './boot-error'
 export { type DemoFacts, demoFacts, saveDemoFacts } from './demo'
 export { isMigrated, knownMigrations, migrate } from './migrate'
+export { listen } from './ports'
 export { ROOT } from './root'
 export { refuseUnsafeDefaults } from './safety'
 export { attachStores, openStores, type Stores } from './stores'

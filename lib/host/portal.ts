@@ -128,6 +128,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
     checkSession: rooms.sessions.check,
     sessionEvents: sessionEvents(rooms.sessions),
     avatar: rooms.users.avatar,
+    management: rooms.oidc,
     providerTokens: { access: rooms.oidc.access, tokenOf: rooms.federation.tokens.get },
     statics: staticFiles(path.join(ROOT, '.next/static')),
     health,

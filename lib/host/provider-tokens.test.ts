@@ -38,6 +38,7 @@ beforeAll(async () => {
     documents: () => false,
     checkSession: sessions.check,
     avatar: async () => null,
+    management: oidc,
     providerTokens: { access: oidc.access, tokenOf: federation.tokens.get },
     signedOut: () => null,
     sessionEvents: { answer: async () => {}, close: () => {} },

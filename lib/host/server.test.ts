@@ -7,6 +7,7 @@ import { resetLog } from '../base/log'
 import { refuse, StoresDown } from '../base/refusals'
 import type { SessionFacts } from '../sessions'
 import type { Health } from './health'
+import { nobodyManages } from './management.fixture'
 import { createHost, type Host } from './server'
 
 let host: Host
@@ -59,6 +60,7 @@ beforeAll(async () => {
     signedOut: (apps) => (apps === 'sealed' ? { frames: ['https://app.example/out?sid=1'] } : null),
     checkSession: () => session(),
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    management: nobodyManages,
     sessionEvents,
     avatar: async (key) =>
       key === 'a'.repeat(43) ? { bytes: Buffer.from('png'), mimeType: 'image/png' } : null,
@@ -384,6 +386,7 @@ describe('every answer', () => {
       signedOut: () => null,
       checkSession: async () => null,
       providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+      management: nobodyManages,
       sessionEvents,
       avatar: async () => null,
       statics: () => false,
@@ -418,6 +421,7 @@ test('an error of the provider is a page of the house with the status of the err
     signedOut: () => null,
     checkSession: async () => null,
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    management: nobodyManages,
     sessionEvents,
     avatar: async () => null,
     statics: () => false,
@@ -728,6 +732,7 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
     signedOut: () => null,
     checkSession: async () => null,
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    management: nobodyManages,
     sessionEvents,
     avatar: async () => null,
     statics: () => false,

@@ -26,6 +26,7 @@ import {
 } from './guard'
 import { type HeaderSettings, inertHeaders, pagePolicy, setSecurityHeaders } from './headers'
 import type { Health } from './health'
+import { answerManagement, isManagement, type ManagementParts } from './management'
 import { type HostRefusal, refuseRequest } from './plain-pages'
 import { pause } from './processes'
 import { answerProviderTokens, type ProviderTokenParts, providerAsked } from './provider-tokens'
@@ -48,6 +49,7 @@ export interface HostParts {
   sessionEvents: SessionEvents
   avatar(key: string): Promise<{ bytes: Uint8Array; mimeType: string } | null>
   providerTokens: ProviderTokenParts
+  management: ManagementParts
   statics(req: IncomingMessage, res: ServerResponse, pathname: string): boolean
   health: Health
 }
@@ -151,6 +153,10 @@ export function createHost(parts: HostParts): Host {
     const caller = identify(req)
     res.setHeader('X-Request-Id', caller.requestId)
     const context: RequestContext = { requestId: caller.requestId }
+    if (isManagement(pathname)) {
+      const asked = { pathname, caller, parts: parts.management }
+      return withRequest(context, () => answerManagement(req, res, inert, asked))
+    }
     const provider = providerAsked(pathname)
     await withRequest(context, () =>
       provider

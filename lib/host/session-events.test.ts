@@ -8,6 +8,7 @@ import { key } from '../base/keys'
 import { refuse } from '../base/refusals'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
+import { nobodyManages } from './management.fixture'
 import { createHost, type Host } from './server'
 import { sessionEvents } from './session-events'
 
@@ -25,6 +26,7 @@ async function makeHost(): Promise<Host> {
     sessionEvents: sessionEvents(sessions),
     signedOut: () => null,
     providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
+    management: nobodyManages,
     avatar: async () => null,
     statics: () => false,
     health: {

@@ -1,6 +1,7 @@
 /** The well-known addresses of an account: where browsers and password managers look without being told. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { env } from '../base/env'
+import { managementMetadata, managementMetadataPath } from '../oidc'
 
 const MAX_AGE_SECONDS = 3600
 
@@ -15,6 +16,8 @@ const DOCUMENTS: Partial<Record<string, () => object>> = {
     enroll: `${env().url}${SECURITY}#passkeys`,
     manage: `${env().url}${SECURITY}#passkeys`,
   }),
+  /** Who makes tokens for the API that manages apps (RFC 9728). */
+  [managementMetadataPath]: managementMetadata,
 }
 
 /** W3C "A Well-Known URL for Changing Passwords". Whoever is not signed in gets there by way of the sign-in. */

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { cleanText, isStorable } from '../base/clean'
 import { isLoopbackHost } from '../base/env'
+import { ok, type Result, refuse } from '../base/refusals'
 import { ALGORITHMS } from './keys'
 import { demands, LEVELS, SECURITY, type Security } from './levels'
 import { SCOPE_NAME } from './resources'
@@ -178,6 +179,8 @@ export const newClientSchema = z
       .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
       .default([]),
     personalTokens: z.boolean().default(false),
+    /** For the clinic, which sends it bad tokens. */
+    testClient: z.boolean().default(false),
     resources: z.array(reach).max(50).default([]),
     serves: z.array(address).max(50).default([]),
     sessionIdleMinutes: minutes.optional(),
@@ -288,6 +291,51 @@ export const reachSetting = (all: readonly NewReach[]): NonNullable<ClientSettin
   )
 
 export type NewClient = z.input<typeof newClientSchema>
+
+/** What an app may be without, and what stays as it was made. */
+const MAY_GO = new Set([
+  'backchannelLogoutUri',
+  'frontchannelLogoutUri',
+  'sessionIdleMinutes',
+  'sessionMaxMinutes',
+  'logoUri',
+  'clientUri',
+  'policyUri',
+  'tosUri',
+  'supportUri',
+  'brandColor',
+  'welcomeEn',
+  'welcomeDe',
+  'jwks',
+  'jwksUri',
+])
+const STAYS = new Set(['clientId', 'pairwise'])
+
+/**
+ * Reads a registration, or changes of one, from JSON that a program sent: every name is known and every value of its
+ * kind. What goes together is judged with the rest (`add`, `update`).
+ * @param kind changes may hold null for what goes, and nothing that stays as it was made
+ */
+export function readChanges(
+  input: Record<string, unknown>,
+  kind: 'registration' | 'changes',
+): Result<Record<string, unknown>> {
+  const no = (field: string, message: string) =>
+    refuse('invalid_input', { field, values: { message: `${field}: ${message}` } })
+  const shape: Record<string, z.ZodType> = newClientSchema.shape
+  for (const [name, value] of Object.entries(input)) {
+    const type = Object.hasOwn(shape, name) ? shape[name] : undefined
+    if (!type) return no(name, 'is not known')
+    if (kind === 'changes' && STAYS.has(name)) return no(name, 'cannot be changed')
+    if (value === null) {
+      if (kind === 'changes' && MAY_GO.has(name)) continue
+      return no(name, 'cannot be null')
+    }
+    const read = type.safeParse(value)
+    if (!read.success) return no(name, read.error.issues[0]?.message ?? 'cannot be used')
+  }
+  return ok(input)
+}
 export type CheckedClient = z.output<typeof newClientSchema>
 
 /** The registration as it is kept (RFC 7591 names). */
@@ -319,6 +367,7 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
   if (client.security !== 'standard') settings.security = client.security
   if (client.personalTokens) settings.personalTokens = true
+  if (client.testClient) settings.testClient = true
   if (client.resources.length > 0) settings.resources = reachSetting(client.resources)
   if (client.serves.length > 0) settings.serves = [...new Set(client.serves)]
   if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes
@@ -358,6 +407,7 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   guests: settings.guests ?? false,
   providerTokens: settings.providerTokens ?? [],
   personalTokens: settings.personalTokens ?? false,
+  testClient: settings.testClient ?? false,
   resources: Object.entries(settings.resources ?? {}).map(([resource, scopes]) =>
     scopes === true ? { resource } : { resource, scopes },
   ),

@@ -40,6 +40,7 @@ const ALL = {
   guests: true,
   providerTokens: ['acme'],
   personalTokens: true,
+  testClient: true,
   security: 'standard',
   jwksUri: 'https://app.example.com/jwks',
   sessionIdleMinutes: 5,
@@ -65,7 +66,7 @@ describe('one judgement', () => {
 
     const changed = await newApp()
     expect(await oidc.clients.update(changed.clientId, ALL)).toMatchObject({ ok: true })
-    const strip = ({ clientId, createdAt, secrets, ...rest }: oidc.ClientView) => rest
+    const strip = ({ clientId, version, createdAt, secrets, ...rest }: oidc.ClientView) => rest
     expect(strip(await get(changed.clientId))).toEqual(strip(await get(made.clientId)))
   })
 

@@ -28,6 +28,7 @@ import {
   toMetadata,
 } from './client-metadata'
 import type { Level, Security } from './levels'
+import { type Denied, denial, type Hand, managementId, outOfReach } from './management'
 import { inTx } from './store'
 import * as store from './store-registry'
 import { findResource } from './store-resources'
@@ -143,6 +144,8 @@ const newSecret = (plain = secretValue()): { plain: string; hash: string; hint: 
 
 export interface ClientView {
   clientId: string
+  /** Changes whenever the registration does; not by the use of a secret. */
+  version: string
   name: string
   redirectUris: string[]
   postLogoutRedirectUris: string[]
@@ -183,6 +186,8 @@ export interface ClientView {
   sessionMaxMinutes: number | null
   /** It may ask what personal access tokens are good for. */
   personalTokens: boolean
+  /** No people use it: the clinic may send it bad tokens. */
+  testClient: boolean
   /** Claims of the operator's own. */
   claims: MappedClaim[]
   logoUri: string | null
@@ -205,12 +210,19 @@ export interface ClientView {
 export const toldBy = (metadata: store.ClientMetadata): 'back_channel' | 'front_channel' | null =>
   metadata.backchannel_logout_uri ? 'back_channel' : metadata.frontchannel_logout_uri ? 'front_channel' : null
 
+function versionOf(row: store.ClientRow): string {
+  const secrets = row.secrets.map(({ id, expiresAt }) => [id, expiresAt])
+  const { name, metadata, firstParty, requirePkce, settings, disabledAt } = row
+  return sha256(JSON.stringify([name, metadata, firstParty, requirePkce, settings, disabledAt, secrets]))
+}
+
 const date = (text: string | null): Date | null => (text ? new Date(text) : null)
 
 export function view(row: store.ClientRow): ClientView {
   const m = row.metadata
   return {
     clientId: row.id,
+    version: versionOf(row),
     name: row.name,
     redirectUris: m.redirect_uris,
     postLogoutRedirectUris: m.post_logout_redirect_uris,
@@ -242,6 +254,7 @@ export function view(row: store.ClientRow): ClientView {
     sessionIdleMinutes: row.settings.sessionIdleMinutes ?? null,
     sessionMaxMinutes: row.settings.sessionMaxMinutes ?? null,
     personalTokens: row.settings.personalTokens === true,
+    testClient: row.settings.testClient === true,
     claims: row.settings.claims ?? [],
     logoUri: m.logo_uri ?? null,
     clientUri: m.client_uri ?? null,
@@ -266,7 +279,14 @@ export function view(row: store.ClientRow): ClientView {
 interface By {
   actor?: string
   caller?: Caller
+  /** Who asks, which decides what may be given to apps; left out: an administrator. */
+  hand?: Hand
 }
+
+const handOf = ({ hand = 'administrator' }: By): Hand => hand
+
+const asRefusal = ({ rights, field, message }: Denied) =>
+  refuse(rights ? 'rights_missing' : 'invalid_input', { field, values: { message } })
 
 /** How an app came here that registered itself, and the secret that it was told. */
 export interface SelfRegistered {
@@ -298,6 +318,8 @@ export async function add(
   const judged = judge(input)
   if (!judged.ok) return judged
   const client = judged.value
+  const no = denial(null, client, handOf(by))
+  if (no) return asRefusal(no)
   const unknown = await unknownApi(client)
   if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
@@ -422,7 +444,7 @@ async function unknownApi({
     ...serves.map((id) => ['serves', id] as const),
   ]
   for (const [field, id] of named) {
-    if (await findResource(id)) continue
+    if (id === managementId() || (await findResource(id))) continue
     const message = `${field}: there is no API ${id} (gatehouse resource add)`
     return refuse('invalid_input', { field, values: { message } })
   }
@@ -450,14 +472,25 @@ type OptionalNull<Name> = Name extends Missing ? null : never
  * Changes what an app is registered with, from the next request on. The whole is judged as a new registration would be,
  * under a lock: of two changes at once neither undoes the other. An app that has no secret any more loses those it had;
  * one that is to have one gets it by `rotateSecret`.
- * @returns refusals as `add` gives them, and `not_found`
+ * @returns the app as it is now; refusals as `add` gives them, `not_found`, `version_changed`, and `rights_missing` where
+ *   whoever asks may not change this app, or not so
  */
-export async function update(clientId: string, changes: ClientChanges, by: By = {}): Promise<Result> {
+export async function update(
+  clientId: string,
+  changes: ClientChanges,
+  by: By & {
+    /** Only while the app is as one of these says (`version` of a view). */
+    versions?: readonly string[]
+  } = {},
+): Promise<Result<ClientView>> {
   const said = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
   const unknown = await unknownApi(changes)
   return inTx(async (tx) => {
     const row = await store.lockClient(tx, clientId)
     if (!row) return refuse('not_found')
+    const away = outOfReach(row, handOf(by))
+    if (away) return asRefusal(away)
+    if (by.versions && !by.versions.includes(versionOf(row))) return refuse('version_changed')
     if (unknown) return unknown
     if (row.settings.registered === 'document') {
       const message =
@@ -467,6 +500,8 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
     const judged = judge(changed(row, said))
     if (!judged.ok) return judged
     const client = judged.value
+    const no = denial(registered(row), client, handOf(by))
+    if (no) return asRefusal(no)
     const before = toMetadata(registered(row))
     const after = toMetadata(client)
     // People would be strangers to it from then on.
@@ -494,7 +529,9 @@ export async function update(clientId: string, changes: ClientChanges, by: By = 
       data,
     })
     onCommit(tx, () => announce(clientId))
-    return ok()
+    const now = await store.lockClient(tx, clientId)
+    if (!now) throw new Error('a locked client is gone')
+    return ok(view(now))
   })
 }
 
@@ -529,7 +566,7 @@ export async function setClaims(clientId: string, input: unknown, by: By = {}): 
 export async function rotateSecret(
   clientId: string,
   options: By & { overlapSeconds?: number } = {},
-): Promise<Result<{ clientSecret: string }>> {
+): Promise<Result<{ clientSecret: string; secretId: string }>> {
   const row = await store.findClient(clientId)
   if (!row) return refuse('not_found')
   const method = row.metadata.token_endpoint_auth_method
@@ -541,23 +578,53 @@ export async function rotateSecret(
     })
   }
   const secret = newSecret()
+  let secretId = ''
   const changed = await change(clientId, 'client.secret_added', options, async (tx) => {
     await store.endSecrets(tx, clientId, new Date(nowMs() + (options.overlapSeconds ?? 86_400) * 1000))
-    await store.insertSecret(tx, clientId, { hash: secret.hash, hint: secret.hint, expiresAt: null })
+    const { hash, hint } = secret
+    secretId = await store.insertSecret(tx, clientId, { hash, hint, expiresAt: null })
     return true
   })
-  return changed.ok ? ok({ clientSecret: secret.plain }) : changed
+  return changed.ok ? ok({ clientSecret: secret.plain, secretId }) : changed
 }
 
+/**
+ * Takes one secret of an app away, at once.
+ * @param name its id, or its last four characters where no other of the app ends so
+ * @returns refusal `not_found`, or `invalid_input` for the last one that is good: the app could do nothing any more
+ */
+export async function removeSecret(clientId: string, name: string, by: By = {}): Promise<Result> {
+  const message =
+    'it is the only secret that is good: give the app another one first (overlap 0 ends this one)'
+  let isLast = false
+  const changed = await change(clientId, 'client.secret_removed', by, async (tx, { secrets }) => {
+    const named = secrets.filter(({ id, hint }) => id === name || hint === name)
+    const [gone] = named
+    if (!gone || named.length > 1) return false
+    isLast = hasSecretLeft(secrets) && !hasSecretLeft(secrets.filter((one) => one !== gone))
+    return !isLast && (await store.deleteSecret(tx, clientId, gone.id))
+  })
+  return isLast ? refuse('invalid_input', { field: 'secret', values: { message } }) : changed
+}
+
+const hasSecretLeft = (secrets: store.SecretRow[]): boolean => secrets.some(usable)
+
+type Tx = Parameters<Parameters<typeof inTx>[0]>[0]
+
+/** What is done to an app that is there, under its lock, and by somebody who may. */
 async function change(
   clientId: string,
-  type: 'client.removed' | 'client.updated' | 'client.secret_added',
+  type: 'client.removed' | 'client.updated' | 'client.secret_added' | 'client.secret_removed',
   by: By,
-  fn: (tx: Parameters<Parameters<typeof inTx>[0]>[0]) => Promise<boolean>,
+  fn: (tx: Tx, row: store.ClientRow) => Promise<boolean>,
   data?: Record<string, unknown>,
 ): Promise<Result> {
   return inTx(async (tx) => {
-    if (!(await fn(tx))) return refuse('not_found')
+    const row = await store.lockClient(tx, clientId)
+    if (!row) return refuse('not_found')
+    const away = outOfReach(row, handOf(by))
+    if (away) return asRefusal(away)
+    if (!(await fn(tx, row))) return refuse('not_found')
     await record(tx, { type, clientId, actor: by.actor ?? 'operator', caller: by.caller, data })
     onCommit(tx, () => announce(clientId))
     return ok()

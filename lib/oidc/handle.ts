@@ -12,7 +12,7 @@ import * as sessions from '../sessions'
 import { begin, type Problem, stateOf } from './context'
 import { type Document, makeDocument, sendDocument } from './documents'
 import { endCookie, isBound, resumeCookie } from './interactions'
-import type { KeySet } from './keys'
+import { type KeySet, setPublished } from './keys'
 import { errors, type KoaContextWithOIDC, type Provider } from './library'
 import * as logout from './logout'
 import { showProblem } from './problem'
@@ -60,7 +60,7 @@ export async function makeInstance(keys: KeySet): Promise<Instance> {
     if (ctx.status === 404 && ctx.body === undefined && ctx.respond !== false)
       notFound(ctx as KoaContextWithOIDC)
   })
-  logout.setKnownKids(keys.signing.map((key) => key.kid))
+  setPublished(keys.signing.map((key) => key.kid))
   const { host, protocol } = new URL(env().url)
   return {
     provider,

@@ -10,6 +10,7 @@
 import 'server-only'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { handle as handleDeliveries } from '../audit'
+import type { Caller } from '../base/caller'
 import { now, nowMs } from '../base/clock'
 import { CHANNELS } from '../base/keys'
 import { log } from '../base/log'
@@ -19,11 +20,13 @@ import * as backchannel from './backchannel'
 import * as claims from './claims'
 import { previewClaims } from './claims-shown'
 import * as clientLog from './client-log'
+import { readChanges } from './client-metadata'
 import * as registry from './clients'
 import * as connected from './connected'
 import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
+import { type Admission, admitManager } from './management-access'
 import * as personal from './personal-tokens'
 import * as registration from './registration'
 import * as registeredApis from './resources'
@@ -66,12 +69,21 @@ export {
 export type { KeyView } from './keys'
 export type { Level, Security } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
+export type { Hand, ManagementScope } from './management'
+export {
+  type Admission,
+  type Challenge,
+  challenge,
+  type Manager,
+  managementMetadata,
+  managementMetadataPath,
+} from './management-access'
 export type { PersonalTokenOptions, PersonalTokenView } from './personal-tokens'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 export { TRIAL_SCOPES, type Trial } from './trial'
 
-/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, invite, setClaims, previewClaims, trial, log. */
+/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, removeSecret, readChanges, invite, setClaims, previewClaims, trial, log. */
 export const clients = {
   add: registry.add,
   get: registry.get,
@@ -82,6 +94,8 @@ export const clients = {
   disable: registry.disable,
   enable: registry.enable,
   rotateSecret: registry.rotateSecret,
+  removeSecret: registry.removeSecret,
+  readChanges,
   invite: registration.invite,
   setClaims: registry.setClaims,
   previewClaims,
@@ -174,6 +188,13 @@ export async function handle(
   await serve(await theInstance(), req, res, options)
 }
 
+/** Which app calls the management API (see management-access.ts). */
+export const admit = async (
+  req: IncomingMessage,
+  res: ServerResponse,
+  target: { pathname: string; caller: Caller },
+): Promise<Admission> => admitManager((await theInstance()).provider, req, res, target)
+
 /**
  * Answers discovery and keys from memory, whoever asks. False when `pathname` is neither, or the keys were
  * not read yet: then it is for `handle`.
@@ -208,6 +229,8 @@ export async function start(): Promise<void> {
     }),
   )
   await reload()
+  // What became due while nothing ran.
+  void rotateKeys()
   const check = setInterval(refresh, KEY_CHECK_MS)
   const clean = setInterval(() => void sweep(), SWEEP_MS)
   check.unref()
@@ -218,8 +241,17 @@ export async function start(): Promise<void> {
   )
 }
 
-/** Deletes what is over: expired refresh tokens, keys nothing needs. Also runs by itself every hour. */
+async function rotateKeys(): Promise<void> {
+  try {
+    await signingKeys.rotateDue()
+  } catch (error) {
+    log().warn({ err: (error as Error).message }, 'signing keys not rotated; it is tried again in an hour')
+  }
+}
+
+/** Rotates keys that are due and deletes what is over: expired refresh tokens, keys nothing needs. Also runs by itself every hour. */
 export async function sweep(): Promise<void> {
+  await rotateKeys()
   try {
     while ((await store.sweepRefresh(now(), 1000)) === 1000);
     await signingKeys.sweep()

@@ -1,12 +1,13 @@
 /**
- * Signing keys: made once, sealed at rest, rotated without a restart. Of each algorithm one key is
- * `next` (published, so that apps know it before it signs), one `active`, older ones `retired` (still
- * published while something they signed may be shown to us or an app) and at last `revoked`.
+ * Signing keys: made once, sealed at rest, rotated by the clock and without a restart. Of each algorithm one key is
+ * `next` (published, so that apps know it before it signs), one `active`, older ones `retired` (still published while
+ * something they signed may be shown to us or an app) and at last `revoked`, which is no key any more: its private half
+ * is gone. Whatever moves a key on holds the key lock, judges again what it finds there, and is one transaction.
  */
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import { record } from '../audit'
-import { now, nowMs } from '../base/clock'
+import { now } from '../base/clock'
 import { env } from '../base/env'
 import { CHANNELS } from '../base/keys'
 import { log } from '../base/log'
@@ -21,6 +22,14 @@ export const ALGORITHMS = ['ES256', 'RS256', 'EdDSA'] as const
 export type Algorithm = (typeof ALGORITHMS)[number]
 
 const PURPOSE = 'signing_key'
+
+/**
+ * A key is published for so long before it signs by the clock. We say five minutes (documents.ts); libraries keep a set
+ * for up to a day whatever we say, and not all of them look again when they meet a kid that they do not know.
+ */
+export const PUBLISHED_SECONDS = 86_400
+/** The longest that an access token of any API lives: for so long it is remembered what was revoked. */
+export const MAX_LIFETIME_SECONDS = 86_400
 const newPair = promisify(generateKeyPair)
 
 async function generate(algorithm: Algorithm): Promise<KeyObject> {
@@ -36,10 +45,9 @@ function thumbprint(jwk: Record<string, string>): string {
   return sha256(JSON.stringify(Object.fromEntries(members.map((name) => [name, jwk[name]]))))
 }
 
-async function newKey(
-  algorithm: Algorithm,
-  status: 'active' | 'next',
-): Promise<Omit<store.KeyRow, 'retiredAt'>> {
+type NewKey = Omit<store.KeyRow, 'retiredAt'>
+
+async function newKey(algorithm: Algorithm, status: 'active' | 'next'): Promise<NewKey> {
   const privateKey = await generate(algorithm)
   const jwk = createPublicKey(privateKey).export({ format: 'jwk' }) as Record<string, string>
   const kid = thumbprint(jwk)
@@ -139,6 +147,16 @@ export async function load(): Promise<KeySet> {
   }
 }
 
+let published = new Set<string>()
+
+/** Told by handle.ts whenever the set changes. */
+export const setPublished = (kids: string[]): void => {
+  published = new Set(kids)
+}
+
+/** Whether what a key signed is still worth something. */
+export const isPublished = (kid: string): boolean => published.has(kid)
+
 const order = (row: store.KeyRow): number => ALGORITHMS.indexOf(row.algorithm as Algorithm)
 
 function missing(rows: store.KeyRow[]): { algorithm: Algorithm; status: 'active' | 'next' }[] {
@@ -151,6 +169,38 @@ function missing(rows: store.KeyRow[]): { algorithm: Algorithm; status: 'active'
 
 const announce = (): Promise<void> => publish(CHANNELS.cacheDrop, { kind: 'signing-keys', id: 'all' })
 
+// ── who signs when ───────────────────────────────────────────────────────────
+
+const after = (at: Date, seconds: number): Date => new Date(at.getTime() + seconds * 1000)
+
+/** How long after a key has signed for the last time something it signed may be shown: an ID token is a hint at sign-out for as long as its session may last. An hour is for clocks and caches. */
+function retireSeconds(): number {
+  const { idTokenSeconds, accessTokenSeconds, sessionMaxSeconds } = env()
+  return Math.max(idTokenSeconds, accessTokenSeconds, sessionMaxSeconds, MAX_LIFETIME_SECONDS) + 3600
+}
+
+type Rows = readonly store.KeyRow[]
+
+const find = (rows: Rows, algorithm: string, status: store.KeyStatus): store.KeyRow | undefined =>
+  rows.find((row) => row.algorithm === algorithm && row.status === status)
+
+/** From when on the next key of an algorithm is known to whoever keeps the set for a day. */
+const ripeAt = (next: store.KeyRow): Date => after(next.createdAt, PUBLISHED_SECONDS)
+
+/** When the key that signs with an algorithm is due to give way; null: by hand alone. */
+function dueAt(rows: Rows, algorithm: string): Date | null {
+  const { keyRotationSeconds } = env()
+  const [active, next] = [find(rows, algorithm, 'active'), find(rows, algorithm, 'next')]
+  if (keyRotationSeconds === 0 || !active || !next) return null
+  const old = after(active.activeAt ?? active.createdAt, keyRotationSeconds)
+  return old > ripeAt(next) ? old : ripeAt(next)
+}
+
+const isDue = (rows: Rows, algorithm: string): boolean => {
+  const due = dueAt(rows, algorithm)
+  return due !== null && due <= now()
+}
+
 export interface KeyView {
   kid: string
   algorithm: string
@@ -158,72 +208,147 @@ export interface KeyView {
   createdAt: Date
   activeAt: Date | null
   retiredAt: Date | null
+  /** Of one that signs: when the next one takes over by itself; null: by hand alone. */
+  rotatesAt: Date | null
+  /** Of one that signed: until when apps find it. */
+  publishedUntil: Date | null
 }
 
-const view = ({ kid, algorithm, status, createdAt, activeAt, retiredAt }: store.KeyRow): KeyView => ({
-  kid,
-  algorithm,
-  status,
-  createdAt,
-  activeAt,
-  retiredAt,
-})
+const view =
+  (rows: Rows) =>
+  ({ kid, algorithm, status, createdAt, activeAt, retiredAt }: store.KeyRow): KeyView => ({
+    kid,
+    algorithm,
+    status,
+    createdAt,
+    activeAt,
+    retiredAt,
+    rotatesAt: status === 'active' ? dueAt(rows, algorithm) : null,
+    publishedUntil: status === 'retired' && retiredAt ? after(retiredAt, retireSeconds()) : null,
+  })
 
 /** All signing keys, oldest first, without their private halves. */
 export async function list(): Promise<KeyView[]> {
-  return (await store.readKeys()).map(view)
+  const rows = await store.readKeys()
+  return rows.map(view(rows))
+}
+
+/** The published key begins to sign, the one that signed is retired (or, compromised, revoked), a new one is published. */
+async function turn(
+  tx: store.KeyTx,
+  rows: Rows,
+  fresh: NewKey,
+  { compromised = false, actor }: { compromised?: boolean; actor: string },
+): Promise<void> {
+  const { algorithm } = fresh
+  const [active, next] = [find(rows, algorithm, 'active'), find(rows, algorithm, 'next')]
+  if (!active || !next) throw new Error(`no ${algorithm} key to rotate`)
+  await store.setKeyStatus(tx, active.kid, compromised ? 'revoked' : 'retired', now())
+  await store.setKeyStatus(tx, next.kid, 'active', now())
+  await store.insertKey(tx, fresh)
+  await record(tx, {
+    type: compromised ? 'key.revoked' : 'key.rotated',
+    actor,
+    data: { kid: active.kid, successor: next.kid, algorithm },
+  })
+}
+
+/** Every key of an algorithm that was ever loaded beside the one that leaked is taken for leaked too. */
+async function replaceAll(
+  tx: store.KeyTx,
+  rows: Rows,
+  algorithm: Algorithm,
+  pair: { active: NewKey; next: NewKey },
+  actor: string,
+): Promise<void> {
+  const successor = pair.active.kid
+  for (const { kid, status, algorithm: of } of rows) {
+    if (of !== algorithm || status === 'revoked') continue
+    await store.setKeyStatus(tx, kid, 'revoked', now())
+    await record(tx, { type: 'key.revoked', actor, data: { kid, successor, algorithm, was: status } })
+  }
+  await store.insertKey(tx, pair.active)
+  await store.insertKey(tx, pair.next)
+}
+
+export interface RotateInput {
+  /** Only this one; default all. */
+  algorithm?: string
+  /** The key that signs is compromised: it is unpublished at once, and what it signed is refused. */
+  emergency?: boolean
+  /** In an emergency: so are the next one and the older ones. */
+  all?: boolean
+  /** The next key may sign although not every app can know it yet. */
+  early?: boolean
+  actor?: string
 }
 
 /**
- * Rotates: the published `next` key begins to sign, the active one is retired, a new `next` is published.
- * Running processes notice by a message, and look again every minute.
- * @param input.algorithm only this one; default all
- * @param input.emergency the active key is compromised: it is unpublished at once, what it signed dies
- * @returns the keys after it; refusal `invalid_input` for an unknown algorithm
+ * Rotates by hand: the published `next` key begins to sign, the active one is retired, a new `next` is published. Other
+ * processes notice by a message, and look again every minute.
+ * @returns the keys after it; refusal `invalid_input` with `values.message` for an unknown algorithm, and where the next
+ *   key was published less than a day ago (of two at once, one rotates)
  */
-export async function rotate(
-  input: { algorithm?: string; emergency?: boolean; actor?: string } = {},
-): Promise<Result<KeyView[]>> {
+export async function rotate(input: RotateInput = {}): Promise<Result<KeyView[]>> {
   const algorithms = ALGORITHMS.filter((name) => !input.algorithm || name === input.algorithm)
-  if (algorithms.length === 0) {
-    return refuse('invalid_input', { field: 'algorithm', values: { known: ALGORITHMS.join(', ') } })
-  }
+  if (algorithms.length === 0) return no(`known algorithms: ${ALGORITHMS.join(', ')}`)
+  const { emergency: compromised = false, all = false, early = false, actor = 'operator' } = input
+  if (all && !compromised) return no('all keys are replaced in an emergency alone')
   await load()
   const fresh = await Promise.all(algorithms.map((algorithm) => newKey(algorithm, 'next')))
-  await store.inKeyTurn(async (tx, current) => {
-    for (const key of fresh) {
-      const of = (status: store.KeyStatus) =>
-        current.find((k) => k.algorithm === key.algorithm && k.status === status)
-      const [active, next] = [of('active'), of('next')]
-      if (!active || !next) throw new Error(`no ${key.algorithm} key to rotate`)
-      await store.setKeyStatus(tx, active.kid, input.emergency ? 'revoked' : 'retired', now())
-      await store.setKeyStatus(tx, next.kid, 'active', now())
-      await store.insertKey(tx, key)
-      await record(tx, {
-        type: input.emergency ? 'key.revoked' : 'key.rotated',
-        actor: input.actor ?? 'operator',
-        data: { kid: active.kid, successor: next.kid, algorithm: key.algorithm },
-      })
+  const signing = all ? await Promise.all(algorithms.map((algorithm) => newKey(algorithm, 'active'))) : []
+  const done = await store.inKeyTurn(async (tx, rows): Promise<Result> => {
+    const green = algorithms
+      .map((algorithm) => find(rows, algorithm, 'next'))
+      .find((next) => next && ripeAt(next) > now())
+    if (green && !compromised && !early)
+      return no(
+        `apps may not know the next ${green.algorithm} key before ${ripeAt(green).toISOString()}: it is published since ${green.createdAt.toISOString()} (gatehouse key rotate --now does it all the same)`,
+      )
+    for (const [i, key] of fresh.entries()) {
+      const active = signing[i]
+      if (active) await replaceAll(tx, rows, algorithms[i] ?? 'ES256', { active, next: key }, actor)
+      else await turn(tx, rows, key, { compromised, actor })
     }
+    return ok()
   })
+  if (!done.ok) return done
   await announce()
   return ok(await list())
 }
 
+const no = (message: string) => refuse('invalid_input', { field: 'algorithm', values: { message } })
+
 /**
- * Unpublishes retired keys once nothing they signed is needed: ID tokens serve as logout hints for as
- * long as a session may last, and one hour is left for clocks and caches.
+ * Rotates what is due, each algorithm for itself (KEY_ROTATION_DAYS). Run by every process; of those that come at once
+ * the first rotates, and the others find under the lock that nothing is due any more. One that dies on the way has
+ * changed nothing: the next one does it.
  */
+export async function rotateDue(): Promise<void> {
+  const rows = await store.readKeys()
+  const wanted = ALGORITHMS.filter((algorithm) => isDue(rows, algorithm))
+  if (wanted.length === 0) return
+  const fresh = await Promise.all(wanted.map((algorithm) => newKey(algorithm, 'next')))
+  const turned = await store.inKeyTurn(async (tx, current) => {
+    const due = fresh.filter(({ algorithm }) => isDue(current, algorithm))
+    for (const key of due) await turn(tx, current, key, { actor: 'system' })
+    return due.map(({ algorithm }) => algorithm)
+  })
+  if (turned.length === 0) return
+  log().info({ algorithms: turned }, 'signing keys rotated: they were due')
+  await announce()
+}
+
+/** Unpublishes retired keys once nothing they signed is needed. */
 export async function sweep(): Promise<void> {
-  const { idTokenSeconds, sessionMaxSeconds } = env()
-  const before = nowMs() - (Math.max(idTokenSeconds, sessionMaxSeconds) + 3600) * 1000
   const old = (row: store.KeyRow) =>
-    row.status === 'retired' && row.retiredAt !== null && row.retiredAt.getTime() < before
+    row.status === 'retired' && row.retiredAt !== null && after(row.retiredAt, retireSeconds()) < now()
   if (!(await store.readKeys()).some(old)) return
   await store.inKeyTurn(async (tx, current) => {
-    for (const row of current.filter(old)) {
-      await store.setKeyStatus(tx, row.kid, 'revoked', now())
-      log().info({ kid: row.kid }, 'signing key unpublished')
+    for (const { kid, algorithm } of current.filter(old)) {
+      await store.setKeyStatus(tx, kid, 'revoked', now())
+      await record(tx, { type: 'key.unpublished', actor: 'system', data: { kid, algorithm } })
+      log().info({ kid }, 'signing key unpublished')
     }
   })
   await announce()

@@ -20,4 +20,5 @@ export type {
 export * as errors from 'oidc-provider/lib/helpers/errors.js'
 export * as policy from 'oidc-provider/lib/helpers/interaction_policy/index.js'
 export { ExternalSigningKey } from 'oidc-provider/lib/helpers/keystore.js'
+export { checkDpopReplay, default as validateDpop } from 'oidc-provider/lib/helpers/validate_dpop.js'
 export { Provider } from 'oidc-provider/lib/provider.js'

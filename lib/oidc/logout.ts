@@ -12,6 +12,7 @@ import { randomToken } from '../base/ids'
 import * as sessions from '../sessions'
 import * as clients from './clients'
 import { framesOf, signedOutUrl } from './frontchannel'
+import { isPublished } from './keys'
 import { errors, type Provider } from './library'
 import { sidFor } from './session'
 import * as store from './store'
@@ -88,7 +89,7 @@ async function whoAsks(
   const row = await named(typeof audience === 'string' ? audience : '')
   const client = row && (await provider.Client.find(row.id))
   if (!row || !client) throw new errors.InvalidRequest('unrecognized id_token_hint audience')
-  if (typeof kid === 'string' && !knownKids.has(kid)) return { client: row, hint: null }
+  if (typeof kid === 'string' && !isPublished(kid)) return { client: row, hint: null }
   const validator = provider.IdToken as unknown as {
     validate(jwt: string, client: object): Promise<{ payload: { sub: string; sid?: unknown } }>
   }
@@ -101,13 +102,6 @@ async function whoAsks(
   } catch (cause) {
     throw new errors.InvalidRequest('could not validate id_token_hint', undefined, { cause })
   }
-}
-
-let knownKids = new Set<string>()
-
-/** Told by index.ts whenever the signing keys change. */
-export const setKnownKids = (kids: string[]): void => {
-  knownKids = new Set(kids)
 }
 
 async function named(clientId: string | undefined): Promise<ClientRow | null> {

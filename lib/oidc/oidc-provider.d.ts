@@ -31,3 +31,25 @@ declare module 'oidc-provider/lib/helpers/interaction_policy/index.js' {
 declare module 'oidc-provider/lib/helpers/keystore.js' {
   export { ExternalSigningKey } from 'oidc-provider'
 }
+declare module 'oidc-provider/lib/helpers/validate_dpop.js' {
+  import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider'
+
+  interface Proof {
+    thumbprint: string
+    jti: string
+    iat: number
+  }
+  /** Undefined where none was shown. */
+  export default function validateDpop(
+    provider: Provider,
+    ctx: KoaContextWithOIDC,
+    accessToken?: string,
+  ): Promise<Proof | undefined>
+  export function checkDpopReplay(
+    provider: Provider,
+    ctx: KoaContextWithOIDC,
+    proof: Proof,
+    clientId: string,
+    ErrorClass: new (description: string) => errors.OIDCProviderError,
+  ): Promise<void>
+}

@@ -21,6 +21,7 @@ import type { KeySet } from './keys'
 import { demands, LEVELS, type Security } from './levels'
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from './library'
 import { listen } from './listen'
+import { DPOP_ALGORITHMS } from './management-access'
 import { acrTold, demandsOf, interactionPolicy } from './policy'
 import { documented, isDocumentId, mayFetchDocument, newClientId } from './registration'
 import { defaultResource, describePerson, getResourceServerInfo } from './resource-server'
@@ -82,7 +83,7 @@ function configuration(keys: KeySet): Configuration {
     enabledJWA: {
       idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA'],
       clientAuthSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
-      dPoPSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519'],
+      dPoPSigningAlgValues: [...DPOP_ALGORITHMS],
       requestObjectSigningAlgValues: ['ES256', 'PS256', 'EdDSA', 'Ed25519', 'RS256'],
     },
     fetch: fetchDocument,

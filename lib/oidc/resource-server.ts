@@ -2,6 +2,7 @@
 import { mappedClaims } from './claims'
 import * as clients from './clients'
 import { type Client, errors, type KoaContextWithOIDC } from './library'
+import { managementId } from './management'
 import { type Reach, reachOf } from './resources'
 
 const MACHINE = 'client_credentials'
@@ -17,6 +18,9 @@ async function reach(client: Client, id: string): Promise<Reach> {
 /** What tokens for an API look like and may hold, for this app. */
 export async function getResourceServerInfo(ctx: KoaContextWithOIDC, id: string, client: Client) {
   const { row, scopes } = await reach(client, id)
+  // Nobody's consent lets an app manage apps: it acts for itself or not at all.
+  if (id === managementId() && ctx.oidc.params?.grant_type !== MACHINE)
+    throw new errors.InvalidTarget('this client gets no tokens for that resource')
   // Nobody is asked who could notice that less was given: an app that acts for itself asks for what it may have.
   if (ctx.oidc.params?.grant_type === MACHINE) {
     const wrong = [...ctx.oidc.requestParamScopes].find((scope) => scope && !scopes.includes(scope))

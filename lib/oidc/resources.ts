@@ -12,14 +12,12 @@ import { isLoopbackHost } from '../base/env'
 import { CHANNELS } from '../base/keys'
 import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
-import { ALGORITHMS } from './keys'
+import { ALGORITHMS, MAX_LIFETIME_SECONDS } from './keys'
+import { isManagementScope, managementApi, managementId } from './management'
 import { CLAIMS, isProviderTokensScope } from './scopes'
 import { inTx } from './store'
 import type { ClientSettings } from './store-registry'
 import * as store from './store-resources'
-
-/** The longest that an access token of any API lives: for so long it is remembered what was revoked. */
-export const MAX_LIFETIME_SECONDS = 86_400
 
 // ── the cache ────────────────────────────────────────────────────────────────
 
@@ -28,6 +26,7 @@ const entries = new LRUCache<string, { row: store.ResourceRow | null; until: num
 let drops = 0
 
 async function find(id: string): Promise<store.ResourceRow | null> {
+  if (id === managementId()) return managementApi()
   const entry = entries.get(id)
   if (entry && nowMs() < entry.until) return entry.row
   const since = drops
@@ -68,6 +67,8 @@ export async function reachOf(settings: ClientSettings, id: string): Promise<Rea
   const allowed = own ?? (row.open ? true : undefined)
   if (allowed === undefined) return null
   const all = row.scopes.map(({ name }) => name)
+  // What the portal itself takes is named one by one, whatever comes to be there later.
+  if (id === managementId() && allowed === true) return null
   return { row, scopes: allowed === true ? all : all.filter((name) => allowed.includes(name)) }
 }
 
@@ -98,9 +99,12 @@ export async function describeScopes(of: Record<string, string[]>): Promise<Reco
 
 // ── for operators ────────────────────────────────────────────────────────────
 
-/** OpenID Connect's own, which no API can have: a token for an API would say something else by them. */
+/** OpenID Connect's and the portal's own, which no API can have: a token for an API would say something else by them. */
 const isTaken = (scope: string): boolean =>
-  scope === 'offline_access' || Object.hasOwn(CLAIMS, scope) || isProviderTokensScope(scope)
+  scope === 'offline_access' ||
+  Object.hasOwn(CLAIMS, scope) ||
+  isProviderTokensScope(scope) ||
+  isManagementScope(scope)
 
 /** Why this cannot be the address of an API, or null. It is compared letter by letter and never fetched. */
 export function addressProblem(id: string): string | null {
@@ -118,9 +122,13 @@ export function addressProblem(id: string): string | null {
 /** RFC 6749 section 3.3. */
 export const SCOPE_NAME = /^[\x21\x23-\x5b\x5d-\x7e]{1,100}$/
 
+/** The portal's own API is there without anybody registering it. */
+const ownProblem = (id: string): string | null =>
+  id === managementId() || id.startsWith(`${managementId()}/`) ? 'is an address of the portal itself' : null
+
 const schema = z.object({
   id: z.string().superRefine((id, ctx) => {
-    const message = addressProblem(id)
+    const message = addressProblem(id) ?? ownProblem(id)
     if (message) ctx.addIssue({ code: 'custom', message })
   }),
   name: z.string().trim().min(1, 'must not be empty').max(80, 'must have at most 80 characters'),
@@ -130,7 +138,10 @@ const schema = z.object({
         name: z
           .string()
           .regex(SCOPE_NAME, 'must be a word without spaces, quotes or backslashes')
-          .refine((name) => !isTaken(name), 'is a scope of OpenID Connect: choose another word'),
+          .refine(
+            (name) => !isTaken(name),
+            'is a scope of OpenID Connect or of the portal: choose another word',
+          ),
         description: z.string().trim().max(200, 'must have at most 200 characters').optional(),
       }),
     )
@@ -182,8 +193,11 @@ export async function add(input: NewResource, by: By = {}): Promise<Result> {
   })
 }
 
-/** APIs by their addresses, at most 1,000. */
-export const list = (): Promise<ResourceView[]> => store.listResources(1000)
+/** APIs by their addresses, at most 1,000 that operators registered, and first the portal's own. */
+export const list = async (): Promise<ResourceView[]> => [
+  managementApi(),
+  ...(await store.listResources(1000)),
+]
 
 /**
  * Changes an API from the next token on. A scope that is taken away is in no token that is made from then on.

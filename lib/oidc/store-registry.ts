@@ -53,6 +53,8 @@ export interface ClientSettings {
   security?: 'par' | 'dpop' | 'fapi2'
   /** It may ask what personal access tokens are good for. */
   personalTokens?: true
+  /** No people use it: the clinic may send it bad tokens. */
+  testClient?: true
   /** The APIs it may get tokens for, by their addresses: all scopes there, or these. */
   resources?: Record<string, true | string[]>
   /** The APIs that it is itself: it may introspect tokens that are for them. */
@@ -164,14 +166,25 @@ export async function insertClient(
   return made === 1
 }
 
+/** @returns its id */
 export async function insertSecret(
   tx: Tx,
   clientId: string,
   secret: { hash: string; hint: string; expiresAt: Date | null },
-): Promise<void> {
-  await tx.$executeRaw`
+): Promise<string> {
+  const [made] = await tx.$queryRaw<{ id: string }[]>`
     INSERT INTO client_secrets (client_id, hash, hint, created_at, expires_at)
-    VALUES (${clientId}, ${secret.hash}, ${secret.hint}, ${now()}, ${secret.expiresAt})`
+    VALUES (${clientId}, ${secret.hash}, ${secret.hint}, ${now()}, ${secret.expiresAt}) RETURNING id::text`
+  if (!made) throw new Error('a secret was not kept')
+  return made.id
+}
+
+/** False when it was not there. */
+export async function deleteSecret(tx: Tx, clientId: string, id: string): Promise<boolean> {
+  return (
+    (await tx.$executeRaw`DELETE FROM client_secrets WHERE client_id = ${clientId} AND id::text = ${id}`) ===
+    1
+  )
 }
 
 /** Secrets that have no end yet, or a later one, end at `at`. */
@@ -256,6 +269,9 @@ export interface KeyRow {
   retiredAt: Date | null
 }
 
+/** What a key is moved on in. */
+export type KeyTx = Tx
+
 const KEY = `SELECT kid, algorithm, status::text AS status, public_jwk AS "publicJwk", private_sealed AS "privateSealed",
   created_at AS "createdAt", active_at AS "activeAt", retired_at AS "retiredAt" FROM signing_keys`
 
@@ -278,10 +294,12 @@ export async function insertKey(tx: Tx, key: Omit<KeyRow, 'retiredAt'>): Promise
       ${key.privateSealed}, ${key.createdAt}, ${key.activeAt})`
 }
 
+/** Moves a key on; of a revoked one nothing is kept that could sign. */
 export async function setKeyStatus(tx: Tx, kid: string, status: KeyStatus, at: Date): Promise<void> {
   await tx.$executeRaw`
     UPDATE signing_keys SET status = ${status}::signing_key_status,
       active_at = CASE WHEN ${status} = 'active' THEN ${at}::timestamptz ELSE active_at END,
-      retired_at = CASE WHEN ${status} IN ('retired', 'revoked') THEN COALESCE(retired_at, ${at}::timestamptz) ELSE retired_at END
+      retired_at = CASE WHEN ${status} IN ('retired', 'revoked') THEN COALESCE(retired_at, ${at}::timestamptz) ELSE retired_at END,
+      private_sealed = CASE WHEN ${status} = 'revoked' THEN '' ELSE private_sealed END
     WHERE kid = ${kid}`
 }

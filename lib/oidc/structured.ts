@@ -1,11 +1,14 @@
 /**
  * Signed access tokens. APIs verify them by themselves; whoever asks here all the same, by introspection or
  * revocation, gets an answer like for any other token: the same payload is kept beside it, named by the hash of the
- * token as a whole, so it passes the same gate and no signature need be looked at. The library refuses to introspect
- * what looks like a JWT, so there it goes by another name for the length of the request.
+ * token as a whole, so it passes the same gate and no signature need be looked at; but what a key signed that is no
+ * longer published is nothing here either. The library refuses to introspect what looks like a JWT, so there it goes by
+ * another name for the length of the request.
  */
+import { decodeProtectedHeader } from 'jose'
 import { randomToken } from '../base/ids'
 import { stateOf } from './context'
+import { isPublished } from './keys'
 import type { AdapterPayload, KoaContextWithOIDC, Provider } from './library'
 
 interface Made {
@@ -41,6 +44,15 @@ export function keepStructured(provider: Provider): void {
 const ASKED_AT = new Set(['introspection', 'revocation'])
 const LOOKS_SIGNED = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
+function signedByOurs(token: string): boolean {
+  try {
+    const { kid } = decodeProtectedHeader(token)
+    return kid !== undefined && isPublished(kid)
+  } catch {
+    return false
+  }
+}
+
 /** Gives a signed token that is shown at introspection or revocation a name that the library looks up. */
 export function nameStructured(Context: { prototype: object }): void {
   const bodies = new WeakMap<object, Record<string, unknown>>()
@@ -56,7 +68,7 @@ export function nameStructured(Context: { prototype: object }): void {
         return
       }
       const name = `shown-${randomToken()}`
-      stateOf(this.ctx.req).shown = { token, name }
+      if (signedByOurs(token)) stateOf(this.ctx.req).shown = { token, name }
       bodies.set(this, { ...body, token: name })
     },
   })

@@ -1,5 +1,6 @@
 /** Two processes of one portal: OP3 across them, and what one decides the other honours (KEY1, SES4, OP7). */
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import * as sessions from '../sessions'
 import { useStores } from '../testing'
@@ -17,6 +18,7 @@ let portal: Portal
 /** The other process, as an address that apps call. */
 let other: Portal
 let user: string
+let second: ChildProcess
 
 beforeAll(async () => {
   portal = await startPortal()
@@ -25,6 +27,7 @@ beforeAll(async () => {
     env: { ...process.env, VITEST: undefined },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
+  second = child
   const port = await new Promise<number>((resolve, reject) => {
     child.once('message', (message) => resolve((message as { port: number }).port))
     child.once('exit', (code) => reject(new Error(`the second process ended with ${code}`)))
@@ -118,11 +121,33 @@ describe('two processes', () => {
     await soon(async () => expect((await userinfo(other, third.json.access_token)).status).toBe(401))
 
     const before = await (await fetch(`${other.issuer}/jwks`)).json()
-    await oidc.keys.rotate({ algorithm: 'ES256' })
+    await oidc.keys.rotate({ algorithm: 'ES256', early: true })
     await soon(async () => {
       const after = await (await fetch(`${other.issuer}/jwks`)).json()
       expect(after.keys).toHaveLength(before.keys.length + 1)
       expect(after).toEqual(await (await fetch(`${portal.issuer}/jwks`)).json())
+    })
+  })
+
+  it('both_find_keys_due_at_once_and_one_rotates_them', async () => {
+    await stores.sql(
+      `UPDATE signing_keys SET created_at = created_at - interval '100 days', active_at = active_at - interval '100 days'
+       WHERE status IN ('active', 'next')`,
+    )
+    const before = await oidc.keys.list()
+    const swept = once(second, 'message')
+    second.send('sweep')
+    await Promise.all([oidc.sweep(), swept])
+    const after = await oidc.keys.list()
+    expect(after.length - before.length).toBe(3)
+    const of = (all: typeof after, status: string) => all.filter((k) => k.status === status).map((k) => k.kid)
+    expect(of(after, 'active').sort()).toEqual(of(before, 'next').sort())
+    await soon(async () => {
+      const [here, there] = await Promise.all(
+        [portal, other].map(async (at) => (await fetch(`${at.issuer}/jwks`)).json()),
+      )
+      expect(here.keys.map((k: { kid: string }) => k.kid)).toEqual(expect.arrayContaining(of(after, 'next')))
+      expect(there).toEqual(here)
     })
   })
 })

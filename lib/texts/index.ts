@@ -6,6 +6,7 @@
 import deAccount from './de/account.json'
 import deActivity from './de/activity.json'
 import deAdmin from './de/admin.json'
+import deClinic from './de/clinic.json'
 import deCrash from './de/crash.json'
 import deFactors from './de/factors.json'
 import deHost from './de/host.json'
@@ -19,6 +20,7 @@ import deUi from './de/ui.json'
 import account from './en/account.json'
 import activity from './en/activity.json'
 import admin from './en/admin.json'
+import clinic from './en/clinic.json'
 import crash from './en/crash.json'
 import factors from './en/factors.json'
 import host from './en/host.json'
@@ -34,6 +36,7 @@ const en = {
   account,
   activity,
   admin,
+  clinic,
   crash,
   factors,
   host,
@@ -52,6 +55,7 @@ const de = {
   account: deAccount,
   activity: deActivity,
   admin: deAdmin,
+  clinic: deClinic,
   crash: deCrash,
   factors: deFactors,
   host: deHost,

@@ -53,9 +53,10 @@ export default async function App({ params, searchParams }: Props) {
   const { session, user } = await adminIn()
   const client = await asked(params)
   const path = adminAppHref(client.clientId)
-  const [t, form, profile, entries, outcome, drafts, query] = await Promise.all([
+  const [t, form, clinic, profile, entries, outcome, drafts, query] = await Promise.all([
     getTranslations('admin.app'),
     getTranslations('admin.form'),
+    getTranslations('clinic.page'),
     users.profile.get(user.id),
     oidc.clients.log(client.clientId, 20),
     lastOutcome(),
@@ -71,6 +72,9 @@ export default async function App({ params, searchParams }: Props) {
       <AppHead client={client}>
         <div className="flex flex-wrap gap-3">
           <LinkButton href={`${path}/edit`}>{form('edit')}</LinkButton>
+          <LinkButton href={`${path}/clinic`} look="secondary">
+            {clinic('open')}
+          </LinkButton>
           <LinkButton href={`${path}?ask=${off ? 'on' : 'off'}`} look="secondary">
             {t(off ? 'enable' : 'disable')}
           </LinkButton>
