@@ -32,6 +32,20 @@ describe('brand colour', () => {
     })
   }
 
+  it('whatever_colour_an_operator_chooses_text_on_it_can_be_read', () => {
+    const steps = ['00', '33', '66', '80', '99', 'cc', 'ff']
+    for (const r of steps)
+      for (const g of steps)
+        for (const b of steps)
+          for (const theme of ['light', 'dark'] as const) {
+            const color = `#${r}${g}${b}`
+            const { brand, hover, foreground, ink } = brandShades(color, theme)
+            const on = [contrast(brand, foreground), contrast(hover, foreground)]
+            const ground = GROUND[theme].map((one) => contrast(ink, one))
+            expect(Math.min(...on, ...ground), `${color} ${theme}`).toBeGreaterThanOrEqual(4.5)
+          }
+  })
+
   it('keeps a colour that is fit already', () => {
     expect(brandShades('#4353c9', 'light').brand).toBe('#4353c9')
   })

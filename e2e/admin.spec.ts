@@ -129,6 +129,107 @@ test('an operator registers an app, sees its secret once, mends it, rotates the 
   await expect(page.getByText('Nothing found')).toBeVisible()
 })
 
+test('an operator does the same with script off, and a long form that is refused keeps all that was typed', async ({
+  otherBrowser,
+  baseURL,
+}) => {
+  const page = await (await otherBrowser({ javaScriptEnabled: false })).newPage()
+  await page.goto('/signin/start?to=/admin/register')
+  await fillSignIn(page, demoAdmin())
+  const name = `Plain ${newPerson().email}`
+  await page.getByLabel('Name', { exact: true }).fill(name)
+  await page.getByLabel('Redirect URIs').fill('https://plain.example.com/cb')
+  await page.getByRole('button', { name: 'Register' }).click()
+  await expect(page.locator('code', { hasText: /^gts_/ })).toBeVisible()
+  const clientId = await page.locator('code').first().innerText()
+  const secret = await page.locator('code', { hasText: /^gts_/ }).innerText()
+  await page.getByRole('link', { name: 'I’ve kept it' }).click()
+
+  // Fields of every kind, each with something in it that is not there now; one of them cannot be.
+  await page.getByRole('link', { name: 'Change' }).click()
+  const typed: Record<string, string> = {
+    redirectUris: 'https://plain.example.com/cb\nhttps://plain.example.com/two',
+    postLogoutRedirectUris: 'https://plain.example.com/bye',
+    clientUri: 'https://plain.example.com/',
+    policyUri: 'https://plain.example.com/policy',
+    tosUri: 'https://plain.example.com/terms',
+    supportUri: 'https://plain.example.com/help',
+    brandColor: '#0a7d5c',
+    welcomeEn: 'The <b>plain</b> shop & more',
+    jwks: '{ "keys": [',
+    sessionIdleMinutes: '15',
+    sessionMaxMinutes: '480',
+    backchannelLogoutUri: 'https://plain.example.com/back',
+    frontchannelLogoutUri: 'https://plain.example.com/front',
+  }
+  const chosen = { security: 'par', acr: 'aal2', idTokenAlg: 'RS256', authMethod: 'client_secret_post' }
+  const ticked = ['native', 'claimsInIdToken', 'backchannelLogoutSessionRequired', 'deviceCode']
+  for (const [field, value] of Object.entries(typed)) await page.locator(`#${field}`).fill(value)
+  for (const [field, value] of Object.entries(chosen)) await page.locator(`#${field}`).selectOption(value)
+  for (const field of ticked) await page.locator(`[name=${field}]`).check()
+  await page.locator('[name=refreshToken]').uncheck()
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByText('must be JSON')).toBeVisible()
+  await expect(page.getByRole('main').getByRole('link', { name: 'Its public keys' })).toBeVisible()
+  const holds = async () => {
+    for (const [field, value] of Object.entries({ ...typed, ...chosen }))
+      await expect(page.locator(`#${field}`)).toHaveValue(value)
+    for (const field of ticked) await expect(page.locator(`[name=${field}]`)).toBeChecked()
+    await expect(page.locator('[name=refreshToken]')).not.toBeChecked()
+  }
+  await holds()
+  typed.jwks = ''
+  await page.locator('#jwks').fill('')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByText('Saved. It holds from the next request on.')).toBeVisible()
+  await page.getByRole('link', { name: 'Change' }).click()
+  await holds()
+
+  // On the way to it the hosted pages wear its colour and say its line, as plain text, in light and in dark.
+  const request = {
+    ...{ client_id: clientId, client_secret: secret, response_type: 'code', scope: 'openid' },
+    ...{ redirect_uri: 'https://plain.example.com/two', code_challenge_method: 'S256' },
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+  }
+  const pushed = await fetch(`${baseURL}/oidc/par`, { method: 'POST', body: new URLSearchParams(request) })
+  const { request_uri } = (await pushed.json()) as { request_uri: string }
+  const visitor = await (await otherBrowser()).newPage()
+  await visitor.goto(`/oidc/auth?${new URLSearchParams({ client_id: clientId, request_uri })}`)
+  await expect(visitor.getByText('The <b>plain</b> shop & more')).toBeVisible()
+  const button = visitor.getByRole('button', { name: 'Sign in', exact: true })
+  const contrast = () =>
+    button.evaluate((it) => [getComputedStyle(it).backgroundColor, getComputedStyle(it).color])
+  expect(await contrast()).toEqual(['rgb(10, 125, 92)', 'rgb(255, 255, 255)'])
+  await visitor.emulateMedia({ colorScheme: 'dark' })
+  await expect.poll(async () => (await contrast())[0]).not.toBe('rgb(67, 83, 201)')
+  for (const link of ['privacy policy', 'terms', 'Help with'])
+    await expect(visitor.getByRole('link', { name: new RegExp(link, 'i') })).toBeVisible()
+  await visitor.getByRole('link', { name: 'Create account' }).click()
+  await expect(visitor.getByText('The <b>plain</b> shop & more')).toBeVisible()
+
+  const path = `/admin/apps/${clientId}`
+  await page.goto(`${path}/connect`)
+  await expect(page.getByRole('region', { name: 'app.mjs' })).toContainText('ClientSecretPost(CLIENT_SECRET)')
+  await page.goto(`${path}/trial?test=1&scope=email`)
+  await expect(page.locator('#course')).toContainText('It asks for two factors')
+  await expect(page.locator('#gets')).toContainText('"email": "ada@example.com"')
+  await page.goto(`${path}/claims?template=hasura`)
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByText('It holds from the next token on.')).toBeVisible()
+  await page.getByLabel('Person').fill('ada@example.com')
+  await page.getByRole('button', { name: 'Show' }).click()
+  await expect(page.getByRole('cell', { name: /x-hasura-user-id/ })).toBeVisible()
+
+  await page.goto(path)
+  await page.getByRole('link', { name: 'New secret' }).click()
+  await page.getByRole('button', { name: 'New secret' }).click()
+  await expect(page.locator('code', { hasText: /^gts_/ })).toBeVisible()
+  await page.getByRole('link', { name: 'I’ve kept it' }).click()
+  await page.getByRole('link', { name: 'Switch off' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Switch off' }).click()
+  await expect(page.getByText('The app is switched off.')).toBeVisible()
+})
+
 test('to_whoever_is_no_operator_now_there_is_no_administration', async () => {
   const [{ client_id: app }] = JSON.parse(await gatehouse(['client', 'list', '--json']))
   const paths = builtRoutes()

@@ -61,7 +61,8 @@ test.afterAll(async () => {
 })
 
 interface ActionRow {
-  page: string
+  /** That has the action in it: sent to another one it is not found, and refuses nothing. */
+  page: string | (() => string)
   fields: (cast: Cast) => Fields
   /** A plain form's action takes no earlier state. */
   plain?: boolean
@@ -265,40 +266,59 @@ const ACTIONS: Record<string, ActionRow> = {
       ['name', 'Mallory’s'],
       ['kind', 'web'],
       ['redirectUris', 'https://mallory.example.com/'],
+      ['clientId', ''],
     ],
   },
   'admin/apps/actions.ts#saveApp': {
-    page: '/admin/apps',
+    page: () => `/admin/apps/${demoId}/edit`,
     fields: () => [
       ['app', demoId],
       ['name', 'Mallory’s'],
       ['redirectUris', 'https://mallory.example.com/'],
       ...[
-        'postLogoutRedirectUris',
-        ...['backchannelLogoutUri', 'frontchannelLogoutUri', 'logoUri', 'clientUri', 'policyUri', 'tosUri'],
-        ...['sessionIdleMinutes', 'sessionMaxMinutes'],
+        ...['postLogoutRedirectUris', 'backchannelLogoutUri', 'frontchannelLogoutUri'],
+        ...['logoUri', 'clientUri', 'policyUri', 'tosUri', 'supportUri', 'jwksUri', 'jwks'],
+        ...['brandColor', 'welcomeEn', 'welcomeDe'],
+        ...['resources', 'serves', 'providerTokens', 'sessionIdleMinutes', 'sessionMaxMinutes'],
       ].map((name): [string, string] => [name, '']),
+      ['authMethod', 'none'],
+      ['security', 'standard'],
+      ['idTokenAlg', 'ES256'],
       ['authorizationCode', 'on'],
       ['pkce', 'on'],
       ['acr', 'aal1'],
     ],
   },
+  'admin/apps/actions.ts#saveClaims': {
+    page: () => `/admin/apps/${demoId}/claims`,
+    fields: () => [
+      ['app', demoId],
+      ['claims', '[{ "name": "mallory", "always": true, "value": "yes" }]'],
+    ],
+  },
+  'admin/apps/actions.ts#previewClaims': {
+    page: () => `/admin/apps/${demoId}/claims`,
+    fields: ({ userId }) => [
+      ['app', demoId],
+      ['person', userId],
+    ],
+  },
   'admin/apps/actions.ts#rotateSecret': {
-    page: '/admin/apps',
+    page: () => `/admin/apps/${demoId}`,
     fields: () => [
       ['app', demoId],
       ['hours', '0'],
     ],
   },
   'admin/apps/actions.ts#switchApp': {
-    page: '/admin/apps',
+    page: () => `/admin/apps/${demoId}`,
     fields: () => [
       ['app', demoId],
       ['to', 'off'],
     ],
   },
   'admin/apps/actions.ts#removeApp': {
-    page: '/admin/apps',
+    page: () => `/admin/apps/${demoId}`,
     fields: () => [
       ['app', demoId],
       ['name', 'Demo app'],
@@ -349,7 +369,7 @@ const callOf = (name: string, row: ActionRow, extra: Fields = []): Call => {
   const more = extra.filter(([field]) => !own.some(([said]) => said === field))
   return {
     id: serverActions().get(name) ?? '',
-    page: row.page,
+    page: typeof row.page === 'string' ? row.page : row.page(),
     stateful: !row.plain,
     fields: [...own, ...more],
   }
@@ -455,6 +475,104 @@ test('each action does what it says for the person themselves', async () => {
   }
   expect((await cast.victim.session()).status).toBe(200)
   await setSceneAgain()
+})
+
+/** The actions of operators, each with what it does to an app of this test's own, in an order that they can be done in. */
+const OF_OPERATORS = [
+  'registerApp',
+  'rotateSecret',
+  'saveClaims',
+  'previewClaims',
+  'saveApp',
+  'switchApp',
+  'removeApp',
+]
+
+test('admin_actions_need_a_proof_of_just_now_and_the_second_factor_that_there_is', async () => {
+  const names = Object.keys(ACTIONS).filter((name) => name.startsWith('admin/'))
+  expect(names.map((name) => name.split('#')[1]).sort()).toEqual([...OF_OPERATORS].sort())
+  const app = 'stepped-up'
+  const made = [
+    'client',
+    'add',
+    '--id',
+    app,
+    '--name',
+    'Stepped up',
+    '--redirect-uri',
+    'https://x.example.com/',
+  ]
+  await gatehouse(made, { data: portal.data })
+  const [person, operator] = [newPerson(), new Visitor(portal)]
+  await operator.signUp(person)
+  await gatehouse(['user', 'roles', person.email, '--set', 'admin'], { data: portal.data })
+  const { userId = '', sid = '' } = await operator.session()
+  const { Redis } = await import('ioredis')
+  const redis = new Redis(portal.stores().redisUrl)
+  /** The session as it is to be, and everybody who remembers it otherwise told. */
+  const standing = async (acr: string, minutesAgo: number) => {
+    await database.query(
+      `UPDATE sessions SET acr = $2, auth_at = now() - make_interval(mins => $3),
+         created_at = now() - make_interval(mins => $3) WHERE id = $1`,
+      [sid, acr, minutesAgo],
+    )
+    await expect
+      .poll(async () => {
+        await redis.publish('user:updated', JSON.stringify({ userId }))
+        const now = JSON.parse((await operator.get('/api/session')).body) as { acr: string; authTime: number }
+        return [now.acr, Math.round((Date.now() / 1000 - now.authTime) / 60)]
+      })
+      .toEqual([acr, minutesAgo])
+  }
+  const call = (short: string) => {
+    const name = names.find((one) => one.endsWith(`#${short}`)) ?? ''
+    const row = ACTIONS[name]
+    if (!row) throw new Error(short)
+    // Said of the app of this test; by the name that it has by then.
+    const own = row
+      .fields(cast)
+      .map(([field, value]): Fields[number] => [
+        field,
+        field === 'app' ? app : value === 'Demo app' ? 'Mallory’s' : value,
+      ])
+    return { ...callOf(name, row), fields: own }
+  }
+  const refused = async (why: string) => {
+    await database.settled()
+    for (const short of OF_OPERATORS) {
+      for (const way of [callByScript, callByForm]) {
+        await changesNothing(`${short}, ${why}`, async () => {
+          const answer = await way(operator, call(short))
+          expect(answer.body, `${short}, ${why}`).not.toContain('"ok":true')
+          // Where script asks, the answer says the way to the proof, and that it is to be one of two factors.
+          if (way === callByScript) expect(answer.body, `${short}, ${why}`).toContain('reauth=1&level=aal2')
+        })
+      }
+    }
+  }
+  try {
+    await standing('aal1', 20)
+    await refused('proven long ago')
+    await database.query(
+      `INSERT INTO totps (user_id, name, secret_sealed) VALUES ($1, 'An app', 'never opened here')`,
+      [userId],
+    )
+    await standing('aal1', 0)
+    await refused('by one factor of two that there are')
+    await standing('aal2', 20)
+    await refused('by two factors, long ago')
+    await standing('aal2', 0)
+    for (const short of OF_OPERATORS) {
+      const before = await database.snapshot()
+      const answer = await callByScript(operator, call(short))
+      expect([200, 303], short).toContain(answer.status)
+      if (short === 'previewClaims') expect(answer.body).toContain(cast.userId)
+      else expect(await database.snapshot(), short).not.toEqual(before)
+    }
+  } finally {
+    redis.disconnect()
+    await setSceneAgain()
+  }
 })
 
 interface HandlerRow {

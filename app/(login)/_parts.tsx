@@ -1,3 +1,7 @@
+import { getLocale, getTranslations } from 'next-intl/server'
+import type { ReactNode } from 'react'
+import { cspNonce } from '@/app/_lib/page'
+import { brandSheet } from '@/components/brand'
 import { Problem } from '@/components/login/problem'
 import type { RefusalView } from '@/components/login/words'
 import { oidc } from '@/lib'
@@ -6,7 +10,75 @@ import type { Caller } from '@/lib/base/caller'
 /** The app that waits for this sign-in, as its pages name it. */
 export async function waitingClient(request: string | null, caller: Caller) {
   const waiting = request ? await oidc.request(request, caller) : null
-  return waiting && { name: waiting.client.name, logo: waiting.client.logoUri }
+  return waiting && { logo: waiting.client.logoUri, ...brandOf(waiting.client) }
+}
+
+type Brand = Pick<
+  NonNullable<Awaited<ReturnType<typeof oidc.request>>>['client'],
+  'name' | 'brandColor' | 'welcome' | 'policyUri' | 'tosUri' | 'supportUri'
+>
+
+const brandOf = ({ name, brandColor, welcome, policyUri, tosUri, supportUri }: Brand): Brand => ({
+  name,
+  brandColor,
+  welcome,
+  policyUri,
+  tosUri,
+  supportUri,
+})
+
+/**
+ * A page on the way to an app, in the app's colour and with its words, as its operator gave them: a line above the card, and below
+ * it the ways to its policy, terms and help.
+ * @param links false where the card itself leads there
+ */
+export async function Branded({
+  client,
+  links = true,
+  children,
+}: {
+  client: Brand | null
+  links?: boolean
+  children: ReactNode
+}) {
+  if (!client) return children
+  const [locale, t, nonce] = await Promise.all([getLocale(), getTranslations('login'), cspNonce()])
+  const { name: app, brandColor, welcome, policyUri, tosUri, supportUri } = client
+  const lang = ([locale, 'en', 'de'] as const).find((tag) => welcome[tag])
+  const all = [
+    [policyUri, t('consent.policy', { app })],
+    [tosUri, t('consent.terms', { app })],
+    [supportUri, t('support', { app })],
+  ].filter(([uri]) => uri && (links || uri === supportUri))
+  return (
+    <>
+      {brandColor ? (
+        <style
+          nonce={nonce}
+          suppressHydrationWarning
+          // biome-ignore lint/security/noDangerouslySetInnerHtml: made of a colour that was checked
+          dangerouslySetInnerHTML={{ __html: brandSheet(brandColor) }}
+        />
+      ) : null}
+      {lang ? (
+        <p lang={lang} className="mb-4 text-center text-ink-2 wrap-anywhere">
+          {welcome[lang]}
+        </p>
+      ) : null}
+      {children}
+      {all.length > 0 ? (
+        <ul className="mt-5 flex flex-wrap justify-center gap-x-5 gap-y-1 text-sm">
+          {all.map(([uri, words]) => (
+            <li key={uri}>
+              <a href={uri ?? undefined} className="link" target="_blank" rel="noopener noreferrer">
+                {words}
+              </a>
+            </li>
+          ))}
+        </ul>
+      ) : null}
+    </>
+  )
 }
 
 /** An attempt that cannot go on here: says why, and begins again. */

@@ -79,3 +79,6 @@ export function useAnswer(name: string): { error?: string; value?: string; kept:
   const values = answer?.ok ? undefined : answer?.values
   return { error: answer?.errors?.[name], value: values?.[name], kept: values !== undefined }
 }
+
+/** All that the form last said about fields. */
+export const useErrors = (): Record<string, string> => use(Answer)?.errors ?? {}

@@ -115,6 +115,10 @@ interface AddOptions {
   clientUri?: string
   policyUri?: string
   tosUri?: string
+  supportUri?: string
+  brandColor?: string
+  welcomeEn?: string
+  welcomeDe?: string
   json?: boolean
 }
 
@@ -159,6 +163,10 @@ async function add(options: AddOptions): Promise<void> {
       clientUri: options.clientUri,
       policyUri: options.policyUri,
       tosUri: options.tosUri,
+      supportUri: options.supportUri,
+      brandColor: options.brandColor,
+      welcomeEn: options.welcomeEn,
+      welcomeDe: options.welcomeDe,
     }
     const added = await clients.add(input as Parameters<typeof clients.add>[0], BY)
     if (!added.ok) throw refused(added.refusal, 'client')
@@ -244,6 +252,10 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['its own page', client.clientUri],
       ['privacy policy', client.policyUri],
       ['terms', client.tosUri],
+      ['help', client.supportUri],
+      ['brand colour', client.brandColor],
+      ['welcome (English)', client.welcomeEn],
+      ['welcome (German)', client.welcomeDe],
       ['since', client.createdAt],
       ['switched off', client.disabledAt],
       [
@@ -334,12 +346,16 @@ interface Registered {
   clientUri?: string | null
   policyUri?: string | null
   tosUri?: string | null
+  supportUri?: string | null
+  brandColor?: string | null
+  welcomeEn?: string | null
+  welcomeDe?: string | null
 }
 
 const ENCRYPTIONS = 'ECDH-ES, ECDH-ES+A256KW or RSA-OAEP-256'
-const MAY_BE_NONE = /(Uri|Encryption)$/
+const MAY_BE_NONE = /(Uri|Encryption|^brandColor|^welcome(En|De))$/
 
-/** `none` takes an address away, or an encryption. */
+/** `none` takes away an address, an encryption, and what the hosted pages wear and say. */
 const unlessNone = (options: Registered): Registered =>
   Object.fromEntries(
     Object.entries(options).map(([name, value]) => [
@@ -388,6 +404,10 @@ const registeredOptions = (command: Command): Command =>
     .option('--client-uri <uri>', 'its own page; none')
     .option('--policy-uri <uri>', 'its privacy policy; none')
     .option('--tos-uri <uri>', 'its terms; none')
+    .option('--support-uri <uri>', 'where people get help with it; none')
+    .option('--brand-color <colour>', 'of the hosted pages on the way to it, such as #3b5bdb; none')
+    .option('--welcome-en <text>', 'a line that they say in English; none')
+    .option('--welcome-de <text>', 'the same in German; none')
 
 async function update(id: string, { json: asJson, ...options }: UpdateOptions): Promise<void> {
   const { acr, guests, providerTokens, personalTokens, sessionIdleMinutes, sessionMaxMinutes } = options
@@ -659,6 +679,10 @@ export function clientCommands(program: Command): void {
     .option('--client-uri <uri>', 'its own page, linked to on the consent page')
     .option('--policy-uri <uri>', 'its privacy policy, linked to there')
     .option('--tos-uri <uri>', 'its terms, linked to there')
+    .option('--support-uri <uri>', 'where people get help with it, linked to there')
+    .option('--brand-color <colour>', 'of the hosted pages on the way to it, such as #3b5bdb')
+    .option('--welcome-en <text>', 'a line that they say in English')
+    .option('--welcome-de <text>', 'the same in German')
     .option('--id <client_id>', 'choose the client_id (default: random)')
     .option('--json', 'print JSON')
     .addHelpText(

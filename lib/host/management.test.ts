@@ -600,6 +600,11 @@ describe('an app that manages apps makes nobody more than the operator made it',
       providerTokens: { providerTokens: ['acme'] },
       serves: { serves: [ORDERS] },
       resources: { resources: [{ resource: ORDERS, scopes: ['orders:read'] }] },
+      // What our pages say in an app's name is as good as said by the operator.
+      brandColor: { brandColor: '#3b5bdb' },
+      welcomeEn: { welcomeEn: 'Welcome back' },
+      welcomeDe: { welcomeDe: 'Willkommen zurück' },
+      supportUri: { supportUri: 'https://shop.example/help' },
     }
     const { clientId } = await newApp()
     for (const [field, changes] of Object.entries(GIVEN)) {

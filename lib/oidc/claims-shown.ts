@@ -87,13 +87,14 @@ export interface ClaimsPreview {
 }
 
 /** What of all that is there an answer with these scopes shows. */
-async function shown(
+export async function shown(
   row: ClientRow,
   userId: string,
   use: 'id_token' | 'userinfo',
   scopes: string[],
+  guest = false,
 ): Promise<Claims> {
-  const asked = { use, scope: scopes.join(' '), requested: {}, guest: false }
+  const asked = { use, scope: scopes.join(' '), requested: {}, guest }
   const found = (await accountClaims(row, userId, asked)) as Claims & { [MAPPED]?: Claims }
   const all: typeof found = { ...found, sub: subjectFor(row, userId) }
   const names = scopes.flatMap((scope) => CLAIMS[scope as keyof typeof CLAIMS] ?? [])

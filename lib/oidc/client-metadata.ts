@@ -1,6 +1,6 @@
 /** What an operator may register for an app, judged with sentences that say how to mend it. Pure. */
 import { z } from 'zod'
-import { isStorable } from '../base/clean'
+import { cleanText, isStorable } from '../base/clean'
 import { isLoopbackHost } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
 import { ALGORITHMS } from './keys'
@@ -86,6 +86,15 @@ const web = z
     const message = webUriProblem(uri)
     if (message) ctx.addIssue({ code: 'custom', message })
   })
+
+/** What an app says to people on the hosted pages, in one language: a line of plain text. */
+const MAX_WELCOME = 160
+const welcome = z
+  .string()
+  .trim()
+  .min(1, 'must not be empty')
+  .max(MAX_WELCOME, `must have at most ${MAX_WELCOME} characters`)
+  .refine((text) => cleanText(text, MAX_WELCOME) === text, 'must be one line of plain text')
 
 /** Parameters of RFC 7518 section 6 that only the owner of a key may know. */
 const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
@@ -214,6 +223,15 @@ export const newClientSchema = z
     clientUri: web.optional(),
     policyUri: web.optional(),
     tosUri: web.optional(),
+    supportUri: web.optional(),
+    /** The hosted pages wear it while somebody is on the way to the app. */
+    brandColor: z
+      .string()
+      .regex(/^#[0-9a-f]{6}$/i, 'must be a colour such as #3b5bdb')
+      .toLowerCase()
+      .optional(),
+    welcomeEn: welcome.optional(),
+    welcomeDe: welcome.optional(),
   })
   .superRefine((client, ctx) => {
     for (const field of ['redirectUris', 'postLogoutRedirectUris'] as const) {
@@ -321,6 +339,10 @@ const MAY_GO = new Set([
   'clientUri',
   'policyUri',
   'tosUri',
+  'supportUri',
+  'brandColor',
+  'welcomeEn',
+  'welcomeDe',
   'jwks',
   'jwksUri',
 ])
@@ -399,6 +421,13 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.serves.length > 0) settings.serves = [...new Set(client.serves)]
   if (client.sessionIdleMinutes) settings.sessionIdleMinutes = client.sessionIdleMinutes
   if (client.sessionMaxMinutes) settings.sessionMaxMinutes = client.sessionMaxMinutes
+  const { brandColor: color, welcomeEn: en, welcomeDe: de, supportUri } = client
+  if (color || en || de || supportUri)
+    settings.brand = {
+      ...(color && { color }),
+      ...((en || de) && { welcome: { ...(en && { en }), ...(de && { de }) } }),
+      ...(supportUri && { supportUri }),
+    }
   return { metadata, settings }
 }
 
@@ -441,6 +470,10 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   clientUri: m.client_uri,
   policyUri: m.policy_uri,
   tosUri: m.tos_uri,
+  supportUri: settings.brand?.supportUri,
+  brandColor: settings.brand?.color,
+  welcomeEn: settings.brand?.welcome?.en,
+  welcomeDe: settings.brand?.welcome?.de,
 })
 
 /**

@@ -52,6 +52,10 @@ const ALL = {
   clientUri: 'https://app.example.com/',
   policyUri: 'https://app.example.com/policy',
   tosUri: 'https://app.example.com/terms',
+  supportUri: 'https://app.example.com/help',
+  brandColor: '#00aa88',
+  welcomeEn: 'Good to see you',
+  welcomeDe: 'Schön, dass Sie da sind',
 } satisfies oidc.ClientChanges
 
 describe('one judgement', () => {
@@ -81,6 +85,12 @@ describe('one judgement', () => {
       [{ frontchannelLogoutUri: 'https://other.example.com/' }, 'frontchannelLogoutUri', 'same origin'],
       [{ backchannelLogoutUri: 'https://a.example.com/#x' }, 'backchannelLogoutUri', 'fragment'],
       [{ logoUri: 'javascript:alert(1)' }, 'logoUri', 'must be https'],
+      [{ supportUri: 'javascript:alert(1)' }, 'supportUri', 'must be https'],
+      [{ brandColor: 'red}body{display:none' }, 'brandColor', 'colour'],
+      [{ brandColor: '#12345' }, 'brandColor', 'colour'],
+      [{ welcomeEn: 'x'.repeat(161) }, 'welcomeEn', 'at most 160'],
+      [{ welcomeDe: 'two\nlines' }, 'welcomeDe', 'plain text'],
+      [{ welcomeEn: 'turned \u202e round' }, 'welcomeEn', 'plain text'],
       [{ pkce: false }, 'pkce', 'secret'],
       [{ grants: ['client_credentials'] }, 'grants', 'secret'],
       [{ providerTokens: ['acme'] }, 'providerTokens', 'secret'],
@@ -128,6 +138,10 @@ describe('one judgement', () => {
       clientUri: null,
       policyUri: null,
       tosUri: null,
+      supportUri: null,
+      brandColor: null,
+      welcomeEn: null,
+      welcomeDe: null,
     }
     expect(await oidc.clients.update(app.clientId, gone)).toMatchObject({ ok: true })
     expect(await get(app.clientId)).toMatchObject({

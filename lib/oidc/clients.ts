@@ -150,7 +150,9 @@ export interface ClientView {
   redirectUris: string[]
   postLogoutRedirectUris: string[]
   backchannelLogoutUri: string | null
+  backchannelLogoutSessionRequired: boolean
   frontchannelLogoutUri: string | null
+  frontchannelLogoutSessionRequired: boolean
   authMethod: string
   grants: string[]
   /** How strictly it speaks the protocol. */
@@ -197,6 +199,12 @@ export interface ClientView {
   clientUri: string | null
   policyUri: string | null
   tosUri: string | null
+  supportUri: string | null
+  /** Worn by the hosted pages on the way to it; null: as everywhere. */
+  brandColor: string | null
+  /** Said there, by language. */
+  welcomeEn: string | null
+  welcomeDe: string | null
   createdAt: Date
   disabledAt: Date | null
   /** Never the secrets themselves: how each ends, and its last four characters. */
@@ -224,7 +232,9 @@ export function view(row: store.ClientRow): ClientView {
     redirectUris: m.redirect_uris,
     postLogoutRedirectUris: m.post_logout_redirect_uris,
     backchannelLogoutUri: m.backchannel_logout_uri ?? null,
+    backchannelLogoutSessionRequired: m.backchannel_logout_session_required === true,
     frontchannelLogoutUri: m.frontchannel_logout_uri ?? null,
+    frontchannelLogoutSessionRequired: m.frontchannel_logout_session_required === true,
     authMethod: m.token_endpoint_auth_method,
     grants: m.grant_types.map(grantName),
     pairwise: m.subject_type === 'pairwise',
@@ -258,6 +268,10 @@ export function view(row: store.ClientRow): ClientView {
     clientUri: m.client_uri ?? null,
     policyUri: m.policy_uri ?? null,
     tosUri: m.tos_uri ?? null,
+    supportUri: row.settings.brand?.supportUri ?? null,
+    brandColor: row.settings.brand?.color ?? null,
+    welcomeEn: row.settings.brand?.welcome?.en ?? null,
+    welcomeDe: row.settings.brand?.welcome?.de ?? null,
     createdAt: row.createdAt,
     disabledAt: row.disabledAt,
     secrets: row.secrets.map((s) => ({
@@ -314,7 +328,7 @@ export async function add(
   const client = judged.value
   const no = denial(null, client, handOf(by))
   if (no) return asRefusal(no)
-  const unknown = await unknownApi([...client.resources.map(({ resource }) => resource), ...client.serves])
+  const unknown = await unknownApi(client)
   if (unknown) return unknown
   const clientId = client.clientId ?? randomToken(12).replace(/^[-_]/, 'c')
   const secret = hasSecret(client.authMethod) ? newSecret(self?.secret) : null
@@ -429,11 +443,18 @@ export const enable = (clientId: string, by: By = {}): Promise<Result> =>
   change(clientId, 'client.updated', by, (tx) => store.setDisabled(tx, clientId, null), { disabled: false })
 
 /** The refusal for the first of these that is no registered API. */
-async function unknownApi(ids: string[]): Promise<ReturnType<typeof refuse> | null> {
-  for (const id of ids) {
+async function unknownApi({
+  resources = [],
+  serves = [],
+}: Pick<ClientChanges, 'resources' | 'serves'>): Promise<ReturnType<typeof refuse> | null> {
+  const named = [
+    ...resources.map(({ resource }) => ['resources', resource] as const),
+    ...serves.map((id) => ['serves', id] as const),
+  ]
+  for (const [field, id] of named) {
     if (id === managementId() || (await findResource(id))) continue
-    const message = `resources: there is no API ${id} (gatehouse resource add)`
-    return refuse('invalid_input', { field: 'resources', values: { message } })
+    const message = `${field}: there is no API ${id} (gatehouse resource add)`
+    return refuse('invalid_input', { field, values: { message } })
   }
   return null
 }
@@ -449,8 +470,10 @@ export type ClientChanges = {
 type Missing =
   | `${'backchannel' | 'frontchannel'}LogoutUri`
   | `session${'Idle' | 'Max'}Minutes`
-  | `${'logo' | 'client' | 'policy' | 'tos' | 'jwks'}Uri`
+  | `${'logo' | 'client' | 'policy' | 'tos' | 'support' | 'jwks'}Uri`
   | `${'idToken' | 'userinfo'}Encryption`
+  | 'brandColor'
+  | `welcome${'En' | 'De'}`
   | 'jwks'
 type OptionalNull<Name> = Name extends Missing ? null : never
 
@@ -470,10 +493,7 @@ export async function update(
   } = {},
 ): Promise<Result<ClientView>> {
   const said = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
-  const unknown = await unknownApi([
-    ...(changes.resources ?? []).map(({ resource }) => resource),
-    ...(changes.serves ?? []),
-  ])
+  const unknown = await unknownApi(changes)
   return inTx(async (tx) => {
     const row = await store.lockClient(tx, clientId)
     if (!row) return refuse('not_found')

@@ -33,6 +33,7 @@ import * as registeredApis from './resources'
 import * as revocations from './revocations'
 import * as store from './store'
 import * as subjects from './subjects'
+import { trial } from './trial'
 
 export { type Access, access } from './access'
 export { appsOf, type SessionApp, sessionsWithApp } from './apps'
@@ -52,6 +53,7 @@ export {
   type Told,
   whatEnds,
 } from './endings'
+export { type Endpoints, endpoints } from './endpoints'
 export { type SignedOutView, signedOut } from './frontchannel'
 export type { Removed } from './grants'
 export type { HandleOptions } from './handle'
@@ -79,8 +81,9 @@ export {
 export type { PersonalTokenOptions, PersonalTokenView } from './personal-tokens'
 export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
+export { TRIAL_SCOPES, type Trial } from './trial'
 
-/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, removeSecret, readChanges, invite, setClaims, previewClaims, log. */
+/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, removeSecret, readChanges, invite, setClaims, previewClaims, trial, log. */
 export const clients = {
   add: registry.add,
   get: registry.get,
@@ -96,6 +99,7 @@ export const clients = {
   invite: registration.invite,
   setClaims: registry.setClaims,
   previewClaims,
+  trial,
   /** Why requests of an app were refused, newest first. */
   log: clientLog.recent,
 }

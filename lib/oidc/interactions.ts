@@ -78,6 +78,11 @@ export interface InteractionView {
     clientUri: string | null
     policyUri: string | null
     tosUri: string | null
+    supportUri: string | null
+    /** The colour that its operator gave it; null: the portal's. */
+    brandColor: string | null
+    /** What its operator says on the hosted pages, by language. */
+    welcome: { en?: string; de?: string }
     /** Where the browser will go back to; shown, so that a stranger's address is noticed. */
     redirectOrigin: string
     firstParty: boolean
@@ -155,7 +160,7 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
   const client = await clients.active(String(params.client_id ?? ''))
   const prompt = payload.prompt
   if (!client || !prompt || (prompt.name !== 'login' && prompt.name !== 'consent')) return null
-  const { name, logoUri, clientUri, policyUri, tosUri } = clients.view(client)
+  const { name, logoUri, clientUri, policyUri, tosUri, supportUri, brandColor } = clients.view(client)
   const demands = withRegistered(prompt.details.demands as LoginDemands, client)
   const redirectUri = String(params.redirect_uri ?? '')
   const accountId = payload.session?.accountId
@@ -173,6 +178,9 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
       clientUri,
       policyUri,
       tosUri,
+      supportUri,
+      brandColor,
+      welcome: client.settings.brand?.welcome ?? {},
       redirectOrigin: originOf(redirectUri),
       firstParty: client.firstParty,
       registered: client.settings.registered ?? null,

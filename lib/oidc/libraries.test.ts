@@ -1,14 +1,14 @@
 /** Unchanged client libraries: openid-client, oauth4webapi, next-auth, passport-openidconnect (OP1). */
-import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
-import type { AddressInfo } from 'node:net'
 import * as oauth from 'oauth4webapi'
 import * as client from 'openid-client'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../scripts/free-port.mjs'
 import * as sessions from '../sessions'
 import { useStores } from '../testing'
 import { newApp, refresh } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
+import { startNextAuth } from './testing/next-auth'
 import { newUser } from './testing/people'
 
 const stores = useStores()
@@ -186,44 +186,9 @@ describe('oauth4webapi', () => {
 
 describe('next-auth 4', () => {
   it('signs in with nothing but our discovery document', async () => {
-    const NextAuth = createRequire(import.meta.url)('next-auth').default as (
-      req: object,
-      res: object,
-      options: object,
-    ) => Promise<void>
-    const server = createServer((req, res) => {
-      const url = new URL(req.url ?? '/', 'http://localhost')
-      let body = ''
-      req.on('data', (chunk) => {
-        body += chunk
-      })
-      req.on('end', () => {
-        const cookies = Object.fromEntries(
-          (req.headers.cookie ?? '')
-            .split('; ')
-            .filter(Boolean)
-            .map((c) => [c.slice(0, c.indexOf('=')), decodeURIComponent(c.slice(c.indexOf('=') + 1))]),
-        )
-        Object.assign(req, {
-          query: { ...Object.fromEntries(url.searchParams), nextauth: url.pathname.split('/').slice(3) },
-          cookies,
-          body: Object.fromEntries(new URLSearchParams(body)),
-        })
-        Object.assign(res, {
-          status: (code: number) => Object.assign(res, { statusCode: code }),
-          json: (value: unknown) =>
-            res.setHeader('content-type', 'application/json').end(JSON.stringify(value)),
-          send: (value: unknown) => res.end(typeof value === 'string' ? value : JSON.stringify(value)),
-          redirect: (to: string) => res.writeHead(302, { Location: to }).end(),
-        })
-        NextAuth(req, res, options()).catch((error: Error) => res.writeHead(500).end(String(error.stack)))
-      })
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    process.env.NEXTAUTH_URL = base
+    const port = await freePort()
     const app = await newApp({
-      redirectUris: [`${base}/api/auth/callback/gatehouse`],
+      redirectUris: [`http://127.0.0.1:${port}/api/auth/callback/gatehouse`],
       idTokenAlg: 'RS256',
       claimsInIdToken: true,
     })
@@ -254,32 +219,15 @@ describe('next-auth 4', () => {
         }),
       },
     })
+    const nextAuth = await startNextAuth(port, options)
     try {
-      const jar = new Map<string, string>()
-      const ask = async (path: string, init: RequestInit = {}) => {
-        const cookie = [...jar].map(([k, v]) => `${k}=${v}`).join('; ')
-        const res = await fetch(new URL(path, base), { ...init, redirect: 'manual', headers: { cookie } })
-        for (const line of res.headers.getSetCookie())
-          jar.set(line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1).split(';')[0] ?? '')
-        return res
-      }
-      const { csrfToken } = await (await ask('/api/auth/csrf')).json()
-      const begun = await ask('/api/auth/signin/gatehouse', {
-        method: 'POST',
-        body: new URLSearchParams({ csrfToken, callbackUrl: base }),
-      })
-      const landed = await walk(new Browser(portal), new URL(begun.headers.get('location') ?? ''))
-      const done = await ask(landed.pathname + landed.search)
-      expect(done.headers.get('location')).toBe(base)
-      const session = await (await ask('/api/auth/session')).json()
-      expect(session.user).toMatchObject({
+      expect(await nextAuth.signIn('gatehouse', (start) => walk(new Browser(portal), start))).toMatchObject({
         id: user,
         name: 'Ada Lovelace',
         email: expect.stringContaining('@example.com'),
       })
     } finally {
-      server.closeAllConnections()
-      server.close()
+      nextAuth.close()
     }
   })
 })

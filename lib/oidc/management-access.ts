@@ -124,11 +124,12 @@ async function judge(provider: Provider, ctx: KoaContextWithOIDC): Promise<Manag
   // Whether the app needs a nonce hangs on how it is registered.
   ctx.oidc.entity('Client', client)
   const proof = await validateDpop(provider, ctx, value)
-  if (proof) await checkDpopReplay(provider, ctx, proof, clientId, errors.InvalidToken)
   if (proof?.thumbprint !== token.jkt)
     throw new errors.InvalidToken(
       token.jkt ? 'the DPoP proof is not of the key of the token' : 'the token is not bound to a DPoP key',
     )
+  // Last: a proof is written down where the token is good and the key is its own.
+  if (proof) await checkDpopReplay(provider, ctx, proof, clientId, errors.InvalidToken)
   const granted = String(token.scope ?? '').split(' ')
   const now = (await reachOf(row.settings, managementId()))?.scopes ?? []
   return { clientId, scopes: now.filter((scope) => granted.includes(scope)).filter(isManagementScope) }

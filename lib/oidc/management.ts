@@ -108,6 +108,11 @@ const longer = (before: number | undefined, after: number | undefined): boolean 
 
 type Judged = Omit<CheckedClient, 'clientId'>
 
+/** What our pages say and wear in an app's name: an operator vouches for it, or whoever has that trust. */
+const said =
+  (name: 'brandColor' | 'welcomeEn' | 'welcomeDe' | 'supportUri') => (before: Judged | null, after: Judged) =>
+    Boolean(after[name]) && after[name] !== before?.[name]
+
 /** By which fields an app gets more than it had (or, new, than apps have): nobody is asked about them. */
 const RAISED: Partial<Record<keyof Judged, (before: Judged | null, after: Judged) => boolean>> = {
   firstParty: (before, after) => after.firstParty && !before?.firstParty,
@@ -119,6 +124,10 @@ const RAISED: Partial<Record<keyof Judged, (before: Judged | null, after: Judged
   providerTokens: (before, after) => newIn(before?.providerTokens, after.providerTokens),
   serves: (before, after) => newIn(before?.serves, after.serves),
   resources: (before, after) => reachesMore(before?.resources ?? [], after.resources),
+  brandColor: said('brandColor'),
+  welcomeEn: said('welcomeEn'),
+  welcomeDe: said('welcomeDe'),
+  supportUri: said('supportUri'),
   sessionIdleMinutes: (before, after) => longer(before?.sessionIdleMinutes, after.sessionIdleMinutes),
   sessionMaxMinutes: (before, after) => longer(before?.sessionMaxMinutes, after.sessionMaxMinutes),
 }

@@ -126,6 +126,21 @@ describe('an app that registers itself', () => {
     expect(await oidc.clients.get(json.client_id)).toMatchObject({ name: 'Bank of Example', logoUri: null })
   })
 
+  it('looks_and_says_nothing_of_its_own_on_the_pages_of_the_house', async () => {
+    const brand = { color: '#ff0000', welcome: { en: 'Your bank' }, supportUri: 'https://evil.example/' }
+    const said = {
+      brand_color: '#ff0000',
+      brandColor: '#ff0000',
+      welcomeEn: 'Your bank',
+      support_uri: brand.supportUri,
+    }
+    const { json } = await register({ redirect_uris: ['https://d.example/cb'], ...said, brand })
+    const none = { brandColor: null, welcomeEn: null, welcomeDe: null, supportUri: null }
+    expect(await oidc.clients.get(json.client_id)).toMatchObject(none)
+    const at = await new Browser(portal).go(ask(portal, asApp(json)).url)
+    expect(JSON.parse(at.body).view.client).toMatchObject({ brandColor: null, welcome: {}, supportUri: null })
+  })
+
   it('reaches_only_apis_that_are_open_to_it', async () => {
     const closed = 'https://orders.example.com'
     await oidc.resources.add({ id: closed, name: 'Orders', scopes: [{ name: 'orders:read' }] })

@@ -38,6 +38,14 @@ export interface ClientMetadata {
   [name: string]: unknown
 }
 
+export interface Brand {
+  /** `#rrggbb`. */
+  color?: string
+  /** By language. */
+  welcome?: { en?: string; de?: string }
+  supportUri?: string
+}
+
 export interface ClientSettings {
   /** Put the claims of the granted scopes into the ID token too (for apps that never ask userinfo). */
   claimsInIdToken?: boolean
@@ -59,6 +67,8 @@ export interface ClientSettings {
   serves?: string[]
   /** Claims of the operator's own. */
   claims?: MappedClaim[]
+  /** What the hosted pages look like and say on the way to it. Operators' alone: it would make phishers look like the house. */
+  brand?: Brand
   /** It registered itself; left out: an operator did. */
   registered?: 'token' | 'open' | 'document'
   /** Until when what its document said is believed, milliseconds. */

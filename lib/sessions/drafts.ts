@@ -18,7 +18,7 @@ export interface Draft {
 }
 
 const PURPOSE = 'draft'
-const MAX_CHARACTERS = 8192
+const MAX_CHARACTERS = 32_768
 const MAX_PAGE = 200
 
 /**

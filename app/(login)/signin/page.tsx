@@ -13,7 +13,7 @@ import { Icon } from '@/components/ui/icon'
 import { SubmitButton } from '@/components/ui/submit-button'
 import { notify, requests, sessions, signin } from '@/lib'
 import type { View } from '@/lib/signin'
-import { FlowProblem, waitingClient } from '../_parts'
+import { Branded, FlowProblem, waitingClient } from '../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login'))('sign_in.title') }
@@ -37,31 +37,34 @@ export default async function SignInPage({ searchParams }: { searchParams: Query
   const { signUp } = requests.settings()
   const may = (way: (typeof view.ways)[number]) => view.ways.includes(way)
   const notice = view.typed.firstName === undefined ? toView(view.notice) : null
+  const client = await waitingClient(view.request, caller)
   return (
-    <SignInForm
-      flow={flow}
-      action={may('password') ? '/signin/password' : null}
-      codeAction={may('email_code') ? '/signin/code' : null}
-      phoneHref={
-        may('sms_code') && notify.sms.enabled() && !view.reauth && !view.linking
-          ? at('/signin/phone', flow)
-          : null
-      }
-      email={view.typed.email}
-      notice={notice}
-      forgotHref={at('/forgot', flow)}
-      signUpHref={signUp ? at('/signup', flow) : null}
-      reauthUser={view.reauth ? { email: view.reauth, otherHref: startAgain(view.request) } : null}
-      client={await waitingClient(view.request, caller)}
-      guestAction={view.mayGuest ? '/signin/guest' : null}
-      guest={view.guest}
-      linking={view.linking && { ...view.linking, plainAction: '/signin/unlinked' }}
-      providersSlot={
-        view.providers.length > 0 ? <ProviderButtons flow={flow} providers={view.providers} /> : null
-      }
-      passkeyFirst={view.firstPasskey || !may('password')}
-      passkeySlot={may('passkey') ? await passkey(view, notice) : null}
-    />
+    <Branded client={client}>
+      <SignInForm
+        flow={flow}
+        action={may('password') ? '/signin/password' : null}
+        codeAction={may('email_code') ? '/signin/code' : null}
+        phoneHref={
+          may('sms_code') && notify.sms.enabled() && !view.reauth && !view.linking
+            ? at('/signin/phone', flow)
+            : null
+        }
+        email={view.typed.email}
+        notice={notice}
+        forgotHref={at('/forgot', flow)}
+        signUpHref={signUp ? at('/signup', flow) : null}
+        reauthUser={view.reauth ? { email: view.reauth, otherHref: startAgain(view.request) } : null}
+        client={client}
+        guestAction={view.mayGuest ? '/signin/guest' : null}
+        guest={view.guest}
+        linking={view.linking && { ...view.linking, plainAction: '/signin/unlinked' }}
+        providersSlot={
+          view.providers.length > 0 ? <ProviderButtons flow={flow} providers={view.providers} /> : null
+        }
+        passkeyFirst={view.firstPasskey || !may('password')}
+        passkeySlot={may('passkey') ? await passkey(view, notice) : null}
+      />
+    </Branded>
   )
 }
 

@@ -5,7 +5,7 @@ import { at, currentCaller, one, type Query, toView } from '@/app/_lib/login'
 import { ProviderButtons } from '@/components/login/provider-buttons'
 import { type SignUpField, SignUpForm } from '@/components/login/sign-up-form'
 import { requests, signin } from '@/lib'
-import { FlowProblem, waitingClient } from '../_parts'
+import { Branded, FlowProblem, waitingClient } from '../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login'))('sign_up.title') }
@@ -29,24 +29,27 @@ export default async function SignUpPage({ searchParams }: { searchParams: Query
   if (!signUp) return <FlowProblem refusal={{ code: 'sign_up_closed' }} />
   const notice = view.typed.firstName === undefined ? null : toView(view.notice)
   const field = notice?.field && FIELDS.includes(notice.field) ? notice.field : null
+  const client = await waitingClient(view.request, caller)
   return (
-    <SignUpForm
-      flow={flow}
-      action="/signup/submit"
-      way={way}
-      otherWayHref={
-        ways.length > 1 ? at('/signup', flow, { way: ways.find((other) => other !== way) }) : null
-      }
-      values={view.typed}
-      errors={field && notice ? { [field]: notice } : {}}
-      notice={field ? null : notice}
-      providersSlot={
-        view.providers.length > 0 ? <ProviderButtons flow={flow} providers={view.providers} /> : null
-      }
-      passwordMinLength={passwordMinLength}
-      signInHref={at('/signin', flow)}
-      client={await waitingClient(view.request, caller)}
-      guest={view.guest}
-    />
+    <Branded client={client}>
+      <SignUpForm
+        flow={flow}
+        action="/signup/submit"
+        way={way}
+        otherWayHref={
+          ways.length > 1 ? at('/signup', flow, { way: ways.find((other) => other !== way) }) : null
+        }
+        values={view.typed}
+        errors={field && notice ? { [field]: notice } : {}}
+        notice={field ? null : notice}
+        providersSlot={
+          view.providers.length > 0 ? <ProviderButtons flow={flow} providers={view.providers} /> : null
+        }
+        passwordMinLength={passwordMinLength}
+        signInHref={at('/signin', flow)}
+        client={client}
+        guest={view.guest}
+      />
+    </Branded>
   )
 }

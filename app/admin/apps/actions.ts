@@ -3,10 +3,19 @@
 import { redirect } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { z } from 'zod'
-import { oidc } from '@/lib'
+import { oidc, users } from '@/lib'
 import type { Caller } from '@/lib/base/caller'
 import type { NewClient } from '@/lib/oidc'
+import {
+  changesOf,
+  FIELDS,
+  type FieldName,
+  GRANT_NAMES,
+  type Kind,
+  lines,
+} from '../../../components/admin/client-fields'
 import { adminAppHref, KINDS } from '../../../components/admin/kinds'
+import type { PreviewState } from '../../../components/admin/preview-form'
 import type { SecretState } from '../../../components/admin/secret-form'
 import { adminAction } from '../../_lib/admin'
 import type { FormState, SignedIn } from '../../_lib/guard'
@@ -22,24 +31,19 @@ const by = ({ session, caller }: SignedIn): { actor: string; caller: Caller } =>
 
 const app = z.string().min(1).max(200)
 const text = z.string().max(4000)
+/** A list, or what stands in a file. */
+const long = z.string().max(20_000)
 const ticked = z.literal('on').optional()
-
-/** One thing a line. */
-const lines = (value: string): string[] =>
-  value
-    .split(/[\r\n]+/)
-    .map((line) => line.trim())
-    .filter(Boolean)
-
-const orNull = (value: string): string | null => value.trim() || null
 
 /** Registers an app; its secret is the answer, this once. */
 export async function registerApp(_previous: FormState | null, form: FormData): Promise<SecretState> {
   const schema = z.object({
     name: text,
     kind: z.enum(Object.keys(KINDS) as (keyof typeof KINDS)[]),
-    redirectUris: text,
+    redirectUris: long,
     firstParty: ticked,
+    pairwise: ticked,
+    clientId: text,
   })
   let made: SecretState['made']
   const answer = await adminAction(
@@ -47,9 +51,16 @@ export async function registerApp(_previous: FormState | null, form: FormData): 
     { page: '/admin/register', schema, draft: 'register' },
     async (input, who) => {
       const begin: Partial<NewClient> = KINDS[input.kind]
-      const { name, firstParty } = input
+      const chosen = input.clientId.trim()
       const added = await oidc.clients.add(
-        { ...begin, name, redirectUris: lines(input.redirectUris), firstParty: firstParty === 'on' },
+        {
+          ...begin,
+          name: input.name,
+          redirectUris: lines(input.redirectUris),
+          firstParty: input.firstParty === 'on',
+          pairwise: input.pairwise === 'on',
+          ...(chosen && { clientId: chosen }),
+        },
         by(who),
       )
       if (!added.ok) return added.refusal
@@ -62,66 +73,91 @@ export async function registerApp(_previous: FormState | null, form: FormData): 
   return { ...answer, ...(made && { made }) }
 }
 
+/** Every field of an app, as `changesOf` reads it. */
+const editSchema = z.object({
+  app,
+  ...Object.fromEntries(FIELDS.flatMap(([name, kind]) => typed(name, kind))),
+})
+
+function typed(name: FieldName, kind: Kind): [string, z.ZodType<string | undefined>][] {
+  if (kind === 'grants') return GRANT_NAMES.map((field) => [field, ticked])
+  if (kind === 'yes') return [[name, ticked]]
+  if (kind === 'minutes') return [[name, z.string().regex(/^\d{0,7}$/)]]
+  return [[name, kind === 'lines' || kind === 'reach' || kind === 'json' ? long : text]]
+}
+
 /** Changes what an app is registered with. */
 export async function saveApp(_previous: FormState | null, form: FormData): Promise<FormState> {
-  const id = idIn(form)
-  const schema = z.object({
-    app,
-    name: text,
-    redirectUris: text,
-    postLogoutRedirectUris: text,
-    backchannelLogoutUri: text,
-    frontchannelLogoutUri: text,
-    logoUri: text,
-    clientUri: text,
-    policyUri: text,
-    tosUri: text,
-    authorizationCode: ticked,
-    refreshToken: ticked,
-    clientCredentials: ticked,
-    pkce: ticked,
-    firstParty: ticked,
-    acr: z.enum(['aal1', 'aal2']),
-    sessionIdleMinutes: z.string().regex(/^\d{0,7}$/),
-    sessionMaxMinutes: z.string().regex(/^\d{0,7}$/),
-  })
-  const page = `${adminAppHref(id)}/edit`
-  return adminAction(form, { page, schema, draft: 'edit' }, async (input, who) => {
+  const page = `${adminAppHref(idIn(form))}/edit`
+  return adminAction(form, { page, schema: editSchema, draft: 'edit' }, async (input, who) => {
     const had = await oidc.clients.get(input.app)
     if (!had) return { code: 'not_found', status: 404 }
-    const grants = [
-      input.authorizationCode && ('authorization_code' as const),
-      input.refreshToken && ('refresh_token' as const),
-      input.clientCredentials && ('client_credentials' as const),
-    ].filter((grant) => grant !== undefined)
-    const SHOWN = ['authorization_code', 'refresh_token', 'client_credentials']
-    // Grants that this form does not know stay as they are.
-    const others = had.grants.filter((grant) => !SHOWN.includes(grant)) as typeof grants
-    const saved = await oidc.clients.update(
-      input.app,
-      {
-        name: input.name,
-        redirectUris: lines(input.redirectUris),
-        postLogoutRedirectUris: lines(input.postLogoutRedirectUris),
-        backchannelLogoutUri: orNull(input.backchannelLogoutUri),
-        frontchannelLogoutUri: orNull(input.frontchannelLogoutUri),
-        logoUri: orNull(input.logoUri),
-        clientUri: orNull(input.clientUri),
-        policyUri: orNull(input.policyUri),
-        tosUri: orNull(input.tosUri),
-        grants: [...grants, ...others],
-        pkce: input.pkce === 'on',
-        firstParty: input.firstParty === 'on',
-        acr: input.acr,
-        sessionIdleMinutes: Number(input.sessionIdleMinutes) || null,
-        sessionMaxMinutes: Number(input.sessionMaxMinutes) || null,
-      },
-      by(who),
-    )
+    const said = changesOf(input as Record<string, string | undefined>, had)
+    if ('unreadable' in said) {
+      const values = { message: 'must be JSON' }
+      return { code: 'invalid_input', status: 400, field: said.unreadable, values }
+    }
+    const saved = await oidc.clients.update(input.app, said.changes, by(who))
     if (!saved.ok) return saved.refusal
     await keepOutcome({ kind: 'saved', name: '' })
     redirect(adminAppHref(input.app))
   })
+}
+
+/** Gives an app claims of the operator's own, in the place of those it had. */
+export async function saveClaims(_previous: FormState | null, form: FormData): Promise<FormState> {
+  const schema = z.object({ app, claims: long })
+  const page = `${adminAppHref(idIn(form))}/claims`
+  return adminAction(form, { page, schema, draft: 'mapping' }, async (input, who) => {
+    const mapping = jsonIn(input.claims.trim() || '[]')
+    if (mapping === undefined) {
+      const values = { message: 'must be JSON' }
+      return { code: 'invalid_input', status: 400, field: 'claims', values }
+    }
+    const saved = await oidc.clients.setClaims(input.app, mapping, by(who))
+    if (!saved.ok) return saved.refusal
+    await keepOutcome({ kind: 'claims', name: '' })
+    redirect(page)
+  })
+}
+
+function jsonIn(said: string): unknown {
+  try {
+    return JSON.parse(said)
+  } catch {
+    return undefined
+  }
+}
+
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
+
+/** Shows what an app would get of a person; issues nothing. */
+export async function previewClaims(_previous: FormState | null, form: FormData): Promise<PreviewState> {
+  const schema = z.object({ app, person: z.string().trim().min(1).max(254) })
+  const page = `${adminAppHref(idIn(form))}/claims`
+  let preview: PreviewState['preview']
+  const answer = await adminAction(form, { page, schema, draft: 'preview' }, async ({ app: id, person }) => {
+    const found = UUID.test(person)
+      ? await users.get(person.toLowerCase())
+      : await users.find({ email: person })
+    const shown = found && (await oidc.clients.previewClaims(id, found.id))
+    if (!shown) {
+      const t = await getTranslations('admin.claims')
+      return { ok: false, errors: { person: t('nobody') }, values: { app: id, person } }
+    }
+    const rows = shown.scopes.flatMap(({ scope, idToken, userinfo }) =>
+      [...new Set([...Object.keys(idToken), ...Object.keys(userinfo)])].map((claim) => ({
+        scope,
+        claim,
+        idToken: claim in idToken,
+        userinfo: claim in userinfo,
+        value: JSON.stringify(idToken[claim] ?? userinfo[claim]),
+      })),
+    )
+    preview = { who: found.email ?? found.id, rows }
+    return { ok: true }
+  })
+  return { ...answer, ...(preview && { preview }) }
 }
 
 /** Makes another secret, shown this once; those there are end after a while. */

@@ -21,9 +21,10 @@ const PATH = '/admin/register'
 /** A new app: its kind sets what is safe for it. */
 export default async function Register() {
   const { session } = await adminIn()
-  const [t, f, kinds, hints, ui, words, drafts] = await Promise.all([
+  const [t, labels, fieldHints, kinds, hints, ui, words, drafts] = await Promise.all([
     getTranslations('admin.register'),
-    getTranslations('admin.form'),
+    getTranslations('admin.labels'),
+    getTranslations('admin.hints'),
     getTranslations('admin.kinds'),
     getTranslations('admin.kind_hints'),
     getTranslations('ui'),
@@ -50,8 +51,8 @@ export default async function Register() {
           <FormInput
             id="name"
             name="name"
-            label={f('name')}
-            hint={f('name_hint')}
+            label={labels('name')}
+            hint={fieldHints('name')}
             maxLength={80}
             required
             autoComplete="off"
@@ -80,12 +81,24 @@ export default async function Register() {
           <FormTextarea
             id="redirectUris"
             name="redirectUris"
-            label={f('uris')}
-            hint={`${f('uris_hint')} ${t('uris_hint_machine')}`}
+            label={labels('redirectUris')}
+            hint={`${fieldHints('redirectUris')} ${t('uris_hint_machine')}`}
             placeholder="https://app.example.com/callback"
             spellCheck={false}
           />
-          <FormCheckbox name="firstParty" label={f('first_party')} />
+          <FormCheckbox name="firstParty" label={labels('firstParty')} />
+          <FormCheckbox name="pairwise" label={t('pairwise')} hint={t('pairwise_hint')} />
+          <FormInput
+            id="clientId"
+            name="clientId"
+            label={t('clientId')}
+            note={ui('optional')}
+            hint={t('clientId_hint')}
+            maxLength={100}
+            autoComplete="off"
+            autoCapitalize="none"
+            spellCheck={false}
+          />
           <div>
             <SubmitButton workingLabel={ui('working')}>{t('submit')}</SubmitButton>
           </div>

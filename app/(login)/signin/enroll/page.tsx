@@ -6,7 +6,7 @@ import { EnrollChoice, EnrollPasskey, EnrollSecurityKey, EnrollTotp } from '@/co
 import { dateFormat } from '@/components/ui/date-format'
 import { dateLocale } from '@/components/ui/date-locale'
 import { signin } from '@/lib'
-import { FlowProblem, waitingClient } from '../../_parts'
+import { Branded, FlowProblem, waitingClient } from '../../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login.enroll'))('title') }
@@ -25,33 +25,53 @@ export default async function EnrollPage({ searchParams }: { searchParams: Query
   const { methods, required, until, why, wanted } = enroll
   const notice = toView(kept)
   const later = !required || until !== null
+  const client = await waitingClient(request, caller)
   const hrefOf = (way: string) => at('/signin/enroll', flow, { with: way })
   if (methods.length === 1 && wanted === 'passkey')
     return (
-      <EnrollPasskey
-        flow={flow}
-        reason={required ? 'needed' : why === 'sign_up' ? why : 'offer'}
-        later={later}
-        notice={notice}
-      />
+      <Branded client={client}>
+        <EnrollPasskey
+          flow={flow}
+          reason={required ? 'needed' : why === 'sign_up' ? why : 'offer'}
+          later={later}
+          notice={notice}
+        />
+      </Branded>
     )
   const chosen = methods.find((method) => method === (one(query.with) || wanted))
   const frame = { flow, notice, backHref: methods.length > 1 ? hrefOf('another') : null }
-  if (chosen === 'passkey') return <EnrollPasskey {...frame} reason="chosen" later={later} />
-  if (chosen === 'security_key') return <EnrollSecurityKey {...frame} />
+  if (chosen === 'passkey')
+    return (
+      <Branded client={client}>
+        <EnrollPasskey {...frame} reason="chosen" later={later} />
+      </Branded>
+    )
+  if (chosen === 'security_key')
+    return (
+      <Branded client={client}>
+        <EnrollSecurityKey {...frame} />
+      </Branded>
+    )
   if (chosen === 'totp') {
     const enrolment = await signin.enrollTotp(flow, caller)
-    if (enrolment.ok) return <EnrollTotp {...frame} enrolment={enrolment.value} />
+    if (enrolment.ok)
+      return (
+        <Branded client={client}>
+          <EnrollTotp {...frame} enrolment={enrolment.value} />
+        </Branded>
+      )
   }
   return (
-    <EnrollChoice
-      flow={flow}
-      ways={methods}
-      hrefOf={hrefOf}
-      lead={await leadOf(why, required, (await waitingClient(request, caller))?.name)}
-      later={later ? { until: until === null ? null : await dayOf(until) } : null}
-      notice={notice}
-    />
+    <Branded client={client}>
+      <EnrollChoice
+        flow={flow}
+        ways={methods}
+        hrefOf={hrefOf}
+        lead={await leadOf(why, required, client?.name)}
+        later={later ? { until: until === null ? null : await dayOf(until) } : null}
+        notice={notice}
+      />
+    </Branded>
   )
 }
 

@@ -4,7 +4,7 @@ import { getTranslations } from 'next-intl/server'
 import { at, currentCaller, one, type Query, startAgain, toView } from '@/app/_lib/login'
 import { SecondForm } from '@/components/login/second-form'
 import { requests, signin } from '@/lib'
-import { FlowProblem, waitingClient } from '../../_parts'
+import { Branded, FlowProblem, waitingClient } from '../../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login.second'))('title') }
@@ -24,23 +24,26 @@ export default async function SecondPage({ searchParams }: { searchParams: Query
   const { offers, sent, trustDays, why, reasons } = second
   const chosen = offers.find(({ method }) => method === one(query.with)) ?? best
   const settings = requests.settings()
+  const client = await waitingClient(request, caller)
   return (
-    <SecondForm
-      flow={flow}
-      offers={offers}
-      chosen={chosen}
-      hrefOf={(way) => at('/signin/second', flow, { with: way })}
-      why={why}
-      reasons={reasons}
-      product={settings.productName}
-      client={await waitingClient(request, caller)}
-      sent={sent?.method === chosen.method ? sent : null}
-      now={requests.nowMs()}
-      trustDays={trustDays}
-      notice={toView(notice)}
-      recoverHref={settings.recoverySeconds > 0 ? '/recover' : null}
-      startAgainHref={startAgain(request)}
-      mailboxHref={settings.mailbox ? '/dev/mailbox' : null}
-    />
+    <Branded client={client}>
+      <SecondForm
+        flow={flow}
+        offers={offers}
+        chosen={chosen}
+        hrefOf={(way) => at('/signin/second', flow, { with: way })}
+        why={why}
+        reasons={reasons}
+        product={settings.productName}
+        client={client}
+        sent={sent?.method === chosen.method ? sent : null}
+        now={requests.nowMs()}
+        trustDays={trustDays}
+        notice={toView(notice)}
+        recoverHref={settings.recoverySeconds > 0 ? '/recover' : null}
+        startAgainHref={startAgain(request)}
+        mailboxHref={settings.mailbox ? '/dev/mailbox' : null}
+      />
+    </Branded>
   )
 }

@@ -8,18 +8,17 @@ import { ActionForm } from '../../../../components/account/action-form'
 import { ConfirmChange } from '../../../../components/account/confirm-change'
 import { FormInput, FormSelect } from '../../../../components/account/form-field'
 import { answerIcons } from '../../../../components/account/icons'
-import { ClientBadges } from '../../../../components/admin/app-row'
+import { AppHead } from '../../../../components/admin/app-head'
 import { adminAppHref } from '../../../../components/admin/kinds'
 import { LogCard } from '../../../../components/admin/log-card'
+import { RegistrationCard } from '../../../../components/admin/registration-card'
 import { SecretForm } from '../../../../components/admin/secret-form'
 import { secretIcons, secretWords } from '../../../../components/admin/secret-words'
-import { ClientLogo } from '../../../../components/login/client-logo'
 import { LinkButton } from '../../../../components/ui/button'
 import { Card } from '../../../../components/ui/card'
 import { Dialog } from '../../../../components/ui/dialog'
 import { Notice } from '../../../../components/ui/notice'
-import { PageHeader } from '../../../../components/ui/page-header'
-import { Facts, Row, Rows } from '../../../../components/ui/rows'
+import { Row, Rows } from '../../../../components/ui/rows'
 import { SubmitButton } from '../../../../components/ui/submit-button'
 import { RelativeTime } from '../../../../components/ui/time'
 import { adminIn } from '../../../_lib/admin'
@@ -70,22 +69,7 @@ export default async function App({ params, searchParams }: Props) {
   const off = client.disabledAt !== null
   return (
     <>
-      <p className="mb-2 text-[0.9375rem]">
-        <a href="/admin/apps" className="link">
-          {t('back')}
-        </a>
-      </p>
-      <PageHeader
-        title={
-          <span className="flex items-center gap-4">
-            <ClientLogo client={{ name, logo: client.logoUri }} />
-            <span className="flex min-w-0 flex-wrap items-center gap-x-3 gap-y-1">
-              <span className="wrap-anywhere">{name}</span>
-              <ClientBadges client={client} />
-            </span>
-          </span>
-        }
-      >
+      <AppHead client={client}>
         <div className="flex flex-wrap gap-3">
           <LinkButton href={`${path}/edit`}>{form('edit')}</LinkButton>
           <LinkButton href={`${path}/clinic`} look="secondary">
@@ -98,11 +82,13 @@ export default async function App({ params, searchParams }: Props) {
             {t('remove')}
           </LinkButton>
         </div>
-      </PageHeader>
+      </AppHead>
       <div className="grid gap-5">
-        {outcome && outcome.kind !== 'removed' ? <Notice kind="success">{t(outcome.kind)}</Notice> : null}
+        {outcome && outcome.kind !== 'removed' && outcome.kind !== 'claims' ? (
+          <Notice kind="success">{t(outcome.kind)}</Notice>
+        ) : null}
         {off ? <Notice kind="warning">{t('off_text')}</Notice> : null}
-        <Registration client={client} {...times} />
+        <RegistrationCard client={client} {...times} />
         <Secrets client={client} path={path} {...times} />
         <LogCard entries={entries} {...times} />
       </div>
@@ -194,62 +180,6 @@ async function Submit({ path, danger, children }: { path: string; danger?: boole
         {children}
       </SubmitButton>
     </div>
-  )
-}
-
-/** Everything that is registered, in words. */
-async function Registration({ client, ...times }: { client: ClientView } & Times) {
-  const [t, f, apps] = await Promise.all([
-    getTranslations('admin.app'),
-    getTranslations('admin.form'),
-    getTranslations('admin.apps'),
-  ])
-  const code = (text: string) => (
-    <code key={text} className="block font-mono text-[0.9375rem] wrap-anywhere">
-      {text}
-    </code>
-  )
-  const list = (all: (string | null)[]): ReactNode => {
-    const there = all.filter((one) => one !== null)
-    return there.length > 0 ? there.map(code) : t('none')
-  }
-  const yes = (is: boolean) => t(is ? 'yes' : 'no')
-  const limit = (count: number | null) => (count === null ? t('none') : t('minutes', { count }))
-  const { resources } = client
-  return (
-    <Card id="registration" title={t('registered')}>
-      <Facts
-        items={[
-          { term: t('client_id'), value: code(client.clientId) },
-          { term: apps('since'), value: <RelativeTime at={client.createdAt} {...times} /> },
-          { term: t('auth'), value: client.authMethod === 'none' ? t('auth_none') : code(client.authMethod) },
-          { term: f('grants'), value: list(client.grants) },
-          { term: f('uris'), value: list(client.redirectUris) },
-          { term: f('logout_uris'), value: list(client.postLogoutRedirectUris) },
-          { term: t('logout'), value: list([client.backchannelLogoutUri, client.frontchannelLogoutUri]) },
-          { term: t('security'), value: code(client.security) },
-          { term: f('pkce'), value: yes(client.pkce) },
-          { term: f('acr'), value: f(`acr_${client.acr}`) },
-          { term: t('guests'), value: yes(client.guests) },
-          { term: t('signing'), value: code(client.idTokenAlg) },
-          { term: f('idle'), value: limit(client.sessionIdleMinutes) },
-          { term: f('max'), value: limit(client.sessionMaxMinutes) },
-          {
-            term: t('apis'),
-            value: list([
-              ...resources.map(({ resource, scopes }) =>
-                scopes ? [resource, ...scopes].join(' ') : t('all_scopes', { api: resource }),
-              ),
-              ...client.serves,
-            ]),
-          },
-          { term: t('claims'), value: list(client.claims.map((claim) => claim.name)) },
-          { term: f('website'), value: list([client.clientUri]) },
-          { term: f('policy'), value: list([client.policyUri]) },
-          { term: f('terms'), value: list([client.tosUri]) },
-        ]}
-      />
-    </Card>
   )
 }
 

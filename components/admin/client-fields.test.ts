@@ -1,0 +1,132 @@
+/** The forms of the administration against the command line and the registration itself: neither may know more. */
+import { Command } from 'commander'
+import { describe, expect, it } from 'vitest'
+import { clientCommands } from '@/lib/cli/client'
+import { newClientSchema, registered, toMetadata } from '@/lib/oidc/client-metadata'
+import { view } from '@/lib/oidc/clients'
+import type { ClientRow } from '@/lib/oidc/store-registry'
+import { LANGUAGES } from '@/lib/texts'
+import { CHOICES, changesOf, FIELDS, valuesOf } from './client-fields'
+
+/** Said when an app is registered, and never changed. */
+const ONCE = ['clientId', 'pairwise']
+const names = FIELDS.map(([name]) => name as string)
+
+/** What options are called that say one of many. */
+const PLURALS: Record<string, string> = {
+  id: 'clientId',
+  grant: 'grants',
+  redirectUri: 'redirectUris',
+  postLogoutRedirectUri: 'postLogoutRedirectUris',
+  resource: 'resources',
+}
+
+function optionsOf(command: string): string[] {
+  const root = new Command()
+  clientCommands(root)
+  const found = root.commands[0]?.commands.find((one) => one.name() === command)
+  if (!found) throw new Error(`no command ${command}`)
+  const said = found.options.map((option) => option.attributeName()).filter((name) => name !== 'json')
+  return [...new Set(said.map((name) => PLURALS[name] ?? name))]
+}
+
+const rowOf = (input: Parameters<typeof newClientSchema.parse>[0]): ClientRow => {
+  const client = newClientSchema.parse(input)
+  const { name, firstParty, pkce } = client
+  const row = { id: 'app', name, firstParty, requirePkce: pkce, createdAt: new Date(0), disabledAt: null }
+  return { ...row, ...toMetadata(client), secrets: [] }
+}
+
+const EVERYTHING = {
+  name: 'Everything',
+  redirectUris: ['https://app.example.com/cb', 'com.example.app:/cb'],
+  postLogoutRedirectUris: ['https://app.example.com/bye'],
+  backchannelLogoutUri: 'https://app.example.com/back',
+  backchannelLogoutSessionRequired: true,
+  frontchannelLogoutUri: 'https://app.example.com/front',
+  frontchannelLogoutSessionRequired: true,
+  authMethod: 'private_key_jwt',
+  jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid: 'one' }] },
+  security: 'fapi2',
+  grants: ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'],
+  firstParty: true,
+  native: true,
+  signedRequests: true,
+  idTokenAlg: 'EdDSA',
+  claimsInIdToken: true,
+  guests: true,
+  providerTokens: ['acme', 'google'],
+  personalTokens: true,
+  resources: [
+    { resource: 'https://a.example.com', scopes: ['read', 'write'] },
+    { resource: 'https://b.example.com' },
+  ],
+  serves: ['https://a.example.com'],
+  sessionIdleMinutes: 5,
+  sessionMaxMinutes: 60,
+  logoUri: 'https://app.example.com/logo.png',
+  clientUri: 'https://app.example.com/',
+  policyUri: 'https://app.example.com/policy',
+  tosUri: 'https://app.example.com/terms',
+  supportUri: 'https://app.example.com/help',
+  brandColor: '#00aa88',
+  welcomeEn: 'Good to see you',
+  welcomeDe: 'Schön, dass Sie da sind',
+}
+
+describe('the form of an app', () => {
+  it('whatever_the_command_line_can_set_of_an_app_has_a_field', () => {
+    const update = optionsOf('update')
+    expect(update.length).toBeGreaterThan(20)
+    expect(update.filter((name) => !names.includes(name))).toEqual([])
+    expect(optionsOf('add').filter((name) => ![...names, ...ONCE].includes(name))).toEqual([])
+  })
+
+  it('whatever_can_be_registered_has_a_field_and_nothing_else_has', () => {
+    expect([...names, ...ONCE].sort()).toEqual(Object.keys(newClientSchema.shape).sort())
+  })
+
+  it('offers the choices that there are', () => {
+    for (const [name, offered] of Object.entries(CHOICES)) {
+      const { innerType } = newClientSchema.shape[name as keyof typeof CHOICES].def
+      expect([name, innerType.options]).toEqual([name, offered])
+    }
+  })
+
+  it.each([
+    ['one with everything', EVERYTHING],
+    [
+      'one with as little as may be',
+      { name: 'Little', redirectUris: ['https://x.example.com/'], pkce: false },
+    ],
+    ['an API', { name: 'API', grants: [], serves: ['https://a.example.com'], redirectUris: [] }],
+  ])('sent_as_it_is_drawn_it_changes_nothing: %s', (_, input) => {
+    const row = rowOf(input as typeof EVERYTHING & { pkce: boolean })
+    const said = changesOf(valuesOf(view(row)), view(row))
+    if ('unreadable' in said) throw new Error(said.unreadable)
+    const kept = Object.fromEntries(Object.entries(said.changes).filter(([, value]) => value !== null))
+    expect(newClientSchema.parse(kept)).toEqual(newClientSchema.parse(registered(row)))
+  })
+
+  it('an_app_whose_guests_wait_for_two_factors_to_go_can_be_saved_as_it_is', () => {
+    const row = rowOf({ name: 'Waits', redirectUris: ['https://x.example.com/'], acr: 'aal2' })
+    row.settings.guests = true
+    const said = changesOf(valuesOf(view(row)), view(row))
+    expect(said).toMatchObject({ changes: { acr: 'aal2' } })
+    expect(said).not.toHaveProperty('changes.guests')
+    // Who ticks both at once says something new, and it is judged.
+    const both = changesOf({ ...valuesOf(view(row)) }, { acr: 'aal1', guests: false })
+    expect(both).toMatchObject({ changes: { acr: 'aal2', guests: true } })
+  })
+
+  it('has a line for every language that the pages speak', () => {
+    const fields = LANGUAGES.map((tag) => `welcome${tag[0]?.toUpperCase()}${tag.slice(1)}`)
+    expect(names.filter((name) => name.startsWith('welcome')).sort()).toEqual(fields.sort())
+  })
+
+  it('says which field cannot be read at all', () => {
+    expect(changesOf({ name: 'X', jwks: '{"keys": [' }, { acr: 'aal1', guests: false })).toEqual({
+      unreadable: 'jwks',
+    })
+  })
+})

@@ -1,0 +1,192 @@
+/**
+ * What an app is registered with, as the forms of the administration show it: every field that can be changed, by the
+ * name that the registration has for it, and how it is typed. The command line has the same (`client update`); a test
+ * says so of both.
+ */
+import type { ClientChanges, ClientView } from '@/lib/oidc'
+
+export const CHOICES = {
+  authMethod: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+  security: ['standard', 'par', 'dpop', 'fapi2'],
+  acr: ['aal1', 'aal2'],
+  idTokenAlg: ['ES256', 'RS256', 'EdDSA'],
+  idTokenEncryption: ['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256'],
+  userinfoEncryption: ['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256'],
+  introspectionAlg: ['ES256', 'RS256', 'EdDSA'],
+} as const satisfies { [Name in keyof ClientChanges]?: readonly ClientChanges[Name][] }
+
+/** Grants are ticked one by one, each by a name of its own. */
+export const GRANT_FIELDS = {
+  authorizationCode: 'authorization_code',
+  refreshToken: 'refresh_token',
+  clientCredentials: 'client_credentials',
+  deviceCode: 'device_code',
+} as const satisfies Record<string, NonNullable<ClientChanges['grants']>[number]>
+
+export type GrantField = keyof typeof GRANT_FIELDS
+export const GRANT_NAMES = Object.keys(GRANT_FIELDS) as GrantField[]
+
+/**
+ * How a field is typed: `lines` one thing a line, `names` with commas, `reach` an API and its scopes a line, `json` as
+ * it stands in a file, `perhaps` a choice or none. What is left empty is taken away.
+ */
+export type Kind =
+  | 'text'
+  | 'line'
+  | 'color'
+  | 'url'
+  | 'lines'
+  | 'names'
+  | 'reach'
+  | 'json'
+  | 'yes'
+  | 'choice'
+  | 'perhaps'
+  | 'minutes'
+  | 'grants'
+
+export const SECTIONS = {
+  people: {
+    name: 'text',
+    firstParty: 'yes',
+    logoUri: 'url',
+    clientUri: 'url',
+    policyUri: 'url',
+    tosUri: 'url',
+    supportUri: 'url',
+  },
+  brand: { brandColor: 'color', welcomeEn: 'line', welcomeDe: 'line' },
+  addresses: { redirectUris: 'lines', native: 'yes', postLogoutRedirectUris: 'lines' },
+  proof: {
+    authMethod: 'choice',
+    jwksUri: 'url',
+    jwks: 'json',
+    security: 'choice',
+    pkce: 'yes',
+    signedRequests: 'yes',
+  },
+  sign_ins: {
+    acr: 'choice',
+    guests: 'yes',
+    sessionIdleMinutes: 'minutes',
+    sessionMaxMinutes: 'minutes',
+  },
+  tokens: {
+    grants: 'grants',
+    idTokenAlg: 'choice',
+    idTokenEncryption: 'perhaps',
+    userinfoEncryption: 'perhaps',
+    introspectionAlg: 'choice',
+    claimsInIdToken: 'yes',
+    resources: 'reach',
+    serves: 'lines',
+    personalTokens: 'yes',
+    providerTokens: 'names',
+    testClient: 'yes',
+  },
+  sign_outs: {
+    backchannelLogoutUri: 'url',
+    backchannelLogoutSessionRequired: 'yes',
+    frontchannelLogoutUri: 'url',
+    frontchannelLogoutSessionRequired: 'yes',
+  },
+} as const satisfies Record<string, { [Name in keyof ClientChanges]?: Kind }>
+
+export type Section = keyof typeof SECTIONS
+type InSections = { [S in Section]: keyof (typeof SECTIONS)[S] }[Section]
+export type FieldName = Extract<InSections, keyof ClientChanges>
+
+export const SECTION_NAMES = Object.keys(SECTIONS) as Section[]
+export const fieldsOf = (section: Section) => Object.entries(SECTIONS[section]) as [FieldName, Kind][]
+export const FIELDS: readonly [FieldName, Kind][] = SECTION_NAMES.flatMap(fieldsOf)
+
+/** Fields that an app can have and no form has: there is none, or this does not compile. */
+const FORGOTTEN: Record<Exclude<keyof ClientChanges, FieldName>, never> = {}
+void FORGOTTEN
+
+type Values = Record<string, string>
+
+/** What the form says of an app as it is: what is not ticked is not there. */
+export function valuesOf(client: ClientView): Values {
+  const values: Values = {}
+  for (const [name, kind] of FIELDS) {
+    const value: unknown = client[name]
+    if (kind === 'grants') {
+      for (const field of GRANT_NAMES) if (client.grants.includes(GRANT_FIELDS[field])) values[field] = 'on'
+    } else if (kind === 'yes') {
+      if (value) values[name] = 'on'
+    } else values[name] = written(kind, value)
+  }
+  return values
+}
+
+function written(kind: Kind, value: unknown): string {
+  if (value === null || value === undefined) return ''
+  if (kind === 'lines') return (value as string[]).join('\n')
+  if (kind === 'names') return (value as string[]).join(', ')
+  if (kind === 'json') return JSON.stringify(value, null, 2)
+  if (kind === 'reach')
+    return (value as ClientView['resources'])
+      .map(({ resource, scopes }) => [resource, ...(scopes ?? [])].join(' '))
+      .join('\n')
+  return String(value)
+}
+
+/** One thing a line. */
+export const lines = (value: string): string[] =>
+  value
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter(Boolean)
+
+/**
+ * What was typed, as changes of an app.
+ * @param had the app as it is
+ * @returns the field that cannot be read at all, with its kind, in place of changes
+ */
+export function changesOf(
+  typed: Partial<Values>,
+  had: Pick<ClientView, 'acr' | 'guests'>,
+): { changes: ClientChanges } | { unreadable: FieldName } {
+  const changes: Record<string, unknown> = {}
+  for (const [name, kind] of FIELDS) {
+    const value = typed[name]?.trim() ?? ''
+    if (kind === 'json') {
+      try {
+        changes[name] = value ? JSON.parse(value) : null
+      } catch {
+        return { unreadable: name }
+      }
+    } else if (kind === 'grants')
+      changes[name] = GRANT_NAMES.filter((field) => typed[field]).map((field) => GRANT_FIELDS[field])
+    else changes[name] = read(kind, value)
+  }
+  // Guests of an app that asks for two factors wait: the form shows them as registered, and says nothing new of them.
+  if (changes.acr === 'aal2' && had.acr === 'aal2' && changes.guests === had.guests) delete changes.guests
+  return { changes: changes as ClientChanges }
+}
+
+function read(kind: Exclude<Kind, 'json' | 'grants'>, value: string): unknown {
+  switch (kind) {
+    case 'yes':
+      return value === 'on'
+    case 'lines':
+      return lines(value)
+    case 'names':
+      return value.split(/[\s,]+/).filter(Boolean)
+    case 'reach':
+      return lines(value).map((line) => {
+        const [resource = '', ...scopes] = line.split(/\s+/)
+        return { resource, ...(scopes.length > 0 && { scopes }) }
+      })
+    case 'minutes':
+      return Number(value) || null
+    case 'url':
+    case 'line':
+    case 'color':
+    case 'perhaps':
+      return value || null
+    default:
+      return value
+  }
+}
