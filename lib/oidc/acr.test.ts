@@ -215,7 +215,10 @@ describe('an app registered with aal2', () => {
     const browser = await browserAt('aal1', app)
     const { json } = await signInTo(browser, app, user)
     const waiting = await browser.go(ask(portal, app, { prompt: 'login' }).url)
-    expect(await oidc.clients.update(app.clientId, { acr: 'aal2' })).toEqual({ ok: true, value: undefined })
+    expect(await oidc.clients.update(app.clientId, { acr: 'aal2' })).toMatchObject({
+      ok: true,
+      value: { acr: 'aal2' },
+    })
     expect((await oidc.clients.get(app.clientId))?.acr).toBe('aal2')
     expect((await userinfo(portal, json.access_token)).status).toBe(401)
     // A request that began before is judged by what holds now.
