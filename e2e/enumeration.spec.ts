@@ -43,7 +43,7 @@ function normal(answer: Answer, person: Person): string {
       .replace(/\b20\d\d-\d\d-\d\dT[\d:.]+Z/g, '(time)')
       .replace(/\b\d\d:\d\d UTC/g, '(time)')
       .replace(/Expires=[^;]+GMT/g, 'Expires=(time)')
-      .replace(/\b\d+ seconds?\b/g, '(wait)')
+      .replace(/\b\d+ (seconds?|s)\b/g, '(wait)')
       .replace(/(gatehouse\.\w+|next-auth\.csrf-token)=[\w.%-]+/g, '$1=(value)')
   }
   const headers: string[] = []

@@ -61,7 +61,9 @@ describe('what the provider is held to', () => {
   const OWN = 'lib/oidc/conformance.test.ts'
   /** Titles of the tests of a file, as they stand there. */
   const titles = (file: string): string[] =>
-    [...read(file).matchAll(/(?:\b(?:it|test)|[\])]\))\(\s*(['"`])(.+?)\1/g)].map(([, , title = '']) => title)
+    [...read(file).matchAll(/(?:\b(?:it|test)|[\])A-Z]\))\(\s*(['"`])(.+?)\1/g)].map(
+      ([, , title = '']) => title,
+    )
   const listed = [...read('docs/oauth-conformance.md').matchAll(/`(\S+\.(?:test|spec)\.ts): ([^`]+)`/g)].map(
     ([, file = '', title = '']) => ({ file, title }),
   )

@@ -13,19 +13,21 @@ export async function waitingClient(request: string | null, caller: Caller) {
   return waiting && { logo: waiting.client.logoUri, ...brandOf(waiting.client) }
 }
 
-type Brand = Pick<
-  NonNullable<Awaited<ReturnType<typeof oidc.request>>>['client'],
-  'name' | 'brandColor' | 'welcome' | 'policyUri' | 'tosUri' | 'supportUri'
->
+type Waiting = NonNullable<Awaited<ReturnType<typeof oidc.request>>>['client']
+type Brand = Pick<Waiting, 'name' | 'brandColor' | 'welcome' | 'policyUri' | 'tosUri' | 'supportUri'>
 
-const brandOf = ({ name, brandColor, welcome, policyUri, tosUri, supportUri }: Brand): Brand => ({
-  name,
-  brandColor,
-  welcome,
-  policyUri,
-  tosUri,
-  supportUri,
-})
+/** Only what somebody vouched for: an app that registered itself could else lead people away from our own pages. */
+function brandOf({ registered, name, brandColor, welcome, policyUri, tosUri, supportUri }: Waiting): Brand {
+  const vouched = registered === null || registered === 'token'
+  return {
+    name,
+    brandColor,
+    welcome,
+    supportUri,
+    policyUri: vouched ? policyUri : null,
+    tosUri: vouched ? tosUri : null,
+  }
+}
 
 /**
  * A page on the way to an app, in the app's colour and with its words, as its operator gave them: a line above the card, and below

@@ -36,6 +36,11 @@ export function FormInput({
   )
 }
 
+/** What goes with an ActionForm unseen; a form that comes back has it as it was sent. */
+export function FormHidden({ name, value }: { name: string; value: string }) {
+  return <input type="hidden" name={name} value={useAnswer(name).value ?? value} />
+}
+
 /** A choice of an ActionForm. */
 export function FormSelect({
   id,

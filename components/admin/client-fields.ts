@@ -140,30 +140,34 @@ export const lines = (value: string): string[] =>
     .filter(Boolean)
 
 /**
- * What was typed, as changes of an app.
+ * What was typed, as changes of an app: of what was left as the form showed it, nothing is said.
  * @param had the app as it is
  * @returns the field that cannot be read at all, with its kind, in place of changes
  */
 export function changesOf(
   typed: Partial<Values>,
-  had: Pick<ClientView, 'acr' | 'guests'>,
+  had: ClientView,
 ): { changes: ClientChanges } | { unreadable: FieldName } {
+  const shown = valuesOf(had)
   const changes: Record<string, unknown> = {}
   for (const [name, kind] of FIELDS) {
-    const value = typed[name]?.trim() ?? ''
-    if (kind === 'json') {
-      try {
-        changes[name] = value ? JSON.parse(value) : null
-      } catch {
-        return { unreadable: name }
-      }
-    } else if (kind === 'grants')
-      changes[name] = GRANT_NAMES.filter((field) => typed[field]).map((field) => GRANT_FIELDS[field])
-    else changes[name] = read(kind, value)
+    try {
+      const said = readField(name, kind, typed)
+      if (JSON.stringify(said) !== JSON.stringify(readField(name, kind, shown))) changes[name] = said
+    } catch {
+      return { unreadable: name }
+    }
   }
-  // Guests of an app that asks for two factors wait: the form shows them as registered, and says nothing new of them.
-  if (changes.acr === 'aal2' && had.acr === 'aal2' && changes.guests === had.guests) delete changes.guests
   return { changes: changes as ClientChanges }
+}
+
+/** @throws SyntaxError for JSON that is none */
+function readField(name: FieldName, kind: Kind, values: Partial<Values>): unknown {
+  const value = values[name]?.trim() ?? ''
+  if (kind === 'json') return value ? JSON.parse(value) : null
+  if (kind === 'grants')
+    return GRANT_NAMES.filter((field) => values[field]).map((field) => GRANT_FIELDS[field])
+  return read(kind, value)
 }
 
 function read(kind: Exclude<Kind, 'json' | 'grants'>, value: string): unknown {
@@ -180,7 +184,7 @@ function read(kind: Exclude<Kind, 'json' | 'grants'>, value: string): unknown {
         return { resource, ...(scopes.length > 0 && { scopes }) }
       })
     case 'minutes':
-      return Number(value) || null
+      return value ? Number(value) : null
     case 'url':
     case 'line':
     case 'color':

@@ -161,6 +161,8 @@ describe('what is offered', () => {
     native: false,
     signedRequests: false,
     idTokenAlg: 'ES256',
+    idTokenEncryption: null,
+    userinfoEncryption: null,
     claimsInIdToken: false,
     resources: [],
     serves: [],
@@ -175,6 +177,7 @@ describe('what is offered', () => {
     expect(libraries({ security: 'dpop' })).toEqual(['openid-client'])
     expect(libraries({ authMethod: 'none', security: 'dpop' })).toEqual([])
     expect(libraries({ signedRequests: true, authMethod: 'private_key_jwt' })).toEqual([])
+    expect(libraries({ userinfoEncryption: 'ECDH-ES' })).toEqual([])
     expect(libraries({ grants: ['client_credentials'], redirectUris: [] })).toEqual(['curl'])
     expect(libraries({ grants: [], redirectUris: [], serves: ['https://api.example.com'] })).toEqual(['curl'])
   })
@@ -226,6 +229,8 @@ describe('README', () => {
     native: false,
     signedRequests: false,
     idTokenAlg: 'ES256',
+    idTokenEncryption: null,
+    userinfoEncryption: null,
     claimsInIdToken: false,
     resources: [],
     serves: [],

@@ -25,6 +25,8 @@ export type SnippetApp = Pick<
   | 'native'
   | 'signedRequests'
   | 'idTokenAlg'
+  | 'idTokenEncryption'
+  | 'userinfoEncryption'
   | 'claimsInIdToken'
   | 'resources'
   | 'serves'
@@ -39,8 +41,9 @@ export function snippetsFor(app: SnippetApp, issuer: string): Snippet[] {
   const uri = app.redirectUris.find((one) => /^https?:/.test(one) && !one.includes('?'))
   const hasSecret = app.authMethod.startsWith('client_secret_')
   const all: Snippet[] = []
-  // A library that signs its requests needs the key that only its developer has.
-  if (people && uri && !app.signedRequests) {
+  // What is signed or read with a key needs the key that only its developer has.
+  const ownKey = app.signedRequests || app.idTokenEncryption || app.userinfoEncryption
+  if (people && uri && !ownKey) {
     if (hasSecret && app.security === 'standard') all.push(nextAuth(app, issuer, uri))
     if (hasSecret || app.authMethod === 'private_key_jwt' || app.native)
       all.push(openidClient(app, issuer, uri))

@@ -6,6 +6,7 @@
 import { bucket } from '../base/limits'
 import { hmac, sha256 } from '../base/secrets'
 import { admit, grantOf, mustBeText, remember, revokeFamily, spendRequest } from './adapter'
+import { mustBeAbleToEncrypt } from './client-keys'
 import { current } from './context'
 import { type Adapter, errors, type KoaContextWithOIDC, Provider } from './library'
 import * as store from './store-device'
@@ -69,6 +70,7 @@ export const deviceCodes: Adapter = {
   },
   async consume(id) {
     const hash = sha256(id)
+    await mustBeAbleToEncrypt()
     if (await store.consumeDevice(hash)) return
     const found = await store.getDevice(hash)
     if (found?.payload.grantId) await revokeFamily(found.payload.grantId)

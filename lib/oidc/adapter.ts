@@ -9,6 +9,7 @@ import { bucket } from '../base/limits'
 import { sha256, successors } from '../base/secrets'
 import * as sessions from '../sessions'
 import { deviceCodes } from './adapter-device'
+import { mustBeAbleToEncrypt } from './client-keys'
 import { PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
 import { current, type Granted, grantId, splitGrantId, tooMany } from './context'
@@ -153,6 +154,7 @@ function redisAdapter(model: string): Adapter {
       return { ...payload, jti: payload.jti ?? id, ...(found.consumed && { consumed: true }) }
     },
     async consume(id) {
+      if (model === 'AuthorizationCode') await mustBeAbleToEncrypt()
       if ((await store.consumeArtifact(model, id)) === 'won') return
       // The library looked before someone else used it up: that is a replay all the same.
       if (model !== 'AuthorizationCode') throw new errors.InvalidRequestUri('request_uri was already used')
@@ -355,6 +357,7 @@ const refreshTokens: Adapter = {
     if (!state) throw new Error('a refresh token can only be rotated within a request')
     const next = state.repeated ?? successorsOf(id)[0]
     if (!next) throw new Error('no GATEHOUSE_SECRET')
+    await mustBeAbleToEncrypt()
     state.rotating = { old: sha256(id), next }
   },
   async destroy() {

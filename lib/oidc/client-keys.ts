@@ -104,6 +104,33 @@ function privateNetworks(): string[] {
   return loopback ? [...backchannelPrivateNetworks, 'loopback'] : backchannelPrivateNetworks
 }
 
+/**
+ * Whether what the app of this request is about to be given can be encrypted to its key. Asked before a code or a refresh
+ * token is used up: an app whose keys cannot be read for a while tries again, and loses nothing.
+ * @throws an error that is told to the app
+ */
+export async function mustBeAbleToEncrypt(): Promise<void> {
+  const client = (Provider.ctx as KoaContextWithOIDC | undefined)?.oidc.client
+  const alg = client && clients.rowOf.get(client)?.metadata.id_token_encrypted_response_alg
+  if (!alg) return
+  const { asymmetricKeyStore: keys } = client as unknown as {
+    asymmetricKeyStore: { refresh(): Promise<void>; selectForEncrypt(wanted: object): unknown[] }
+  }
+  let fitting: unknown[] = []
+  try {
+    await keys.refresh()
+    fitting = keys.selectForEncrypt({ alg, use: 'enc' })
+  } catch (error) {
+    log().info({ err: (error as Error).message }, 'keys of an app were not read')
+  }
+  if (fitting.length > 0) return
+  const why = `no suitable encryption key found (${alg}), nothing was used up`
+  throw Object.assign(new errors.CustomOIDCProviderError('temporarily_unavailable', why), {
+    status: 503,
+    statusCode: 503,
+  })
+}
+
 /** OP13: five minutes, and a little for clocks. */
 const ASSERTION_SECONDS = 330
 /** FAPI 2.0 Security Profile section 5.4. */
@@ -176,7 +203,8 @@ export function refuseReplays(provider: Provider): void {
   Object.assign(ReplayDetection, {
     async unique(by: string, jti: string, exp: number): Promise<boolean> {
       await mayMark()
-      return useOnce(`${by}\n${jti}`, Math.max(1, Math.ceil(exp - nowSeconds())))
+      // The library says how long from now; a proof that is dated ahead is good for as long again.
+      return useOnce(`${by}\n${jti}`, Math.max(1, 2 * Math.ceil(exp - nowSeconds())))
     },
   })
 }

@@ -128,11 +128,14 @@ export function keysProblem(app: {
   return null
 }
 
+/** Curves that agree on a key (RFC 7518 section 6.2.1.1, RFC 8037 section 2); Ed25519 only signs. */
+const CURVES = ['P-256', 'P-384', 'P-521', 'X25519']
+
 /** How what an app is told can be encrypted to its key, and which keys fit each. */
 const FITTING = {
-  'ECDH-ES': ['EC', 'OKP'],
-  'ECDH-ES+A256KW': ['EC', 'OKP'],
-  'RSA-OAEP-256': ['RSA'],
+  'ECDH-ES': ({ crv }: Record<string, unknown>) => CURVES.includes(String(crv)),
+  'ECDH-ES+A256KW': ({ crv }: Record<string, unknown>) => CURVES.includes(String(crv)),
+  'RSA-OAEP-256': ({ kty }: Record<string, unknown>) => kty === 'RSA',
 } as const
 export const ENCRYPTION = Object.keys(FITTING) as (keyof typeof FITTING)[]
 export const CONTENT_ENCRYPTION = 'A256GCM'
@@ -147,7 +150,7 @@ export function encryptionProblem(app: {
   for (const alg of [app.idTokenEncryption, app.userinfoEncryption]) {
     if (!alg || app.jwksUri) continue
     const fits = (key: Record<string, unknown>): boolean =>
-      FITTING[alg].some((kty) => kty === key.kty) && (key.use ?? 'enc') === 'enc' && (key.alg ?? alg) === alg
+      FITTING[alg](key) && (key.use ?? 'enc') === 'enc' && (key.alg ?? alg) === alg
     if (!app.jwks?.keys.some(fits))
       return {
         path: ['jwks'],
@@ -345,6 +348,8 @@ const MAY_GO = new Set([
   'welcomeDe',
   'jwks',
   'jwksUri',
+  'idTokenEncryption',
+  'userinfoEncryption',
 ])
 const STAYS = new Set(['clientId', 'pairwise'])
 

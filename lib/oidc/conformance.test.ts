@@ -372,9 +372,14 @@ describe('a signed request', () => {
   })
 
   it('together_with_a_pushed_one', async () => {
-    const answer = await push(app)
-    const at = await browser.go(pushed(app, answer, { request: 'x.y.z' }))
-    expect(codeOf(at)).toBeNull()
+    const who = await newApp({ firstParty: true, jwks: { keys: [pair.jwk] } })
+    const request = await sign({ ...paramsOf(who), iss: who.clientId })
+      .setProtectedHeader({ alg: pair.alg, kid: pair.jwk.kid })
+      .sign(pair.privateKey)
+    // Each is good by itself.
+    expect(codeOf(await send(who, request))).not.toBeNull()
+    expect(codeOf(await browser.go(pushed(who, await push(who))))).not.toBeNull()
+    expect(codeOf(await browser.go(pushed(who, await push(who), { request })))).toBeNull()
   })
 })
 
@@ -588,6 +593,14 @@ describe('tokens', () => {
       expect(jose.decodeProtectedHeader(logoutToken).typ).toBe('logout+jwt')
       const out = await browser.go(`/oidc/logout?${new URLSearchParams({ id_token_hint: logoutToken })}`)
       expect(out.status).toBe(400)
+      const into = await browser.go(ask(portal, told, { id_token_hint: logoutToken }).url)
+      expect([codeOf(into), errorOf(into)]).toEqual([null, 'invalid_request'])
+      // Whatever stands where a name should is no more than wrong.
+      for (const typ of [1, null, {}]) {
+        const header = Buffer.from(JSON.stringify({ typ })).toString('base64url')
+        const odd = await browser.go(`/oidc/logout?id_token_hint=${header}.e30.x`)
+        expect(odd.status).toBe(400)
+      }
       expect((await userinfo(portal, tokens.access_token)).status).toBe(200)
     } finally {
       server.closeAllConnections()

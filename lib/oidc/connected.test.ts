@@ -7,10 +7,12 @@ import * as audit from '../audit'
 import { inTx } from '../base/db'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
+import * as users from '../users'
 import * as oidc from './index'
 import { sidFor } from './session'
 import { saveSignIn } from './store'
 import { endGrant, holdGrant } from './store-connected'
+import { lockClient } from './store-registry'
 import {
   type App,
   ask,
@@ -252,6 +254,34 @@ describe('access removed', () => {
       })
       const done = await Promise.allSettled([signIn(), end, signIn()])
       expect(done.filter(({ status }) => status === 'rejected')).toEqual([])
+    }
+  })
+
+  it('a_sign_in_waits_for_no_change_of_its_person_or_app', async () => {
+    const user = await newUser(stores.sql)
+    const app = await newApp({ firstParty: true })
+    const { code, verifier } = await obtainCode(new Browser(portal), app, user)
+    const answer = await inTx(async (tx) => {
+      expect(await users.lock(tx, user)).toBe(true)
+      expect(await lockClient(tx, app.clientId)).not.toBeNull()
+      // A change that goes on to what hangs on the consent (a lock-down) would else wait for this in a circle.
+      return await redeem(portal, app, code, verifier)
+    })
+    expect(answer.status).toBe(200)
+  })
+
+  it('an_app_that_is_removed_in_the_instant_of_a_sign_in_is_gone_and_neither_breaks', async () => {
+    const user = await newUser(stores.sql)
+    const browser = new Browser(portal)
+    for (let i = 0; i < 6; i++) {
+      const app = await newApp({ firstParty: true })
+      const { code, verifier } = await obtainCode(browser, app, user)
+      const redeemed = redeem(portal, app, code, verifier)
+      for (let n = 0; n < i; n++) await stores.sql('SELECT 1')
+      const [answer, removed] = await Promise.all([redeemed, oidc.clients.remove(app.clientId)])
+      expect(removed).toMatchObject({ ok: true })
+      expect([200, 400, 401]).toContain(answer.status)
+      expect((await stores.sql('SELECT 1 FROM grants WHERE client_id = $1', [app.clientId])).rowCount).toBe(0)
     }
   })
 

@@ -6,8 +6,21 @@ import * as client from 'openid-client'
 import { beforeAll, describe, expect, it } from 'vitest'
 import * as sessions from '../sessions'
 import { useStores } from '../testing'
+import { drop } from './clients'
 import * as oidc from './index'
-import { type App, ask, CALLBACK, call, introspect, newApp, signInTo, userinfo } from './testing/app'
+import {
+  type App,
+  ask,
+  CALLBACK,
+  call,
+  introspect,
+  newApp,
+  obtainCode,
+  redeem,
+  refresh,
+  signInTo,
+  userinfo,
+} from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
 import { newUser } from './testing/people'
 
@@ -95,6 +108,31 @@ describe('an encrypted request', () => {
 })
 
 describe('an app whose key is not there', () => {
+  it('for a while loses neither its code nor its refresh token', async () => {
+    const { jwk } = await encryptionKey('ECDH-ES')
+    const app = await newApp({ firstParty: true, idTokenEncryption: 'ECDH-ES', jwks: { keys: [jwk] } })
+    const publish = async (key: object) => {
+      const jwks = JSON.stringify({ jwks: { keys: [key] } })
+      await stores.sql('UPDATE clients SET metadata = metadata || $2::jsonb WHERE id = $1', [
+        app.clientId,
+        jwks,
+      ])
+      drop(app.clientId)
+    }
+    const away = { ...jwk, use: 'sig', alg: 'ES256' }
+    const { code, verifier } = await obtainCode(browser, app, user)
+    await publish(away)
+    const noCode = await redeem(portal, app, code, verifier)
+    expect([noCode.status, noCode.json.error]).toEqual([503, 'temporarily_unavailable'])
+    await publish(jwk)
+    const { status, json } = await redeem(portal, app, code, verifier)
+    expect(status).toBe(200)
+    await publish(away)
+    expect((await refresh(portal, app, json.refresh_token)).status).toBe(503)
+    await publish(jwk)
+    expect((await refresh(portal, app, json.refresh_token)).status).toBe(200)
+  })
+
   it('gets_nothing_in_the_clear', async () => {
     const { jwk } = await encryptionKey('ECDH-ES')
     const app = await newApp({ firstParty: true, idTokenEncryption: 'ECDH-ES', jwks: { keys: [jwk] } })
@@ -108,6 +146,11 @@ describe('an app whose key is not there', () => {
 
   it.each<[string, Partial<oidc.NewClient>, string]>([
     ['no keys', { idTokenEncryption: 'ECDH-ES' }, 'jwks'],
+    [
+      'a key that only signs',
+      { idTokenEncryption: 'ECDH-ES', jwks: { keys: [{ kty: 'OKP', crv: 'Ed25519' }] } },
+      'jwks',
+    ],
     [
       'a key for signatures',
       { idTokenEncryption: 'ECDH-ES', jwks: { keys: [{ kty: 'EC', use: 'sig' }] } },

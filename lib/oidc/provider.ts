@@ -2,6 +2,7 @@
  * Builds the certified library's Provider with our storage, policy, clients and keys. Built again when
  * the signing keys change: it holds no state that is not in a store.
  */
+import { decodeProtectedHeader } from 'jose'
 import { SPOKEN } from '../base/caller'
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
@@ -327,8 +328,20 @@ export function buildProvider(keys: KeySet): Provider {
   useOurRefreshTokens(provider)
   keepStructured(provider)
   refuseReplays(provider)
+  refuseOtherHints(provider)
   listen(provider)
   return provider
+}
+
+/** RFC 8725 section 3.11: what we signed to be something else, a logout token say, is no ID token and so no hint. */
+function refuseOtherHints(provider: Provider): void {
+  const IdToken = provider.IdToken as unknown as { validate(jwt: string, client: object): Promise<unknown> }
+  const validate = IdToken.validate.bind(IdToken)
+  IdToken.validate = async (jwt, client) => {
+    if (String(decodeProtectedHeader(jwt).typ ?? 'JWT').toUpperCase() !== 'JWT')
+      throw new Error('no ID token')
+    return validate(jwt, client)
+  }
 }
 
 /** Where people type the code of a device: short, since it is read from a screen and typed by hand. */

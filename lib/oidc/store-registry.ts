@@ -206,9 +206,12 @@ export async function noteSecretUse(id: string): Promise<void> {
   })
 }
 
-/** One client, locked until `tx` ends: what is changed next is changed of what this says. */
+/**
+ * One client, locked until `tx` ends: what is changed next is changed of what this says. Sign-ins to it, which point at
+ * its row, go on meanwhile.
+ */
 export async function lockClient(tx: Tx, id: string): Promise<ClientRow | null> {
-  const [row] = await tx.$queryRawUnsafe<ClientRow[]>(`${CLIENT} WHERE c.id = $1 FOR UPDATE OF c`, id)
+  const [row] = await tx.$queryRawUnsafe<ClientRow[]>(`${CLIENT} WHERE c.id = $1 FOR NO KEY UPDATE OF c`, id)
   return row ?? null
 }
 
@@ -246,8 +249,12 @@ export async function setDisabled(tx: Tx, id: string, at: Date | null): Promise<
   )
 }
 
-/** Deletes a client with its secrets, consents and tokens (foreign keys cascade). */
+/**
+ * Deletes a client with its secrets, consents and tokens (foreign keys cascade). Its consents are locked first, as a
+ * sign-in locks its own: sign-ins that are being stored are waited for, later ones find nothing, and nobody waits in a circle.
+ */
 export async function deleteClient(tx: Tx, id: string): Promise<boolean> {
+  await tx.$executeRaw`SELECT 1 FROM (SELECT 1 FROM grants WHERE client_id = ${id} ORDER BY id FOR UPDATE) held`
   return (await tx.$executeRaw`DELETE FROM clients WHERE id = ${id}`) === 1
 }
 

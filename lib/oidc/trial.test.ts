@@ -62,6 +62,9 @@ describe('a sign-in that is tried', () => {
     const browser = new Browser(portal)
     await browser.signIn(user)
     expect((await tried(mine.clientId, browser)).asks).toBeNull()
+    // A native app is asked about each time, whose ever it is.
+    const native = await newApp({ firstParty: true, native: true, redirectUris: ['com.example.app:/cb'] })
+    expect((await tried(native.clientId, browser, ['email'])).asks).toEqual(['openid', 'email'])
     const few = await tried(theirs.clientId, browser, ['email', 'offline_access', 'https://evil.example'])
     expect(few.asks).toEqual(['openid', 'email'])
     expect(few.userinfo).not.toHaveProperty('name')

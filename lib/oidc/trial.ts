@@ -12,7 +12,7 @@ import { type Unmet, unmet, withRegistered } from './policy'
 import { SCOPE_OF_CLAIM } from './scopes'
 import { sidFor } from './session'
 import * as store from './store'
-import { findClient } from './store-registry'
+import { type ClientRow, findClient } from './store-registry'
 import { load as loadSalt } from './subjects'
 
 type Claims = Record<string, unknown>
@@ -37,6 +37,8 @@ export interface Trial {
   idToken: Claims
   userinfo: Claims
 }
+
+const isNative = ({ metadata }: ClientRow): boolean => metadata.application_type === 'native'
 
 /**
  * What came of it if the person of this session signed in to the app now and it asked for `scopes`.
@@ -67,7 +69,8 @@ export async function trial(
     forPeople: row.metadata.grant_types.includes('authorization_code'),
     lacks: unmet(demands, facts, nowMs()),
     good,
-    asks: row.firstParty || missing.length === 0 ? null : missing,
+    // A native app is asked about each time: another one may have taken its address (RFC 8252 section 8.6).
+    asks: isNative(row) ? asked : row.firstParty || missing.length === 0 ? null : missing,
     allowed: asked.filter((scope) => !missing.includes(scope)),
     idToken: {
       ...idToken,

@@ -227,11 +227,14 @@ export type ProfileColumns = Partial<{
   timezone: string | null
 }>
 
-/** Locks the user's row for the rest of the transaction. Null when there is no such live user. */
+/**
+ * Locks the user's row for the rest of the transaction. Null when there is no such live user. What points at the user (a
+ * sign-in's tokens) is still written meanwhile: a lock that held that up would be waited for in a circle.
+ */
 export async function lockUser(tx: Tx, id: string): Promise<{ locale: string; status: string } | null> {
   const [row] = await tx.$queryRaw<{ locale: string; status: string }[]>`
     SELECT locale, status::text AS status FROM users
-    WHERE id = ${id}::uuid AND status <> 'deleted' FOR UPDATE`
+    WHERE id = ${id}::uuid AND status <> 'deleted' FOR NO KEY UPDATE`
   return row ?? null
 }
 

@@ -76,6 +76,8 @@ export async function registerApp(_previous: FormState | null, form: FormData): 
 /** Every field of an app, as `changesOf` reads it. */
 const editSchema = z.object({
   app,
+  /** As the form was drawn: what somebody else changed since is not overwritten. */
+  version: text.optional(),
   ...Object.fromEntries(FIELDS.flatMap(([name, kind]) => typed(name, kind))),
 })
 
@@ -97,7 +99,8 @@ export async function saveApp(_previous: FormState | null, form: FormData): Prom
       const values = { message: 'must be JSON' }
       return { code: 'invalid_input', status: 400, field: said.unreadable, values }
     }
-    const saved = await oidc.clients.update(input.app, said.changes, by(who))
+    const versions = typeof input.version === 'string' ? { versions: [input.version] } : {}
+    const saved = await oidc.clients.update(input.app, said.changes, { ...by(who), ...versions })
     if (!saved.ok) return saved.refusal
     await keepOutcome({ kind: 'saved', name: '' })
     redirect(adminAppHref(input.app))

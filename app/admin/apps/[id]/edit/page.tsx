@@ -3,6 +3,7 @@ import { notFound } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { federation, oidc } from '@/lib'
 import { ActionForm } from '../../../../../components/account/action-form'
+import { FormHidden } from '../../../../../components/account/form-field'
 import { answerIcons } from '../../../../../components/account/icons'
 import { valuesOf } from '../../../../../components/admin/client-fields'
 import { ClientForm } from '../../../../../components/admin/client-form'
@@ -55,6 +56,7 @@ export default async function EditApp({ params }: Props) {
         draft={drafts('edit', { app: client.clientId })}
       >
         <input type="hidden" name="app" value={client.clientId} />
+        <FormHidden name="version" value={client.version} />
         <ClientForm
           values={valuesOf(client)}
           hints={{
