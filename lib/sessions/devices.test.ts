@@ -339,7 +339,7 @@ describe('ten thousand sessions of one person', () => {
       expect(rowsRead(await plan(query.text, query.values))).toBeLessThan(1500)
     }
     const one = store.sessionsQuery(userId, rows[0]?.id ?? '', { limit: 11 })
-    expect(rowsRead(await plan(one.text, one.values))).toBeLessThan(50)
+    expect(rowsRead(await plan(one.text, one.values))).toBeLessThan(100)
   })
 })
 
