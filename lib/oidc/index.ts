@@ -69,7 +69,7 @@ export {
 export type { KeyView } from './keys'
 export type { Level, Security } from './levels'
 export { finishLogout, type LogoutView, logoutRequest, signOut } from './logout'
-export type { Hand, ManagementScope } from './management'
+export { type Hand, type ManagementScope, managementId } from './management'
 export {
   type Admission,
   type Challenge,

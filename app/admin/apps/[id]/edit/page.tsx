@@ -39,7 +39,9 @@ export default async function EditApp({ params }: Props) {
     draftsOf(session, `${page}/edit`),
     oidc.resources.list(),
   ])
-  const there = apis.map(({ id, scopes }) => [id, ...scopes.map((scope) => scope.name)].join(' '))
+  // The portal's own is given at the command line alone.
+  const given = apis.filter(({ id }) => id !== oidc.managementId())
+  const there = given.map(({ id, scopes }) => [id, ...scopes.map((scope) => scope.name)].join(' '))
   const providers = federation.providers().map(({ id }) => id)
   return (
     <>
