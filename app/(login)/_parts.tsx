@@ -2,6 +2,7 @@ import { getLocale, getTranslations } from 'next-intl/server'
 import type { ReactNode } from 'react'
 import { cspNonce } from '@/app/_lib/page'
 import { brandSheet } from '@/components/brand'
+import { type Brand, brandOf } from '@/components/login/brand-of'
 import { Problem } from '@/components/login/problem'
 import type { RefusalView } from '@/components/login/words'
 import { oidc } from '@/lib'
@@ -11,22 +12,6 @@ import type { Caller } from '@/lib/base/caller'
 export async function waitingClient(request: string | null, caller: Caller) {
   const waiting = request ? await oidc.request(request, caller) : null
   return waiting && { logo: waiting.client.logoUri, ...brandOf(waiting.client) }
-}
-
-type Waiting = NonNullable<Awaited<ReturnType<typeof oidc.request>>>['client']
-type Brand = Pick<Waiting, 'name' | 'brandColor' | 'welcome' | 'policyUri' | 'tosUri' | 'supportUri'>
-
-/** Only what somebody vouched for: an app that registered itself could else lead people away from our own pages. */
-function brandOf({ registered, name, brandColor, welcome, policyUri, tosUri, supportUri }: Waiting): Brand {
-  const vouched = registered === null || registered === 'token'
-  return {
-    name,
-    brandColor,
-    welcome,
-    supportUri,
-    policyUri: vouched ? policyUri : null,
-    tosUri: vouched ? tosUri : null,
-  }
 }
 
 /**

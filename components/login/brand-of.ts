@@ -1,0 +1,26 @@
+/** What the hosted pages wear and say in the name of the app that waits. */
+import type { InteractionView } from '@/lib/oidc'
+
+type Waiting = InteractionView['client']
+export type Brand = Pick<Waiting, 'name' | 'brandColor' | 'welcome' | 'policyUri' | 'tosUri' | 'supportUri'>
+
+/** Only what somebody vouched for: an app that registered itself could else lead people away from our own pages. */
+export function brandOf({
+  registered,
+  name,
+  brandColor,
+  welcome,
+  supportUri,
+  policyUri,
+  tosUri,
+}: Brand & Pick<Waiting, 'registered'>): Brand {
+  const vouched = registered === null || registered === 'token'
+  return {
+    name,
+    brandColor,
+    welcome,
+    supportUri,
+    policyUri: vouched ? policyUri : null,
+    tosUri: vouched ? tosUri : null,
+  }
+}
