@@ -3,7 +3,9 @@ import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { createTranslator } from 'use-intl/core'
+import { cleanText } from '../base/clean'
 import { now, nowMs } from '../base/clock'
+import { env } from '../base/env'
 import {
   AppUnderTest,
   CHECK_IDS,
@@ -126,8 +128,13 @@ async function run(client: ClientView, options: Options): Promise<Result[]> {
 
 async function clinic(id: string, options: Options): Promise<void> {
   const client = await admitted(id)
+  if (options.issuer && options.issuer.origin === new URL(env().url).origin)
+    throw new CliError(
+      '--issuer is the portal itself: the clinic stands in for it, at an address of its own.',
+    )
   const results = await run(client, options).catch((error: unknown) => {
-    throw error instanceof Trouble ? new CliError(error.message, error.hint) : error
+    // It quotes what the app sent, which a terminal must not obey.
+    throw error instanceof Trouble ? new CliError(cleanText(error.message, 1000), error.hint) : error
   })
   const report: Report = {
     at: now().toISOString(),

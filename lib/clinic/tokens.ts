@@ -29,7 +29,7 @@ export async function makeKey(alg: string): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
   const kid = `clinic-${randomToken(6)}`
   const jwk = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' }
-  return { alg, kid, privateKey, jwk, pem: await exportSPKI(publicKey) }
+  return { alg, kid, privateKey, jwk, pem: `${await exportSPKI(publicKey)}\n` }
 }
 
 /** OpenID Connect Core 1.0 section 3.1.3.6: the left half of the hash that goes with the algorithm. */

@@ -633,6 +633,8 @@ describe('an app that manages apps makes nobody more than the operator made it',
       { serves: [ORDERS] },
       { personalTokens: true },
       { providerTokens: ['acme'] },
+      { guests: true },
+      { brandColor: '#3b5bdb' },
     ]) {
       const { clientId } = await newApp(input)
       refused(await patch(clientId, { redirectUris: ['https://evil.example/cb'] }), 'clientId')

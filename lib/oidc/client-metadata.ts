@@ -172,6 +172,9 @@ export function securityProblem(
   return app.idTokenAlg === 'RS256' ? no('asks for ID tokens signed with ES256 or EdDSA') : null
 }
 
+/** What a terminal obeys, and what turns the rest of a line around. */
+const CONTROLS = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u
+
 export const newClientSchema = z
   .object({
     /** Chosen by the operator; random when left out. */
@@ -182,7 +185,12 @@ export const newClientSchema = z
         'must be 3 to 100 letters, digits, dots, dashes or underscores',
       )
       .optional(),
-    name: z.string().trim().min(1, 'must not be empty').max(80, 'must have at most 80 characters'),
+    name: z
+      .string()
+      .trim()
+      .min(1, 'must not be empty')
+      .max(80, 'must have at most 80 characters')
+      .refine((text) => !CONTROLS.test(text), 'must be one line of plain text'),
     redirectUris: z.array(redirect).max(50).default([]),
     postLogoutRedirectUris: z.array(redirect).max(50).default([]),
     backchannelLogoutUri: web.optional(),

@@ -195,6 +195,14 @@ describe('what a change does', () => {
     expect((await probe(rotated.value.clientSecret)).status).toBe(200)
   })
 
+  it.each(['\u001b[2J', 'Bank\u202e', 'two\nlines'])(
+    'a_name_that_a_terminal_or_a_page_would_obey_is_refused: %j',
+    async (name) => {
+      const added = await oidc.clients.add({ name: `x${name}x`, redirectUris: ['https://x.example.com/cb'] })
+      expect(added).toMatchObject({ ok: false, refusal: { field: 'name' } })
+    },
+  )
+
   it('of_ten_changes_at_once_none_undoes_another', async () => {
     const app = await newApp()
     const changes: oidc.ClientChanges[] = [

@@ -68,6 +68,8 @@ export const manages = ({ settings }: Pick<ClientRow, 'settings'>): boolean =>
 const isTrusted = ({ firstParty, settings }: ClientRow): boolean =>
   firstParty ||
   settings.personalTokens === true ||
+  settings.guests === true ||
+  settings.brand !== undefined ||
   [
     settings.resources ?? {},
     settings.serves ?? [],
