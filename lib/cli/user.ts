@@ -1,18 +1,16 @@
 /** gatehouse user …: people and their accounts. */
 import type { Command } from 'commander'
 import { inTx } from '../base/db'
-import { uuid } from '../base/ids'
+import { isUuid, uuid } from '../base/ids'
 import type { UserSummary } from '../users'
 import { CliError, facts, json, refused, say, table } from './output'
 import { newPassword, readJson } from './secret-input'
 import { sessionsToEnd, withStores } from './session-of-work'
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 /** The user that an id or an address names. */
 export async function userNamed(name: string): Promise<UserSummary> {
   const users = await import('../users')
-  const found = UUID.test(name) ? await users.get(name.toLowerCase()) : await users.find({ email: name })
+  const found = isUuid(name) ? await users.get(name.toLowerCase()) : await users.find({ email: name })
   if (!found)
     throw new CliError(
       `There is no user ${name}.`,

@@ -164,11 +164,11 @@ export class AppUnderTest {
     return this.#shown.includes('info')
   }
 
-  /** Whether a sign-in is seen by `name` alone, so that nothing is seen without it. */
-  hangsOn(name: keyof Words): boolean {
+  /** Whether a sign-in is seen by these words alone, so that nothing is seen without them. */
+  hangsOn(...names: (keyof Words)[]): boolean {
     const [out, inside] = [this.#out, this.#in]
     const placed = out && inside && (place(out) !== place(inside) || out.status !== inside.status)
-    return !placed && this.#shown.every((one) => one === name)
+    return !placed && this.#shown.every((one) => names.includes(one))
   }
 
   /** Whether the browser is signed in, as any of these people; null: that cannot be told. */

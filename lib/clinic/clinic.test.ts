@@ -2,6 +2,7 @@
  * The clinic on two real apps: the demo app, which does everything right, and one that believes whatever it is told.
  * Each mistake is one line of each table below.
  */
+import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -24,6 +25,7 @@ import {
   sum,
   verdict,
 } from './index'
+import { idToken, makeKey } from './tokens'
 
 const CLIENT = { clientId: 'app-under-test', clientSecret: 'gts_not-a-secret-of-anybody' }
 
@@ -153,6 +155,19 @@ describe('what cannot be seen is not called right', () => {
     ])
   })
 
+  test('what the public key signs as a secret is what an app has it as', async () => {
+    const key = await makeKey('ES256')
+    const signing = { key, foreign: key, secret: null }
+    const person = { sub: 's', sid: 'x', name: 'n', email: 'e@example.com' }
+    const about = { issuer: 'http://localhost:1', clientId: 'c', person, nonce: null, accessToken: 't' }
+    const [head, body, mac] = (await idToken(about, signing, 'id_hs256_public_key')).split('.')
+    const pem = createPublicKey({ key: key.jwk as JsonWebKey, format: 'jwk' }).export({
+      type: 'spki',
+      format: 'pem',
+    })
+    expect(createHmac('sha256', pem).update(`${head}.${body}`).digest('base64url')).toBe(mac)
+  })
+
   test('an app without logout addresses, without state, without userinfo', async () => {
     const found = await examined(
       (options) => startCarelessApp({ ...options, posted: true, incurious: true }),
@@ -162,6 +177,7 @@ describe('what cannot be seen is not called right', () => {
           'state_missing',
           'state_reused',
           'userinfo_sub',
+          'id_missing',
           'id_nonce_missing',
           'logout_iss',
           'front_sid',
@@ -172,6 +188,8 @@ describe('what cannot be seen is not called right', () => {
       good_sign_in: 'accepted',
       state_missing: 'no_state',
       state_reused: 'no_state',
+      // It is signed in as nobody, which looks like a stranger.
+      id_missing: 'person_not_shown',
       id_nonce_missing: 'accepted',
       userinfo_sub: 'no_userinfo',
       logout_good: 'no_backchannel',

@@ -29,14 +29,20 @@ function seen(signedIn: boolean | null): Finding {
   return { outcome: signedIn ? 'accepted' : 'refused' }
 }
 
+/** What no page can show where the token, or that of it, is not there: who is signed in all the same looks like a stranger. */
+const GONE: { [Name in CheckId]?: ('sub' | 'name' | 'email')[] } = {
+  id_missing: ['sub', 'name', 'email'],
+  id_sub_missing: ['sub'],
+}
+
 /** A sign-in whose tokens have this mistake. */
 const withTokens =
   (mistake: CheckId): Examination =>
   async ({ app }) => {
     if (mistake === 'id_hs256_secret' && app.standIn.signing.secret === null)
       return { outcome: 'skipped', note: 'no_secret' }
-    if (mistake === 'id_sub_missing' && app.hangsOn('sub'))
-      return { outcome: 'unclear', note: 'person_not_shown' }
+    const gone = GONE[mistake]
+    if (gone && app.hangsOn(...gone)) return { outcome: 'unclear', note: 'person_not_shown' }
     const { agent, words, grant } = await app.signIn(mistake)
     if (grant.redeemed === 0) return { outcome: 'unclear', note: 'code_not_redeemed' }
     return seen(await app.isSignedIn(agent, words))

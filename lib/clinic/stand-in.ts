@@ -115,7 +115,14 @@ export class StandIn {
     const uri = params.get('request_uri')
     if (uri) params = this.#pushed.get(uri) ?? params
     const signed = params.get('request')
-    if (signed) params = new URLSearchParams(decodeJwt(signed) as Record<string, string>)
+    try {
+      if (signed) params = new URLSearchParams(decodeJwt(signed) as Record<string, string>)
+    } catch {
+      throw new Trouble(
+        'The app sends a signed request that cannot be read.',
+        'The clinic reads none that is encrypted.',
+      )
+    }
     const { clientId, redirectUris } = this.patient
     const asks = params.get('client_id') ?? url.searchParams.get('client_id')
     if (asks !== clientId)

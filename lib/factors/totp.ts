@@ -8,7 +8,7 @@ import { type Caller, cleanText } from '../base/caller'
 import { nowMs } from '../base/clock'
 import { onCommit, type Tx } from '../base/db'
 import { env } from '../base/env'
-import { uuid } from '../base/ids'
+import { isUuid, uuid } from '../base/ids'
 import { log } from '../base/log'
 import { ok, type Result, refuse } from '../base/refusals'
 import { isSealedByOlder, open, seal, sha256 } from '../base/secrets'
@@ -31,8 +31,6 @@ interface Pending {
   secret: string
   label: string
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 const sealSecret = (userId: string, id: string, secret: string): string =>
   seal('totp', `${userId}:${id}`, secret)
@@ -171,7 +169,7 @@ export async function rename(
 ): Promise<Result> {
   const name = plainName(to)
   if (!name.ok) return name
-  const before = UUID.test(id) ? await store.renameTotp(tx, userId, id, name.value) : null
+  const before = isUuid(id) ? await store.renameTotp(tx, userId, id, name.value) : null
   if (before === null) return refuse('not_found')
   await record(tx, { type: 'totp.renamed', userId, caller, data: { id, name: name.value, before } })
   return ok()
@@ -184,7 +182,7 @@ export async function remove(
   id: string,
   caller: Caller,
 ): Promise<Result<{ name: string }>> {
-  const name = UUID.test(id) ? await store.deleteTotp(tx, userId, id) : null
+  const name = isUuid(id) ? await store.deleteTotp(tx, userId, id) : null
   if (name === null) return refuse('not_found')
   await record(tx, { type: 'totp.removed', userId, caller, data: { id, name } })
   return ok({ name })

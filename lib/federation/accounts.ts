@@ -3,14 +3,12 @@ import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { now } from '../base/clock'
 import type { Tx } from '../base/db'
-import { uuid } from '../base/ids'
+import { isUuid, uuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { good, provider, providers } from './registry'
 import { openTokens, sealFor, type Tokens } from './sealing'
 import * as store from './store-accounts'
 import type { AccountOwner, AccountView, Identity } from './types'
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** What a row's metadata holds. */
 interface Kept {
@@ -130,7 +128,7 @@ export async function unlink(
   accountId: string,
   caller: Caller,
 ): Promise<Result<AccountView>> {
-  const row = UUID.test(accountId) ? await store.byId(tx, userId, accountId) : null
+  const row = isUuid(accountId) ? await store.byId(tx, userId, accountId) : null
   if (!row) return refuse('not_found')
   await store.remove(tx, row)
   const name = provider(row.provider)?.name ?? row.provider

@@ -2,7 +2,7 @@
  * The management API: who gets in, what it does, and what an app that manages apps cannot make of itself. Every answer is
  * held against docs/openapi.yaml.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import * as jose from 'jose'
@@ -234,7 +234,12 @@ describe('an app that may', () => {
     const old = secrets.find(({ id }: { id: string }) => id !== added.json.id)
     const end = (id: string) => call('DELETE', at(app.clientId, `/secrets/${id}`), { token: writer })
     expect((await end(old.id)).status).toBe(204)
-    expect(await lastEvent()).toMatchObject({ type: 'client.secret_removed', clientId: app.clientId })
+    expect(await lastEvent()).toMatchObject({
+      ...{ type: 'client.secret_removed', clientId: app.clientId },
+      data: { secretId: old.id },
+    })
+    // Its last characters name it for people alone.
+    expect((await end(added.json.clientSecret.slice(-4))).status).toBe(404)
     expect([await works(added.json.clientSecret), await works(app.clientSecret)]).toEqual([true, false])
     expect(await end(old.id)).toMatchObject({ status: 404 })
     // Without any it could do nothing more.
@@ -247,6 +252,17 @@ describe('an app that may', () => {
       ).toBe(400)
     const spa = await newApp({ authMethod: 'none' })
     expect((await call('POST', at(spa.clientId, '/secrets'), { token: writer })).status).toBe(400)
+  })
+
+  test('ten_good_secrets_are_enough_and_ended_ones_are_gone', async () => {
+    const app = await newApp()
+    const add = (overlapSeconds: number) =>
+      call('POST', at(app.clientId, '/secrets'), { token: writer, body: { overlapSeconds } })
+    for (let i = 0; i < 9; i++) expect((await add(60)).status).toBe(201)
+    expect(await add(60)).toMatchObject({ status: 400, json: { errors: [{ field: 'secret' }] } })
+    // One in the place of all is always to be had; those that it ended go with the next.
+    expect([(await add(0)).status, (await add(60)).status]).toEqual([201, 201])
+    expect((await read(app.clientId)).json.secrets).toHaveLength(2)
   })
 
   test('reads the list page by page, each app once', async () => {
@@ -614,10 +630,21 @@ describe('an app that manages apps makes nobody more than the operator made it',
       expect([field, trusted.status]).toEqual([field, 201])
     }
     // What an operator holds an app to stays, or becomes stricter.
-    const held = await newApp({ acr: 'aal2', security: 'par', sessionIdleMinutes: 10, sessionMaxMinutes: 60 })
+    const { publicKey } = generateKeyPairSync('x25519')
+    const { publicKey: signing } = generateKeyPairSync('ed25519')
+    const keys = [publicKey.export({ format: 'jwk' }), { ...signing.export({ format: 'jwk' }), use: 'sig' }]
+    const held = await newApp({
+      ...{ acr: 'aal2', security: 'par', sessionIdleMinutes: 10, sessionMaxMinutes: 60 },
+      ...{ authMethod: 'private_key_jwt', jwks: { keys }, signedRequests: true },
+      ...{ idTokenEncryption: 'ECDH-ES', userinfoEncryption: 'ECDH-ES' },
+    })
     for (const [field, changes] of Object.entries({
       acr: { acr: 'aal1' },
       security: { security: 'standard' },
+      authMethod: { authMethod: 'client_secret_basic' },
+      signedRequests: { signedRequests: false },
+      idTokenEncryption: { idTokenEncryption: null },
+      userinfoEncryption: { userinfoEncryption: null },
       sessionIdleMinutes: { sessionIdleMinutes: null },
       sessionMaxMinutes: { sessionMaxMinutes: 61 },
     }))

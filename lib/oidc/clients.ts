@@ -570,7 +570,8 @@ export async function setClaims(clientId: string, input: unknown, by: By = {}): 
 
 /**
  * Adds a secret beside those there are, which end after `overlapSeconds` (default: a day).
- * @returns the new secret, shown once; refusal `not_found`, or `invalid_input` for an app without secrets
+ * @returns the new secret, shown once; refusal `not_found`, or `invalid_input` for an app without secrets and one that has
+ *   as many good ones as may be
  */
 export async function rotateSecret(
   clientId: string,
@@ -588,14 +589,26 @@ export async function rotateSecret(
   }
   const secret = newSecret()
   let secretId = ''
-  const changed = await change(clientId, 'client.secret_added', options, async (tx) => {
-    await store.endSecrets(tx, clientId, new Date(nowMs() + (options.overlapSeconds ?? 86_400) * 1000))
+  const { overlapSeconds = 86_400 } = options
+  let tooMany = false
+  const changed = await change(clientId, 'client.secret_added', options, async (tx, { secrets }) => {
+    // Whoever makes one each day with a long overlap would else make the row that every request reads grow for ever.
+    tooMany = overlapSeconds > 0 && secrets.filter(usable).length >= MAX_SECRETS
+    if (tooMany) return false
+    await store.endSecrets(tx, clientId, new Date(nowMs() + overlapSeconds * 1000))
+    await store.deleteEndedSecrets(tx, clientId)
     const { hash, hint } = secret
     secretId = await store.insertSecret(tx, clientId, { hash, hint, expiresAt: null })
-    return true
+    return { secretId, overlapSeconds }
   })
+  if (tooMany) {
+    const message = `${MAX_SECRETS} secrets are good already: take some away first`
+    return refuse('invalid_input', { field: 'secret', values: { message } })
+  }
   return changed.ok ? ok({ clientSecret: secret.plain, secretId }) : changed
 }
+
+const MAX_SECRETS = 10
 
 /**
  * Takes one secret of an app away, at once.
@@ -611,7 +624,7 @@ export async function removeSecret(clientId: string, name: string, by: By = {}):
     const [gone] = named
     if (!gone || named.length > 1) return false
     isLast = hasSecretLeft(secrets) && !hasSecretLeft(secrets.filter((one) => one !== gone))
-    return !isLast && (await store.deleteSecret(tx, clientId, gone.id))
+    return !isLast && (await store.deleteSecret(tx, clientId, gone.id)) && { secretId: gone.id }
   })
   return isLast ? refuse('invalid_input', { field: 'secret', values: { message } }) : changed
 }
@@ -620,12 +633,15 @@ const hasSecretLeft = (secrets: store.SecretRow[]): boolean => secrets.some(usab
 
 type Tx = Parameters<Parameters<typeof inTx>[0]>[0]
 
-/** What is done to an app that is there, under its lock, and by somebody who may. */
+/**
+ * What is done to an app that is there, under its lock, and by somebody who may.
+ * @param fn false: nothing was done; else the event says `data` and what it gives
+ */
 async function change(
   clientId: string,
   type: 'client.removed' | 'client.updated' | 'client.secret_added' | 'client.secret_removed',
   by: By,
-  fn: (tx: Tx, row: store.ClientRow) => Promise<boolean>,
+  fn: (tx: Tx, row: store.ClientRow) => Promise<boolean | Record<string, unknown>>,
   data?: Record<string, unknown>,
 ): Promise<Result> {
   return inTx(async (tx) => {
@@ -633,8 +649,10 @@ async function change(
     if (!row) return refuse('not_found')
     const away = outOfReach(row, handOf(by))
     if (away) return asRefusal(away)
-    if (!(await fn(tx, row))) return refuse('not_found')
-    await record(tx, { type, clientId, actor: by.actor ?? 'operator', caller: by.caller, data })
+    const done = await fn(tx, row)
+    if (!done) return refuse('not_found')
+    const said = done === true ? data : { ...data, ...done }
+    await record(tx, { type, clientId, actor: by.actor ?? 'operator', caller: by.caller, data: said })
     onCommit(tx, () => announce(clientId))
     return ok()
   })

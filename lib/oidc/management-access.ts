@@ -9,6 +9,8 @@ import { nowSeconds } from '../base/clock'
 import { env } from '../base/env'
 import { bucket } from '../base/limits'
 import { log } from '../base/log'
+import type { Refusal } from '../base/refusals'
+import { sha256 } from '../base/secrets'
 import { adapterFor } from './adapter'
 import * as clients from './clients'
 import { begin } from './context'
@@ -30,6 +32,20 @@ export interface Challenge {
   headers: Record<string, string>
 }
 
+/** Thrown where calls come too often. */
+class MustWait extends Error {
+  readonly challenge: Challenge
+
+  constructor({ retryAfterSeconds = 1 }: Refusal) {
+    super('too many calls')
+    this.challenge = {
+      status: 429,
+      error: 'rate_limited',
+      headers: { 'Retry-After': String(retryAfterSeconds) },
+    }
+  }
+}
+
 export type Admission = { ok: true; manager: Manager } | { ok: false; challenge: Challenge }
 
 /**
@@ -37,6 +53,9 @@ export type Admission = { ok: true; manager: Manager } | { ok: false; challenge:
  * good one is let in all the same, or a neighbour could shut them out.
  */
 const WRONG_TOKENS = { capacity: 20, perMinute: 10 }
+
+/** One app that manages apps: a burst for whoever brings many in, then two a second. */
+const CALLS = { capacity: 120, perMinute: 120 }
 
 /** Where RFC 9728 metadata of the API is. */
 export const managementMetadataPath = '/.well-known/oauth-protected-resource/api/admin'
@@ -86,6 +105,7 @@ export async function admitManager(
   try {
     return { ok: true, manager: await judge(provider, ctx) }
   } catch (error) {
+    if (error instanceof MustWait) return { ok: false, challenge: error.challenge }
     if (!(error instanceof errors.OIDCProviderError)) throw error
     return { ok: false, challenge: await challengeOf(ctx, error, target.caller.ipPrefix) }
   }
@@ -128,7 +148,9 @@ async function judge(provider: Provider, ctx: KoaContextWithOIDC): Promise<Manag
     throw new errors.InvalidToken(
       token.jkt ? 'the DPoP proof is not of the key of the token' : 'the token is not bound to a DPoP key',
     )
-  // Last: a proof is written down where the token is good and the key is its own.
+  const calls = await bucket(sha256(clientId), CALLS, 'management')
+  if (!calls.ok) throw new MustWait(calls.refusal)
+  // Last: a proof is written down where the token is good, the key is its own, and the app need not wait.
   if (proof) await checkDpopReplay(provider, ctx, proof, clientId, errors.InvalidToken)
   const granted = String(token.scope ?? '').split(' ')
   const now = (await reachOf(row.settings, managementId()))?.scopes ?? []
@@ -156,12 +178,7 @@ async function challengeOf(
     }
   if (error === 'invalid_token') {
     const left = await bucket(ipPrefix, WRONG_TOKENS, 'management-token')
-    if (!left.ok)
-      return {
-        status: 429,
-        error: 'rate_limited',
-        headers: { 'Retry-After': String(left.refusal.retryAfterSeconds ?? 1) },
-      }
+    if (!left.ok) return new MustWait(left.refusal).challenge
   }
   const scheme = /^DPoP /i.test(authorization) ? 'DPoP' : 'Bearer'
   return {

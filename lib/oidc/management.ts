@@ -108,6 +108,10 @@ function reachesMore(before: readonly NewReach[], after: readonly NewReach[]): b
 const longer = (before: number | undefined, after: number | undefined): boolean =>
   before !== undefined && (after === undefined || after > before)
 
+/** How well an app proves itself: by nothing, by what it and we know, by what it alone has. */
+const proof = (method: string): number =>
+  ['none', 'client_secret', 'private_key'].findIndex((kind) => method.startsWith(kind))
+
 type Judged = Omit<CheckedClient, 'clientId'>
 
 /** What our pages say and wear in an app's name: an operator vouches for it, or whoever has that trust. */
@@ -118,6 +122,10 @@ const said =
 /** By which fields an app gets more than it had (or, new, than apps have): nobody is asked about them. */
 const RAISED: Partial<Record<keyof Judged, (before: Judged | null, after: Judged) => boolean>> = {
   firstParty: (before, after) => after.firstParty && !before?.firstParty,
+  authMethod: (before, after) => before !== null && proof(after.authMethod) < proof(before.authMethod),
+  signedRequests: (before, after) => before?.signedRequests === true && !after.signedRequests,
+  idTokenEncryption: (before, after) => Boolean(before?.idTokenEncryption) && !after.idTokenEncryption,
+  userinfoEncryption: (before, after) => Boolean(before?.userinfoEncryption) && !after.userinfoEncryption,
   pkce: (before, after) => !after.pkce && (before?.pkce ?? true),
   security: (before, after) => before !== null && !demands(after.security, before.security),
   acr: (before, after) => before?.acr === 'aal2' && after.acr !== 'aal2',

@@ -193,6 +193,11 @@ export async function deleteSecret(tx: Tx, clientId: string, id: string): Promis
   )
 }
 
+/** Secrets whose end has passed prove nothing any more. */
+export async function deleteEndedSecrets(tx: Tx, clientId: string): Promise<void> {
+  await tx.$executeRaw`DELETE FROM client_secrets WHERE client_id = ${clientId} AND expires_at <= ${now()}`
+}
+
 /** Secrets that have no end yet, or a later one, end at `at`. */
 export async function endSecrets(tx: Tx, clientId: string, at: Date): Promise<void> {
   await tx.$executeRaw`UPDATE client_secrets SET expires_at = ${at} WHERE client_id = ${clientId} AND (expires_at IS NULL OR expires_at > ${at})`

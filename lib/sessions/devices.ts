@@ -1,16 +1,15 @@
 /** The devices page: what a person sees of their browsers and sessions, and the name they give to one. */
+
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { cleanText } from '../base/clean'
 import { inTx } from '../base/db'
+import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as store from './store-devices'
 
 export type { DeviceView, PlaceInList, SessionView, Wanted } from './store-devices'
 export { COUNTED } from './store-devices'
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-export const isId = (text: string): boolean => UUID.test(text)
 
 /** Longest name a person may give to a device. */
 export const MAX_NAME = 40
@@ -64,7 +63,7 @@ export const page = (
 
 /** One device; null when it is none of this user's. */
 export const get = async (userId: string, id: string): Promise<store.DeviceView | null> =>
-  isId(id) ? store.readDevice(userId, id) : null
+  isUuid(id) ? store.readDevice(userId, id) : null
 
 /** Live sessions of one device of a user, most recently active first. */
 export const sessions = (
@@ -80,7 +79,7 @@ export const sessions = (
 
 /** Which device a live session of this user is on; null for none, and for a session of somebody else. */
 export const deviceOf = async (userId: string, sid: string): Promise<string | null> =>
-  isId(sid) ? ((await store.deviceOf(userId, sid)) ?? null) : null
+  isUuid(sid) ? ((await store.deviceOf(userId, sid)) ?? null) : null
 
 /** How many live sessions a user has besides this one, counted up to `most`. */
 export const countOthers = store.countOthers
@@ -97,7 +96,7 @@ export async function rename(
 ): Promise<Result<{ name: string | null }>> {
   const name = cleanText(text.normalize('NFC'), 200) || null
   if (name && [...name].length > MAX_NAME) return refuse('invalid_input', { field: 'name' })
-  if (!isId(id)) return refuse('not_found')
+  if (!isUuid(id)) return refuse('not_found')
   return inTx(async (tx) => {
     const before = await store.rename(tx, userId, id, name)
     if (before === undefined) return refuse('not_found')

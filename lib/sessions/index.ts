@@ -12,7 +12,7 @@ import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
 import type { Tx } from '../base/db'
 import { env } from '../base/env'
-import { randomToken, uuid } from '../base/ids'
+import { isUuid, randomToken, uuid } from '../base/ids'
 import { CHANNELS } from '../base/keys'
 import { log } from '../base/log'
 import { onSubscription, publish, subscribe } from '../base/redis'
@@ -476,9 +476,9 @@ export async function revokeUpstream(
 export const wouldEnd = (where: store.RevokeWhere, limit = 1000, tx?: Tx): Promise<string[]> =>
   store.liveIds(where, Math.min(limit, 1000), tx)
 
-/** The ids of this user's sessions that one revoke has ended so far, at most 1,000. */
-export const endedBy = (userId: string, revokeId: string): Promise<string[]> =>
-  store.idsOfRevoke(userId, revokeId, 1000)
+/** The ids of this user's sessions that one revoke has ended so far, at most 1,000; none for a name that is none. */
+export const endedBy = async (userId: string, revokeId: string): Promise<string[]> =>
+  isUuid(revokeId) ? store.idsOfRevoke(userId, revokeId, 1000) : []
 
 export interface RevokeReason {
   reason: string
@@ -595,7 +595,7 @@ export const forgetDevice = (userId: string, deviceId: string, why: RevokeReason
   store.inTx(async (tx) => {
     // No sign-in of theirs comes in between: it would leave a session without a device.
     await store.lockUser(tx, userId)
-    const name = known.isId(deviceId) ? await deviceStore.nameOf(tx, userId, deviceId) : null
+    const name = isUuid(deviceId) ? await deviceStore.nameOf(tx, userId, deviceId) : null
     if (name === null) return refuse('not_found')
     const ended = await revokeIn(tx, { userId, deviceId }, why)
     await deviceStore.forget(tx, userId, deviceId)

@@ -1,5 +1,5 @@
 /** Standard claims of OpenID Connect Core 1.0 section 5.1, by the scopes of section 5.4. */
-import { isId } from './id'
+import { isUuid } from '../base/ids'
 import { avatarUrl, nameOf, rolesOf } from './person'
 import * as store from './store'
 
@@ -16,7 +16,7 @@ export async function claims(
   scopes: Iterable<string> | string,
 ): Promise<Record<string, unknown>> {
   const wanted = new Set(typeof scopes === 'string' ? scopes.split(' ') : scopes)
-  const row = isId(id) ? await store.readUser(id) : null
+  const row = isUuid(id) ? await store.readUser(id) : null
   return row && isHere(row) ? claimsOf(row, wanted) : {}
 }
 
@@ -36,7 +36,7 @@ export interface UserFacts {
 
 /** @returns null for a user who is unknown, disabled or deleted */
 export async function facts(id: string): Promise<UserFacts | null> {
-  const row = isId(id) ? await store.readUserWithMetadata(id) : null
+  const row = isUuid(id) ? await store.readUserWithMetadata(id) : null
   if (!row || !isHere(row)) return null
   return {
     id: row.id,

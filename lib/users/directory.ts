@@ -1,5 +1,5 @@
 /** The list of users for operators: pages by key, never by offset, never counted. */
-import { isId } from './id'
+import { isUuid } from '../base/ids'
 import { toSummary, type UserSummary } from './person'
 import * as store from './store'
 import { plainLine } from './text'
@@ -21,7 +21,7 @@ function decode(cursor: string | undefined): [string, string] | null {
     const parts: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
     if (!Array.isArray(parts)) return null
     const [place, id] = parts
-    return typeof place === 'string' && isId(id) ? [place, id] : null
+    return typeof place === 'string' && isUuid(id) ? [place, id] : null
   } catch {
     return null
   }

@@ -2,10 +2,10 @@
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import type { Tx } from '../base/db'
+import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { normalizeEmail } from './address'
 import { announce } from './announce'
-import { isId } from './id'
 import * as store from './store'
 import * as addresses from './store-emails'
 import { keepsWayBack } from './ways-back'
@@ -20,7 +20,7 @@ export interface EmailView {
 
 /** A user's addresses, primary first. */
 export async function list(userId: string): Promise<EmailView[]> {
-  if (!isId(userId)) return []
+  if (!isUuid(userId)) return []
   return (await store.readEmails(userId)).map(toView)
 }
 
@@ -41,7 +41,7 @@ const toView = (row: store.EmailRow): EmailView => ({
 export async function verify(tx: Tx, userId: string, email: string, caller?: Caller): Promise<Result> {
   const address = normalizeEmail(email)
   if (!address.ok) return address
-  if (!isId(userId)) return refuse('not_found')
+  if (!isUuid(userId)) return refuse('not_found')
   await store.lockAddress(tx, address.value)
   const outcome = await store.verifyAddress(tx, userId, address.value)
   if (outcome === 'taken') return refuse('email_taken', { field: 'email' })
@@ -58,7 +58,7 @@ export const MAX_ADDRESSES = 10
 
 /** One address by its id, whoever's it is; null for none. For pages that a link from a mail leads to. */
 export async function get(id: string): Promise<(EmailView & { userId: string }) | null> {
-  const row = isId(id) ? await addresses.readAddress(id) : null
+  const row = isUuid(id) ? await addresses.readAddress(id) : null
   return row && { ...toView(row), userId: row.user_id }
 }
 
@@ -76,7 +76,7 @@ export async function claim(
   const field = 'email'
   const address = normalizeEmail(email)
   if (!address.ok) return address
-  if (!isId(userId) || !(await store.lockUser(tx, userId))) return refuse('not_found')
+  if (!isUuid(userId) || !(await store.lockUser(tx, userId))) return refuse('not_found')
   const known = (await addresses.addressesOf(tx, userId)).length
   const row = await addresses.claimAddress(tx, userId, address.value)
   if (row.verified_at) return refuse('already_exists', { field })
@@ -100,7 +100,7 @@ export async function makePrimary(
   id: string,
   caller?: Caller,
 ): Promise<Result<{ old: EmailView | null; primary: EmailView }>> {
-  if (!isId(userId) || !isId(id) || !(await store.lockUser(tx, userId))) return refuse('not_found')
+  if (!isUuid(userId) || !isUuid(id) || !(await store.lockUser(tx, userId))) return refuse('not_found')
   const all = await addresses.addressesOf(tx, userId)
   const primary = all.find((row) => row.id === id)
   const old = all.find((row) => row.is_primary) ?? null
@@ -124,7 +124,7 @@ export async function remove(
   id: string,
   caller?: Caller,
 ): Promise<Result<EmailView>> {
-  if (!isId(userId) || !isId(id) || !(await store.lockUser(tx, userId))) return refuse('not_found')
+  if (!isUuid(userId) || !isUuid(id) || !(await store.lockUser(tx, userId))) return refuse('not_found')
   const all = await addresses.addressesOf(tx, userId)
   const row = all.find((candidate) => candidate.id === id)
   if (!row) return refuse('not_found')
@@ -152,7 +152,7 @@ export async function restorePrimary(
   since: Date,
   caller?: Caller,
 ): Promise<Result> {
-  if (!isId(userId) || !(await store.lockUser(tx, userId))) return refuse('not_found')
+  if (!isUuid(userId) || !(await store.lockUser(tx, userId))) return refuse('not_found')
   await store.lockAddress(tx, address)
   const id = await addresses.restoreAddress(tx, userId, address)
   if (!id) return refuse('email_taken')
@@ -198,7 +198,7 @@ export function foreignAddresses<Row extends Pick<EmailView, 'address' | 'verifi
  * @returns the proven ones that went
  */
 export async function expel(tx: Tx, userId: string, foreign: Foreign, caller?: Caller): Promise<EmailView[]> {
-  if (!isId(userId) || !(await store.lockUser(tx, userId))) return []
+  if (!isUuid(userId) || !(await store.lockUser(tx, userId))) return []
   const all = (await addresses.addressesOf(tx, userId)).map(toView)
   const { go, heir } = foreignAddresses(all, foreign)
   if (go.length === 0) return []

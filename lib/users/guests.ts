@@ -2,11 +2,11 @@
 import { record, recordAll } from '../audit'
 import type { Caller } from '../base/caller'
 import { inTx, type Tx } from '../base/db'
+import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { normalizeEmail } from './address'
 import { announce } from './announce'
 import { voidOtherClaims } from './emails'
-import { isId } from './id'
 import { orNull, type Registration } from './register'
 import * as store from './store'
 import * as guests from './store-guests'
@@ -41,7 +41,7 @@ export async function upgradeGuest(
 ): Promise<Result<{ id: string }>> {
   const address = normalizeEmail(person.email)
   if (!address.ok) return address
-  if (!isId(userId) || !person.verified) return refuse('account_changed')
+  if (!isUuid(userId) || !person.verified) return refuse('account_changed')
   const locale = localeSchema.safeParse(person.locale)
   await store.lockAddress(tx, address.value)
   const outcome = await guests.upgrade(tx, {

@@ -8,10 +8,10 @@
  */
 import 'server-only'
 import type { Tx } from '../base/db'
+import { isUuid } from '../base/ids'
 import { normalizeEmail } from './address'
 import * as directory from './directory'
 import * as emailsOf from './emails'
-import { isId } from './id'
 import * as metadataOf from './metadata'
 import { toSummary, type UserSummary } from './person'
 import * as phonesOf from './phones'
@@ -79,7 +79,7 @@ export const phones = {
 
 /** @returns null when there is no such user; deleted ones are shown as such */
 export async function get(id: string): Promise<UserSummary | null> {
-  const row = isId(id) ? await store.readUser(id) : null
+  const row = isUuid(id) ? await store.readUser(id) : null
   return row && toSummary(row)
 }
 
@@ -98,7 +98,7 @@ export async function find({ email }: { email: string }): Promise<UserSummary | 
  * @returns false when there is no such user
  */
 export const lock = async (tx: Tx, userId: string): Promise<boolean> =>
-  isId(userId) && (await store.lockUser(tx, userId)) !== null
+  isUuid(userId) && (await store.lockUser(tx, userId)) !== null
 
 /** A picture by its key, for the route that serves it. */
 export async function avatar(key: string): Promise<{ bytes: Buffer; mimeType: string } | null> {

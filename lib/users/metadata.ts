@@ -2,9 +2,9 @@
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { inTx } from '../base/db'
+import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { announce } from './announce'
-import { isId } from './id'
 import * as store from './store'
 
 export const MAX_METADATA_BYTES = 16_384
@@ -33,7 +33,7 @@ function problem(metadata: unknown): string | null {
 
 /** Null for nobody. @throws StoresDown */
 export async function get(id: string): Promise<Metadata | null> {
-  const row = isId(id) ? await store.readUserWithMetadata(id) : null
+  const row = isUuid(id) ? await store.readUserWithMetadata(id) : null
   return row ? (row.metadata as Metadata) : null
 }
 
@@ -48,7 +48,7 @@ export async function set(
 ): Promise<Result<Metadata>> {
   const why = problem(metadata)
   if (why) return refuse('invalid_input', { field: 'metadata', values: { message: `metadata ${why}` } })
-  if (!isId(id)) return refuse('not_found')
+  if (!isUuid(id)) return refuse('not_found')
   const kept = metadata as Metadata
   return await inTx(async (tx) => {
     if (!(await store.writeMetadata(tx, id, kept))) return refuse('not_found')

@@ -5,11 +5,11 @@
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { inTx, type Tx } from '../base/db'
+import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { sms } from '../notify'
 import { announce } from './announce'
 import { broughtSince, type Foreign } from './emails'
-import { isId } from './id'
 import { normalizePhone, readable } from './phone-number'
 import { lockUser } from './store'
 import * as store from './store-phones'
@@ -49,7 +49,7 @@ const toClaim = (row: store.PhoneRow): PhoneClaim => ({
 
 /** A user's numbers, primary first. */
 export async function list(userId: string): Promise<PhoneView[]> {
-  if (!isId(userId)) return []
+  if (!isUuid(userId)) return []
   return (await store.readPhones(userId)).map((row) => {
     const { taken: _, ...view } = toClaim(row)
     return view
@@ -58,7 +58,7 @@ export async function list(userId: string): Promise<PhoneView[]> {
 
 /** One of a user's own numbers, to send a code to; null for anybody else's (AZ3). */
 export async function claim(userId: string, id: string): Promise<PhoneClaim | null> {
-  if (!isId(userId) || !isId(id)) return null
+  if (!isUuid(userId) || !isUuid(id)) return null
   const row = (await store.readPhones(userId)).find((phone) => phone.id === id)
   return row ? toClaim(row) : null
 }
@@ -80,7 +80,7 @@ export async function add(
   input: { number: string; country?: string },
   caller: Caller,
 ): Promise<Result<PhoneClaim>> {
-  if (!isId(userId)) return refuse('not_found')
+  if (!isUuid(userId)) return refuse('not_found')
   if (!sms.enabled()) return refuse('sms_off')
   const number = normalizePhone(input.number, input.country)
   if (!number.ok) return number
@@ -110,7 +110,7 @@ export async function verify(
   number: string,
   caller: Caller,
 ): Promise<Result<{ fresh: boolean }>> {
-  if (!isId(userId)) return refuse('not_found')
+  if (!isUuid(userId)) return refuse('not_found')
   return within(tx, async (tx) => {
     await store.lockNumber(tx, number)
     const { outcome, voided } = await store.verifyNumber(tx, userId, number)
@@ -133,7 +133,7 @@ export async function makePrimary(
   id: string,
   caller: Caller,
 ): Promise<Result<{ number: string; changed: boolean }>> {
-  if (!isId(userId) || !isId(id)) return refuse('not_found')
+  if (!isUuid(userId) || !isUuid(id)) return refuse('not_found')
   return within(tx, async (tx) => {
     if (!(await lockUser(tx, userId))) return refuse('not_found')
     const phone = await store.readPhone(tx, userId, id)
@@ -156,7 +156,7 @@ export async function remove(
   id: string,
   caller: Caller,
 ): Promise<Result<{ number: string; wasVerified: boolean }>> {
-  if (!isId(userId) || !isId(id)) return refuse('not_found')
+  if (!isUuid(userId) || !isUuid(id)) return refuse('not_found')
   return within(tx, async (tx) => {
     if (!(await lockUser(tx, userId))) return refuse('not_found')
     const phone = await store.readPhone(tx, userId, id)

@@ -3,10 +3,10 @@ import { z } from 'zod'
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { inTx } from '../base/db'
+import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { announce } from './announce'
 import { type EncodedAvatar, encodeAvatar } from './avatar'
-import { isId } from './id'
 import { avatarPath, nameOf } from './person'
 import * as store from './store'
 import { localeSchema, nameSchema, timezoneSchema } from './text'
@@ -37,7 +37,7 @@ export type ProfilePatch = z.input<typeof patchSchema>
 
 /** @returns null when there is no such user */
 export async function get(id: string): Promise<ProfileView | null> {
-  const row = isId(id) ? await store.readUser(id) : null
+  const row = isUuid(id) ? await store.readUser(id) : null
   if (!row) return null
   return {
     firstName: row.first_name,
@@ -63,7 +63,7 @@ const emptied = (patch: object): object =>
  * @returns refusal `invalid_input` with the field, `not_found`
  */
 export async function update(id: string, patch: ProfilePatch, caller: Caller): Promise<Result> {
-  if (!isId(id)) return refuse('not_found')
+  if (!isUuid(id)) return refuse('not_found')
   if (typeof patch !== 'object' || patch === null) return refuse('invalid_input')
   const parsed = patchSchema.safeParse(emptied(patch))
   if (!parsed.success) return refuse('invalid_input', { field: String(parsed.error.issues[0]?.path[0]) })
@@ -99,7 +99,7 @@ export async function setAvatar(
   bytes: Uint8Array,
   caller: Caller,
 ): Promise<Result<{ path: string }>> {
-  if (!isId(id)) return refuse('not_found')
+  if (!isUuid(id)) return refuse('not_found')
   const encoded: Result<EncodedAvatar> = await encodeAvatar(id, bytes)
   if (!encoded.ok) return encoded
   return await inTx(async (tx) => {
@@ -114,7 +114,7 @@ export async function setAvatar(
 
 /** Removes the picture; removing none is no error. */
 export async function removeAvatar(id: string, caller: Caller): Promise<Result> {
-  if (!isId(id)) return refuse('not_found')
+  if (!isUuid(id)) return refuse('not_found')
   return await inTx(async (tx) => {
     if (!(await store.deleteAvatar(tx, id))) return ok()
     await store.writeProfile(tx, id, {})

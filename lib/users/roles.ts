@@ -2,9 +2,9 @@
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { inTx, type Tx } from '../base/db'
+import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { announce } from './announce'
-import { isId } from './id'
 import * as store from './store'
 
 /**
@@ -18,7 +18,7 @@ export async function setRoles(
   { roles, among }: { roles: readonly string[]; among: readonly string[] },
   by: { actor: string; caller?: Caller; provider?: string },
 ): Promise<void> {
-  if (!isId(userId) || !(await store.lockUser(tx, userId))) return
+  if (!isUuid(userId) || !(await store.lockUser(tx, userId))) return
   const wanted = [...new Set(roles)]
   const { given, taken } = await store.writeRoles(tx, userId, wanted, [...new Set([...among, ...wanted])])
   if (given.length === 0 && taken.length === 0) return
@@ -49,7 +49,7 @@ export async function changeRoles(
     return refuse('invalid_input', { field: 'roles', values: { message } })
   }
   return await inTx(async (tx) => {
-    if (!isId(userId) || !(await store.lockUser(tx, userId))) return refuse('not_found')
+    if (!isUuid(userId) || !(await store.lockUser(tx, userId))) return refuse('not_found')
     const before = await store.readUser(userId)
     if (!before || before.is_anonymous) return refuse('not_found')
     const role = defaultRole ?? before.default_role

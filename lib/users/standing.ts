@@ -2,9 +2,9 @@
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { inTx, type Tx } from '../base/db'
+import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { announce } from './announce'
-import { isId } from './id'
 import * as store from './store'
 import { plainLine } from './text'
 
@@ -26,7 +26,7 @@ const within = <T>(tx: Tx | undefined, fn: (tx: Tx) => Promise<T>): Promise<T> =
  * @returns refusal `not_found`
  */
 export async function disable(id: string, decision: Decision): Promise<Result> {
-  if (!isId(id)) return refuse('not_found')
+  if (!isUuid(id)) return refuse('not_found')
   return await within(decision.tx, async (tx) => {
     const user = await store.lockUser(tx, id)
     if (!user) return refuse('not_found')
@@ -42,7 +42,7 @@ export async function disable(id: string, decision: Decision): Promise<Result> {
 
 /** Lets a disabled user in again (active, or pending without a proven address). Old sessions stay dead. */
 export async function enable(id: string, decision: Decision): Promise<Result> {
-  if (!isId(id)) return refuse('not_found')
+  if (!isUuid(id)) return refuse('not_found')
   return await within(decision.tx, async (tx) => {
     if (!(await store.lockUser(tx, id))) return refuse('not_found')
     if (!(await store.writeEnabled(tx, id))) return ok()

@@ -132,17 +132,13 @@ function jsonIn(said: string): unknown {
   }
 }
 
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
-
 /** Shows what an app would get of a person; issues nothing. */
 export async function previewClaims(_previous: FormState | null, form: FormData): Promise<PreviewState> {
   const schema = z.object({ app, person: z.string().trim().min(1).max(254) })
   const page = `${adminAppHref(idIn(form))}/claims`
   let preview: PreviewState['preview']
   const answer = await adminAction(form, { page, schema, draft: 'preview' }, async ({ app: id, person }) => {
-    const found = UUID.test(person)
-      ? await users.get(person.toLowerCase())
-      : await users.find({ email: person })
+    const found = (await users.get(person.toLowerCase())) ?? (await users.find({ email: person }))
     const shown = found && (await oidc.clients.previewClaims(id, found.id))
     if (!shown) {
       const t = await getTranslations('admin.claims')

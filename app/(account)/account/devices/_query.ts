@@ -33,7 +33,6 @@ export async function endedBy(
   query: Query,
 ): Promise<{ count: number; receipts: Receipts } | null> {
   const id = said(query, 'ended')
-  if (!sessions.known.isId(id)) return null
   const sids = await sessions.endedBy(userId, id)
   return sids.length ? { count: sids.length, receipts: await oidc.receipts(userId, id) } : null
 }

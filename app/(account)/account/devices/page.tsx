@@ -56,7 +56,7 @@ export default async function Devices({ searchParams }: { searchParams: Promise<
   const appsOf = ({ sids }: DeviceView): SessionApp[] => sids.flatMap((sid) => apps.get(sid) ?? [])
   const here = hrefOf(PATH, { q, before: before ? at : '' })
   const common = { timeZone: profile?.timezone ?? 'UTC', now: Date.now() }
-  const asked = sessions.known.isId(confirm) ? await sessions.known.get(user.id, confirm) : null
+  const asked = confirm ? await sessions.known.get(user.id, confirm) : null
 
   return (
     <>

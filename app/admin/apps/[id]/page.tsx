@@ -1,5 +1,4 @@
 import type { Metadata } from 'next'
-import { notFound } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import type { ReactNode } from 'react'
 import { oidc, users } from '@/lib'
@@ -21,11 +20,10 @@ import { Notice } from '../../../../components/ui/notice'
 import { Row, Rows } from '../../../../components/ui/rows'
 import { SubmitButton } from '../../../../components/ui/submit-button'
 import { RelativeTime } from '../../../../components/ui/time'
-import { adminIn } from '../../../_lib/admin'
 import { draftsOf } from '../../../_lib/guard'
 import { one, type Query } from '../../../_lib/login'
 import { removeApp, rotateSecret, switchApp } from '../actions'
-import { decoded } from '../decoded'
+import { appAsked } from '../asked'
 import { lastOutcome } from '../outcome'
 
 interface Props {
@@ -33,14 +31,8 @@ interface Props {
   searchParams: Query
 }
 
-async function asked(params: Props['params']): Promise<ClientView> {
-  const client = await oidc.clients.get(decoded((await params).id))
-  return client ?? notFound()
-}
-
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
-  await adminIn()
-  return { title: (await asked(params)).name }
+  return { title: (await appAsked(params)).client.name }
 }
 
 interface Times {
@@ -50,8 +42,7 @@ interface Times {
 
 /** One app: what it is registered with, its secrets, what was refused, and what can be done about it. */
 export default async function App({ params, searchParams }: Props) {
-  const { session, user } = await adminIn()
-  const client = await asked(params)
+  const { session, user, client } = await appAsked(params)
   const path = adminAppHref(client.clientId)
   const [t, form, clinic, profile, entries, outcome, drafts, query] = await Promise.all([
     getTranslations('admin.app'),

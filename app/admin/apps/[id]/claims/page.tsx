@@ -1,5 +1,4 @@
 import type { Metadata } from 'next'
-import { notFound } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { oidc } from '@/lib'
 import { ActionForm } from '../../../../../components/account/action-form'
@@ -12,11 +11,10 @@ import { LinkButton } from '../../../../../components/ui/button'
 import { Card } from '../../../../../components/ui/card'
 import { Notice } from '../../../../../components/ui/notice'
 import { SubmitButton } from '../../../../../components/ui/submit-button'
-import { adminIn } from '../../../../_lib/admin'
 import { draftsOf } from '../../../../_lib/guard'
 import { one, type Query } from '../../../../_lib/login'
 import { previewClaims, saveClaims } from '../../actions'
-import { decoded } from '../../decoded'
+import { appAsked } from '../../asked'
 import { lastOutcome } from '../../outcome'
 
 interface Props {
@@ -25,17 +23,13 @@ interface Props {
 }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
-  await adminIn()
-  const client = await oidc.clients.get(decoded((await params).id))
-  if (!client) notFound()
+  const { client } = await appAsked(params)
   return { title: (await getTranslations('admin.claims'))('page_title', { app: client.name }) }
 }
 
 /** Claims of the operator's own in what an app gets, and what it would get of somebody. */
 export default async function Claims({ params, searchParams }: Props) {
-  const { session } = await adminIn()
-  const client = await oidc.clients.get(decoded((await params).id))
-  if (!client) notFound()
+  const { session, client } = await appAsked(params)
   const path = `${adminAppHref(client.clientId)}/claims`
   const [t, ui, drafts, outcome, query] = await Promise.all([
     getTranslations('admin.claims'),

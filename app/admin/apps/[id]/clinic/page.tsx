@@ -1,8 +1,7 @@
 import type { Metadata } from 'next'
-import { notFound } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import type { ReactNode } from 'react'
-import { clinic, oidc, users } from '@/lib'
+import { clinic, users } from '@/lib'
 import type { ClientView } from '@/lib/oidc'
 import { ClinicReport } from '../../../../../components/admin/clinic-report'
 import { CommandLine } from '../../../../../components/admin/command-line'
@@ -12,28 +11,20 @@ import { EmptyState } from '../../../../../components/ui/empty-state'
 import { clock } from '../../../../../components/ui/icons'
 import { Notice } from '../../../../../components/ui/notice'
 import { PageHeader } from '../../../../../components/ui/page-header'
-import { adminIn } from '../../../../_lib/admin'
-import { decoded } from '../../decoded'
+import { appAsked } from '../../asked'
 
 interface Props {
   params: Promise<{ id: string }>
 }
 
-async function asked(params: Props['params']): Promise<ClientView> {
-  const client = await oidc.clients.get(decoded((await params).id))
-  return client ?? notFound()
-}
-
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
-  await adminIn()
-  const t = await getTranslations('clinic.page')
-  return { title: t('title_of', { app: (await asked(params)).name }) }
+  const { client } = await appAsked(params)
+  return { title: (await getTranslations('clinic.page'))('title_of', { app: client.name }) }
 }
 
 /** What an app accepted of a bad provider, and how that is found out. Nothing is sent to the app from here. */
 export default async function Clinic({ params }: Props) {
-  const { user } = await adminIn()
-  const client = await asked(params)
+  const { user, client } = await appAsked(params)
   const [t, profile, report] = await Promise.all([
     getTranslations('clinic.page'),
     users.profile.get(user.id),

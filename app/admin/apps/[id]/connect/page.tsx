@@ -1,5 +1,4 @@
 import type { Metadata } from 'next'
-import { notFound } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { oidc } from '@/lib'
 import { AppHead } from '../../../../../components/admin/app-head'
@@ -9,25 +8,20 @@ import { SCOPE, type Snippet, snippetsFor } from '../../../../../components/admi
 import { Card } from '../../../../../components/ui/card'
 import { Notice } from '../../../../../components/ui/notice'
 import { Row, Rows } from '../../../../../components/ui/rows'
-import { adminIn } from '../../../../_lib/admin'
-import { decoded } from '../../decoded'
+import { appAsked } from '../../asked'
 
 interface Props {
   params: Promise<{ id: string }>
 }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
-  await adminIn()
-  const client = await oidc.clients.get(decoded((await params).id))
-  if (!client) notFound()
+  const { client } = await appAsked(params)
   return { title: (await getTranslations('admin.connect'))('title', { app: client.name }) }
 }
 
 /** How the app is connected: what its library asks for, and code that is ready to be pasted. */
 export default async function Connect({ params }: Props) {
-  await adminIn()
-  const client = await oidc.clients.get(decoded((await params).id))
-  if (!client) notFound()
+  const { client } = await appAsked(params)
   const t = await getTranslations('admin.connect')
   const at = oidc.endpoints()
   const people = client.grants.includes('authorization_code')

@@ -1,5 +1,4 @@
 import type { Metadata } from 'next'
-import { notFound } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { federation, oidc } from '@/lib'
 import { ActionForm } from '../../../../../components/account/action-form'
@@ -11,27 +10,22 @@ import { adminAppHref } from '../../../../../components/admin/kinds'
 import { LinkButton } from '../../../../../components/ui/button'
 import { PageHeader } from '../../../../../components/ui/page-header'
 import { SubmitButton } from '../../../../../components/ui/submit-button'
-import { adminIn } from '../../../../_lib/admin'
 import { draftsOf } from '../../../../_lib/guard'
 import { saveApp } from '../../actions'
-import { decoded } from '../../decoded'
+import { appAsked } from '../../asked'
 
 interface Props {
   params: Promise<{ id: string }>
 }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
-  await adminIn()
-  const client = await oidc.clients.get(decoded((await params).id))
-  if (!client) notFound()
+  const { client } = await appAsked(params)
   return { title: (await getTranslations('admin.form'))('edit_title', { app: client.name }) }
 }
 
 /** Everything that an app is registered with and that can be changed. */
 export default async function EditApp({ params }: Props) {
-  const { session } = await adminIn()
-  const client = await oidc.clients.get(decoded((await params).id))
-  if (!client) notFound()
+  const { session, client } = await appAsked(params)
   const page = adminAppHref(client.clientId)
   const [t, ui, drafts, apis] = await Promise.all([
     getTranslations('admin.form'),

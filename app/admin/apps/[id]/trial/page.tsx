@@ -21,10 +21,9 @@ import {
 } from '../../../../../components/ui/icons'
 import { Checkbox } from '../../../../../components/ui/input'
 import { Row, Rows } from '../../../../../components/ui/rows'
-import { adminIn } from '../../../../_lib/admin'
 import { reauthHref } from '../../../../_lib/guard'
 import type { Query } from '../../../../_lib/login'
-import { decoded } from '../../decoded'
+import { appAsked } from '../../asked'
 
 interface Props {
   params: Promise<{ id: string }>
@@ -32,17 +31,13 @@ interface Props {
 }
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
-  await adminIn()
-  const client = await oidc.clients.get(decoded((await params).id))
-  if (!client) notFound()
+  const { client } = await appAsked(params)
   return { title: (await getTranslations('admin.trial'))('page_title', { app: client.name }) }
 }
 
 /** What came of it if the operator signed in to the app now. Looks, and changes nothing: nothing is issued. */
 export default async function TestSignIn({ params, searchParams }: Props) {
-  const { session, user } = await adminIn()
-  const client = await oidc.clients.get(decoded((await params).id))
-  if (!client) notFound()
+  const { session, user, client } = await appAsked(params)
   const query = await searchParams
   const scopes = query.test ? [query.scope ?? []].flat() : ['profile', 'email']
   const trial = await oidc.clients.trial(client.clientId, session, scopes)
