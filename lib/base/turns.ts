@@ -1,6 +1,9 @@
+/** How much of a thing is done at once, in this process: with a wait for a turn, or without one. */
+import { ok, type Result, refuse } from './refusals'
+
 /**
- * Turns: so much of a thing at once, in all and for one who asks. For work that strangers make us do and that occupies
- * something while it lasts; who finds no turn free is told so at once. In this process.
+ * Turns: so much at once, in all and for one who asks. For work that strangers make us do and that occupies something
+ * while it lasts; who finds no turn free is told so at once.
  */
 export class Turns {
   readonly #most: number
@@ -31,19 +34,67 @@ export class Turns {
   }
 }
 
-/** One after the other, but for `most` at once; in the order in which they came. */
-export function inLine(most: number): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = []
-  let free = most
-  return async (work) => {
-    if (free > 0) free--
-    else await new Promise<void>((go) => waiting.push(go))
+export interface QueueLimits {
+  /** How many run at a time. */
+  concurrency: number
+  /** Who would wait longer is refused. */
+  maxWaitMs: number
+  /** How many may wait at all: a bound on memory. */
+  maxWaiting: number
+}
+
+/** Weight of the newest duration in the running mean. */
+const NEWEST = 0.2
+const FIRST_GUESS_MS = 50
+
+/** First in, first out; refuses (`busy`, honest `retryAfterSeconds`) instead of growing. */
+export class WorkQueue {
+  #running = 0
+  #waiting: { since: number; start: (admitted: boolean) => void }[] = []
+  #meanMs = FIRST_GUESS_MS
+
+  constructor(private readonly limits: () => QueueLimits) {}
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /** Runs `work` when its turn comes. */
+  async run<T>(work: () => Promise<T>): Promise<Result<T>> {
+    const { concurrency, maxWaitMs, maxWaiting } = this.limits()
+    if (this.#running >= concurrency) {
+      const wait = this.#expectedWaitMs(concurrency)
+      if (this.#waiting.length >= maxWaiting || wait > maxWaitMs) return this.#busy(wait)
+      const admitted = await new Promise<boolean>((start) => {
+        this.#waiting.push({ since: performance.now(), start })
+      })
+      if (!admitted) return this.#busy(maxWaitMs)
+    } else this.#running++
+
+    const began = performance.now()
     try {
-      return await work()
+      return ok(await work())
     } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else free++
+      this.#meanMs += NEWEST * (performance.now() - began - this.#meanMs)
+      this.#next(maxWaitMs)
     }
+  }
+
+  #expectedWaitMs(concurrency: number): number {
+    return ((this.#waiting.length + 1) * this.#meanMs) / concurrency
+  }
+
+  /** Hands the freed place on; who waited too long has most likely gone and is not worth the work. */
+  #next(maxWaitMs: number): void {
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      const admitted = performance.now() - next.since <= maxWaitMs
+      next.start(admitted)
+      if (admitted) return
+    }
+    this.#running--
+  }
+
+  #busy(waitMs: number) {
+    return refuse('busy', { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) })
   }
 }

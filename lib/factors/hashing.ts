@@ -7,72 +7,8 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { hash as argon2hash, type Options, parseOptions } from '@node-rs/argon2'
 import { env } from '../base/env'
-import { ok, type Result, refuse } from '../base/refusals'
-
-export interface QueueLimits {
-  /** How many run at a time. */
-  concurrency: number
-  /** Who would wait longer is refused. */
-  maxWaitMs: number
-  /** How many may wait at all: a bound on memory. */
-  maxWaiting: number
-}
-
-/** Weight of the newest duration in the running mean. */
-const NEWEST = 0.2
-const FIRST_GUESS_MS = 50
-
-/** First in, first out; refuses (`busy`, honest `retryAfterSeconds`) instead of growing. */
-export class WorkQueue {
-  #running = 0
-  #waiting: { since: number; start: (admitted: boolean) => void }[] = []
-  #meanMs = FIRST_GUESS_MS
-
-  constructor(private readonly limits: () => QueueLimits) {}
-
-  get waiting(): number {
-    return this.#waiting.length
-  }
-
-  /** Runs `work` when its turn comes. */
-  async run<T>(work: () => Promise<T>): Promise<Result<T>> {
-    const { concurrency, maxWaitMs, maxWaiting } = this.limits()
-    if (this.#running >= concurrency) {
-      const wait = this.#expectedWaitMs(concurrency)
-      if (this.#waiting.length >= maxWaiting || wait > maxWaitMs) return this.#busy(wait)
-      const admitted = await new Promise<boolean>((start) => {
-        this.#waiting.push({ since: performance.now(), start })
-      })
-      if (!admitted) return this.#busy(maxWaitMs)
-    } else this.#running++
-
-    const began = performance.now()
-    try {
-      return ok(await work())
-    } finally {
-      this.#meanMs += NEWEST * (performance.now() - began - this.#meanMs)
-      this.#next(maxWaitMs)
-    }
-  }
-
-  #expectedWaitMs(concurrency: number): number {
-    return ((this.#waiting.length + 1) * this.#meanMs) / concurrency
-  }
-
-  /** Hands the freed place on; who waited too long has most likely gone and is not worth a hash. */
-  #next(maxWaitMs: number): void {
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
-      const admitted = performance.now() - next.since <= maxWaitMs
-      next.start(admitted)
-      if (admitted) return
-    }
-    this.#running--
-  }
-
-  #busy(waitMs: number) {
-    return refuse('busy', { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) })
-  }
-}
+import type { Result } from '../base/refusals'
+import { WorkQueue } from '../base/turns'
 
 const queue = new WorkQueue(() => ({
   concurrency: Math.max(1, availableParallelism() - 1),

@@ -10,7 +10,7 @@ import { type Bucket, bucket } from '../base/limits'
 import { log } from '../base/log'
 import { ForbiddenAddress, getDocument, resolveAll } from '../base/outbound'
 import { sha256 } from '../base/secrets'
-import { inLine, Turns } from '../base/turns'
+import { Turns, WorkQueue } from '../base/turns'
 import * as clients from './clients'
 import { current, tooMany } from './context'
 import { type Client, errors, type KoaContextWithOIDC, Provider } from './library'
@@ -35,7 +35,13 @@ const running = new Map<string, Promise<Fetched>>()
 /** How many addresses that strangers gave us are asked at once: in all, and because of one network. */
 const STRANGERS = new Turns(8, 2)
 /** And of those how many names are looked up: a name server that lets us wait leaves threads for everything else. */
-const lookingUp = inLine(2)
+const LOOK_UPS = new WorkQueue(() => ({ concurrency: 2, maxWaitMs: 20_000, maxWaiting: 8 }))
+
+async function resolveInTurn(host: string): ReturnType<typeof resolveAll> {
+  const found = await LOOK_UPS.run(() => resolveAll(host))
+  if (!found.ok) throw new Error('too many names are being looked up')
+  return found.value
+}
 
 /** OAuth Client ID Metadata Document, section 4: JSON, or something that is written in it. */
 const isJson = (type: string): boolean => /^application\/([\w.!#$&^-]+\+)?json$/.test(type)
@@ -71,7 +77,7 @@ function fetchOnce(url: string): Promise<Fetched> {
   // It goes on where nobody waits any more, and the turn lasts as long.
   let lookUp: Promise<unknown> = Promise.resolve()
   const resolve: typeof resolveAll = (host) => {
-    const found = stranger === null ? resolveAll(host) : lookingUp(() => resolveAll(host))
+    const found = stranger === null ? resolveAll(host) : resolveInTurn(host)
     lookUp = found.catch(() => {})
     return found
   }
