@@ -106,6 +106,20 @@ export async function live(userId: string, purpose: LinkPurpose): Promise<LinkVi
   return (await store.readLive(userId, purpose)).map((row) => ({ id: row.id, ...toLink(row) }))
 }
 
+/** All of them as `tx` sees them, however many. */
+export async function liveIn(tx: Tx, userId: string, purpose: LinkPurpose): Promise<LinkView[]> {
+  const links = await store.readLiveIn(tx, userId, purpose)
+  return links.map((row) => ({ id: row.id, ...toLink(row) }))
+}
+
+/** Voids these of a user's live links, in `tx`. @returns how many died */
+export const voidThese = (
+  tx: Tx,
+  userId: string,
+  purpose: LinkPurpose,
+  ids: readonly string[],
+): Promise<number> => store.voidThese(tx, userId, purpose, ids)
+
 /** Voids one live link of a user, in `tx`. False when there was none. */
 export const voidOne = (tx: Tx, userId: string, purpose: LinkPurpose, id: string): Promise<boolean> =>
   store.voidLink(tx, userId, purpose, id)

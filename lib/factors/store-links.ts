@@ -53,6 +53,18 @@ export const readLive = (userId: string, purpose: string): Promise<LinkRow[]> =>
     values: [userId, purpose, now()],
   })
 
+/** All live ones of one purpose, as `tx` sees them. */
+export const readLiveIn = (tx: Tx, userId: string, purpose: string): Promise<LinkRow[]> =>
+  tx.$queryRaw<LinkRow[]>`
+    SELECT id::text, user_id::text, data, created_at, expires_at FROM one_time_links
+    WHERE user_id = ${userId}::uuid AND purpose = ${purpose} AND used_at IS NULL AND expires_at > ${now()}`
+
+/** @returns how many died */
+export const voidThese = (tx: Tx, userId: string, purpose: string, ids: readonly string[]): Promise<number> =>
+  tx.$executeRaw`
+    UPDATE one_time_links SET used_at = ${now()}
+    WHERE user_id = ${userId}::uuid AND purpose = ${purpose} AND used_at IS NULL AND id = ANY(${[...ids]}::uuid[])`
+
 export async function voidLink(tx: Tx, userId: string, purpose: string, id: string): Promise<boolean> {
   const count = await tx.$executeRaw`
     UPDATE one_time_links SET used_at = ${now()}

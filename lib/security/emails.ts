@@ -126,7 +126,12 @@ export async function makePrimary(
     const { address } = primary
     if (!old) return ok({ address })
     await factors.links.voidAll(tx, who.userId, 'password_reset')
-    const url = await undoLink(tx, who.userId, { from: old.address, to: address, at: nowMs() })
+    const url = await undoLink(tx, who.userId, {
+      from: old.address,
+      to: address,
+      at: nowMs(),
+      provenAt: old.verifiedAt?.getTime() ?? null,
+    })
     await tellSecurity(
       tx,
       who.userId,

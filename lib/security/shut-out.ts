@@ -21,6 +21,8 @@ export const BEFORE_MS = 72 * 3_600_000
 export interface Foreign extends users.Foreign {
   /** Id of the factor a notice was about. */
   factor?: string
+  /** The address that takes a change back just now: it is the owner's, however long they have had it. */
+  owner?: string
 }
 
 /** What goes with an intruder. */
@@ -57,6 +59,31 @@ export async function foreignFactors(userId: string, { since, factor }: Foreign)
     .map(({ kind, id, name }) => ({ kind, id, name }))
 }
 
+const sameAs = (one: string, other: string | undefined): boolean => one.toLowerCase() === other?.toLowerCase()
+
+/**
+ * Voids, in `tx`, the links by which addresses that an intruder brought would take a change back: one that is primary
+ * for a moment, and steps down for the owner's, gets such a link as well, and would be the owner's by it. Those of the
+ * address that was proven first stay, in the account or removed from it: it may be the owner's only way back.
+ */
+async function voidForeignUndos(tx: Tx, userId: string, { since, address, owner }: Foreign): Promise<void> {
+  const links = (await factors.links.liveIn(tx, userId, 'email_undo')).map(({ id, data }) => ({
+    id,
+    address: String(data.from),
+    // Unknown in links from before it was kept.
+    verifiedAt: typeof data.provenAt === 'number' ? new Date(data.provenAt) : null,
+  }))
+  const left = await users.emails.listIn(tx, userId)
+  const longest = owner ?? users.provenLongest([...left, ...links])?.address
+  const foreign = links.filter(
+    (link) =>
+      !sameAs(link.address, longest) &&
+      (sameAs(link.address, address) || (link.verifiedAt !== null && link.verifiedAt >= since)),
+  )
+  const ids = foreign.map(({ id }) => id)
+  await factors.links.voidThese(tx, userId, 'email_undo', ids)
+}
+
 /** Ends, in `tx`, what a room above this one keeps of a user's ways back in and somebody may have prepared since. */
 type Shutter = (tx: Tx, userId: string, since: Date, caller: Caller) => Promise<void>
 
@@ -70,7 +97,7 @@ export function whenShutOut(fn: Shutter): void {
 /**
  * Everything that both ways of shutting out have in common, in `tx`: the password takes nobody in until a new one is
  * chosen, every session, consent and personal access token ends, numbers, factors and linked accounts brought since are gone, links that set a password or lock
- * the account are void. Addresses are the caller's, and so is `users.lockAccount`, taken first.
+ * the account are void, and so are those that would take a change back for an address brought since. Addresses are the caller's, and so is `users.lockAccount`, taken first.
  */
 export async function shutOut(
   tx: Tx,
@@ -89,6 +116,7 @@ export async function shutOut(
   const codes = await factors.backupCodes.status(userId)
   if (codes && codes.createdAt >= foreign.since) await factors.backupCodes.voidAll(tx, userId)
   await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown'])
+  await voidForeignUndos(tx, userId, foreign)
   for (const shut of shutters) await shut(tx, userId, foreign.since, caller)
   await sessions.revokeIn(tx, { userId, all: true }, why)
   await oidc.grants.revokeAll(tx, userId, { caller })

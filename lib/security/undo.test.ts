@@ -324,6 +324,68 @@ describe('what an intruder brought', () => {
     expect((await users.get(ada.id))?.lockedDownAt).toBeNull()
   })
 
+  /** An intruder's address becomes primary for a moment, so that it gets a link that takes the change back to the owner's. */
+  async function prepared() {
+    const ada = await person()
+    later(80 * HOURS)
+    ada.who = await signIn(ada.id, ada.caller)
+    const theirs = await proven(ada)
+    must(await security.emails.makePrimary(ada.who, theirs.id, ada.caller))
+    const [own] = (await users.emails.list(ada.id)).filter((one) => one.address === ada.email)
+    must(await security.emails.makePrimary(ada.who, own?.id ?? '', ada.caller))
+    return { ada, theirs, own, foreign: await tokenFor(theirs.email, 'undo') }
+  }
+
+  test('undo_link_of_an_address_that_an_intruder_brought_is_dead_after_the_lockdown', async () => {
+    const { ada, theirs, foreign } = await prepared()
+    // The newest notice says that the owner's address was made primary, which is no reason to take it away.
+    const lock = await tokenFor(ada.email, 'lockdown')
+    expect((await security.lockdown.peek(lock))?.addresses).toEqual([theirs.email])
+    must(await security.lockdown.lockDown(lock, somewhere()))
+    expect(refusal(await security.emailChange.undo(foreign, somewhere()))).toBe('link_over')
+    expect(await addressesOf(ada.id)).toEqual([ada.email])
+  })
+
+  test('lockdown_by_a_notice_that_names_the_owner_s_own_address_leaves_it_to_nobody_else', () => {
+    const day = (n: number) => new Date(n * 24 * HOURS)
+    const row = (name: string, n: number) => ({
+      address: `${name}@x.org`,
+      verifiedAt: day(n),
+      createdAt: day(n),
+    })
+    const [own, patient] = [row('own', 1), row('patient', 90)]
+    const { go, heir } = users.foreignAddresses([patient, own], { since: day(97), address: own.address })
+    expect([go, heir]).toEqual([[], own])
+    const named = users.foreignAddresses([patient, own], { since: day(97), address: patient.address })
+    expect([named.go, named.heir]).toEqual([[patient], own])
+    const number = (of: string, n: number) => ({ number: of, verifiedAt: day(n), createdAt: day(n) })
+    const numbers = [number('+491511111111', 90), number('+491512222222', 1)]
+    const foreign = (of: string) => users.foreignNumbers(numbers, { since: day(97), number: of })
+    expect(foreign('+49 151 2222222')).toEqual([])
+    expect(foreign('+49 151 1111111')).toEqual([numbers[0]])
+  })
+
+  test('undo_link_of_an_address_that_an_intruder_brought_is_dead_after_the_owner_took_a_later_change_back', async () => {
+    const { ada, theirs, own, foreign } = await prepared()
+    must(await security.emails.makePrimary(ada.who, theirs.id, ada.caller))
+    const token = await tokenFor(ada.email, 'undo')
+    must(await security.emails.remove(ada.who, own?.id ?? '', ada.caller))
+    must(await security.emailChange.undo(token, somewhere()))
+    expect(refusal(await security.emailChange.undo(foreign, somewhere()))).toBe('link_over')
+    expect(await addressesOf(ada.id)).toEqual([ada.email])
+  })
+
+  test('undo_link_of_a_new_account_s_own_address_outlives_a_lockdown_though_an_intruder_removed_it', async () => {
+    const { ada, second, token } = await changed()
+    const lock = await tokenFor(ada.email, 'lockdown')
+    const [own] = (await users.emails.list(ada.id)).filter((one) => one.address === ada.email)
+    must(await security.emails.remove(ada.who, own?.id ?? '', ada.caller))
+    must(await security.lockdown.lockDown(lock, somewhere()))
+    expect(await addressesOf(ada.id)).toEqual([second.email])
+    must(await security.emailChange.undo(token, somewhere()))
+    expect(await addressesOf(ada.id)).toEqual([ada.email])
+  })
+
   test('locking_by_any_notice_takes_every_address_and_number_brought_around_it', async () => {
     const ada = await person()
     later(80 * HOURS)

@@ -23,9 +23,11 @@ interface Change {
   to: string
   /** Milliseconds since the epoch. */
   at: number
+  /** When `from` was proven, milliseconds since the epoch; null for never. */
+  provenAt: number | null
 }
 
-function changeOf(link: factors.Link): Change {
+function changeOf(link: factors.Link): Omit<Change, 'provenAt'> {
   const { from, to, at } = link.data
   if (typeof from !== 'string' || typeof to !== 'string' || typeof at !== 'number') {
     throw new Error('an undo link without its change')
@@ -95,7 +97,7 @@ export async function undo(token: string, caller: Caller): Promise<Result<{ addr
         throw refused
       }
       await factors.links.voidAll(tx, userId, 'email_undo', link.issuedAt)
-      await shutOut(tx, userId, { since }, { reason: 'email_change_undone', caller })
+      await shutOut(tx, userId, { since, owner: from }, { reason: 'email_change_undone', caller })
       await tellSecurity(tx, userId, { what: 'email_change_undone', address: from }, caller)
       return ok({ address: from })
     })

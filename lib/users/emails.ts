@@ -176,19 +176,20 @@ export interface Foreign {
 export const broughtSince = (row: { verifiedAt: Date | null; createdAt: Date }, since: Date): boolean =>
   (row.verifiedAt ?? row.createdAt) >= since
 
+/** Of several the one that was proven first; null where none is proven. Pure. */
+export const provenLongest = <Row extends { verifiedAt: Date | null }>(all: readonly Row[]): Row | null =>
+  all.filter((row) => row.verifiedAt).sort((a, b) => Number(a.verifiedAt) - Number(b.verifiedAt))[0] ?? null
+
 /**
  * Which addresses are foreign, and who inherits. The proven address they had longest always stays, so that there is
- * a way back in; only where the named one is the only proven one it stays too. Pure.
+ * a way back in, also where it is the named one: whoever makes it primary again has a notice name it. Pure.
  */
 export function foreignAddresses<Row extends Pick<EmailView, 'address' | 'verifiedAt' | 'createdAt'>>(
   all: readonly Row[],
   { since, address }: Foreign,
 ): { go: Row[]; heir: Row | null } {
   const named = (row: Row) => row.address.toLowerCase() === address?.toLowerCase()
-  const proven = all
-    .filter((row) => row.verifiedAt)
-    .sort((a, b) => Number(a.verifiedAt) - Number(b.verifiedAt))
-  const heir = proven.find((row) => !named(row)) ?? proven[0] ?? null
+  const heir = provenLongest(all)
   return { go: all.filter((row) => row !== heir && (named(row) || broughtSince(row, since))), heir }
 }
 
@@ -199,7 +200,7 @@ export function foreignAddresses<Row extends Pick<EmailView, 'address' | 'verifi
  */
 export async function expel(tx: Tx, userId: string, foreign: Foreign, caller?: Caller): Promise<EmailView[]> {
   if (!isUuid(userId) || !(await store.lockUser(tx, userId))) return []
-  const all = (await addresses.addressesOf(tx, userId)).map(toView)
+  const all = await listIn(tx, userId)
   const { go, heir } = foreignAddresses(all, foreign)
   if (go.length === 0) return []
   if (heir && go.some((row) => row.isPrimary)) {
@@ -214,6 +215,10 @@ export async function expel(tx: Tx, userId: string, foreign: Foreign, caller?: C
   announce(tx, 'updated', userId)
   return go.filter((row) => row.verifiedAt)
 }
+
+/** A user's addresses as `tx` sees them, primary first. */
+export const listIn = async (tx: Tx, userId: string): Promise<EmailView[]> =>
+  (await addresses.addressesOf(tx, userId)).map(toView)
 
 /** Where a person can be told something, and in which language. */
 export const reach = (tx: Tx, userId: string): Promise<addresses.Reach | null> =>

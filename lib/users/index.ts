@@ -22,7 +22,7 @@ export { normalizeEmail } from './address'
 export { MAX_UPLOAD_BYTES as MAX_AVATAR_BYTES } from './avatar'
 export { claims, facts, type UserFacts } from './claims'
 export type { Page } from './directory'
-export { type EmailView, type Foreign, foreignAddresses, MAX_ADDRESSES } from './emails'
+export { type EmailView, type Foreign, foreignAddresses, MAX_ADDRESSES, provenLongest } from './emails'
 export { addGuest, idleGuests, removeGuests, upgradeGuest } from './guests'
 export { lockDown, unlock } from './lockdown'
 export { avatarPath, type UserSummary } from './person'
@@ -49,7 +49,7 @@ export const profile = {
   removeAvatar: profileOf.removeAvatar,
 }
 
-/** list, get, claim, verify, makePrimary, remove, restorePrimary, expel, reach. */
+/** list, listIn, get, claim, verify, makePrimary, remove, restorePrimary, expel, reach. */
 export const emails = {
   list: emailsOf.list,
   get: emailsOf.get,
@@ -59,6 +59,7 @@ export const emails = {
   remove: emailsOf.remove,
   restorePrimary: emailsOf.restorePrimary,
   expel: emailsOf.expel,
+  listIn: emailsOf.listIn,
   reach: emailsOf.reach,
 }
 

@@ -9,7 +9,7 @@ import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { sms } from '../notify'
 import { announce } from './announce'
-import { broughtSince, type Foreign } from './emails'
+import { broughtSince, type Foreign, provenLongest } from './emails'
 import { normalizePhone, readable } from './phone-number'
 import { lockUser } from './store'
 import * as store from './store-phones'
@@ -175,14 +175,18 @@ export async function remove(
 
 const digits = (text: string): string => text.replace(/[^+\d]/g, '')
 
-/** Which numbers are foreign. Pure. */
-export const foreignNumbers = <Row extends Pick<PhoneView, 'number' | 'verifiedAt' | 'createdAt'>>(
+/**
+ * Which numbers are foreign. The one they had longest is not, though a notice names it: whoever makes it primary again
+ * has one say so. Pure.
+ */
+export function foreignNumbers<Row extends Pick<PhoneView, 'number' | 'verifiedAt' | 'createdAt'>>(
   all: readonly Row[],
   { since, number }: Foreign,
-): Row[] =>
-  all.filter(
-    (row) => broughtSince(row, since) || (number !== undefined && digits(row.number) === digits(number)),
-  )
+): Row[] {
+  const longest = provenLongest(all)
+  const named = (row: Row) => number !== undefined && digits(row.number) === digits(number)
+  return all.filter((row) => broughtSince(row, since) || (named(row) && row !== longest))
+}
 
 /**
  * Takes away, in `tx`, the numbers that the owner says were not added by them; never the last way back in.
