@@ -79,7 +79,7 @@ export async function pending(userId: string): Promise<Pending[]> {
 
 /**
  * Invites somebody. Looks the same for any address.
- * @returns refusal `proof_required`, `invalid_email`, `contact_self`, `too_many`, `rate_limited`
+ * @returns refusal `proof_required`, `session_required`, `invalid_email`, `contact_self`, `too_many`, `rate_limited`
  */
 export async function invite(input: { email: string }, { session, caller }: Who): Promise<Result> {
   if (!sessions.isFresh(session)) return refuse('proof_required')
@@ -107,7 +107,9 @@ export async function invite(input: { email: string }, { session, caller }: Who)
   })
   if (!toOne.ok) return toOne
   const user = await users.get(userId)
-  await inTx(async (tx) => {
+  return await inTx(async (tx) => {
+    // Who was shut out a moment ago, with this request under way, names nobody any more.
+    if (!(await sessions.isLiveIn(tx, session))) return refuse('session_required')
     for (const older of waiting.filter(({ address }) => address === email.value)) {
       await factors.links.voidOne(tx, userId, 'contact_invitation', older.id)
     }
@@ -127,8 +129,8 @@ export async function invite(input: { email: string }, { session, caller }: Who)
       },
     })
     await record(tx, { type: 'contact.invited', userId, sessionId: session.sid, caller })
+    return ok()
   })
-  return ok()
 }
 
 /** Takes an invitation back. @returns refusal `not_found` when it was accepted, over or withdrawn */

@@ -11,7 +11,7 @@ import { ok, type Refusal, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as sessions from '../sessions'
 import * as users from '../users'
-import { fresh, spendRequest, type Who } from './gate'
+import { fresh, spendRequest, stillHere, type Who } from './gate'
 import { tellSecurity } from './news'
 import { UNDO_HOURS, undoLink } from './undo'
 
@@ -34,14 +34,17 @@ export interface Added {
 /**
  * Notes an address and sends a code to it. An address that is somebody else's walks the same way: same
  * answer, same time; its owner is told, and no code ever matches (ENU1).
- * @returns refusals `proof_required`, `invalid_email`, `already_exists`, `too_many`, `rate_limited`
+ * @returns refusals `proof_required`, `session_required`, `invalid_email`, `already_exists`, `too_many`, `rate_limited`
  */
 export async function add(who: Who, email: string, caller: Caller): Promise<Result<Added>> {
   const proven = fresh(who)
   if (!proven.ok) return proven
   const allowed = await spendRequest(caller)
   if (!allowed.ok) return allowed
-  const claimed = await inTx((tx) => users.emails.claim(tx, who.userId, email, caller))
+  const claimed = await inTx(async (tx) => {
+    const here = await stillHere(tx, who)
+    return here.ok ? await users.emails.claim(tx, who.userId, email, caller) : here
+  })
   if (!claimed.ok) return claimed
   const sent = await send(who, claimed.value, caller)
   return ok({ id: claimed.value.id, refusal: sent.ok ? null : sent.refusal })
@@ -110,7 +113,7 @@ export async function verify(
 /**
  * Makes a proven address the primary one. The old one is told and can take it back for 72 hours; links
  * that were sent to choose a new password are dead (REC3).
- * @returns the new primary; refusals `proof_required`, `not_found`, `email_unverified`
+ * @returns the new primary; refusals `proof_required`, `session_required`, `not_found`, `email_unverified`
  */
 export async function makePrimary(
   who: Who,
@@ -120,6 +123,8 @@ export async function makePrimary(
   const proven = fresh(who)
   if (!proven.ok) return proven
   return inTx(async (tx) => {
+    const here = await stillHere(tx, who)
+    if (!here.ok) return here
     const moved = await users.emails.makePrimary(tx, who.userId, id, caller)
     if (!moved.ok) return moved
     const { old, primary } = moved.value
@@ -151,12 +156,14 @@ export async function makePrimary(
 /**
  * Removes an address. The last proven way back in and the primary stay. Sign-ins under way begin anew, trusted
  * browsers are asked again, and all proven addresses are told, the removed one too.
- * @returns the address; refusals `proof_required`, `not_found`, `last_way_back`, `primary_stays`
+ * @returns the address; refusals `proof_required`, `session_required`, `not_found`, `last_way_back`, `primary_stays`
  */
 export async function remove(who: Who, id: string, caller: Caller): Promise<Result<{ address: string }>> {
   const proven = fresh(who)
   if (!proven.ok) return proven
   return inTx(async (tx) => {
+    const here = await stillHere(tx, who)
+    if (!here.ok) return here
     const removed = await users.emails.remove(tx, who.userId, id, caller)
     if (!removed.ok) return removed
     const { address, verifiedAt } = removed.value

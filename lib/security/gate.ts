@@ -1,5 +1,6 @@
 /** What the verbs of the room ask first: may this network ask now, and did this person prove themselves lately. */
 import type { Caller } from '../base/caller'
+import type { Tx } from '../base/db'
 import { env } from '../base/env'
 import { bucket } from '../base/limits'
 import { ok, type Result, refuse } from '../base/refusals'
@@ -14,3 +15,10 @@ export const spendRequest = (caller: Caller): Promise<Result> =>
 
 /** A proof of the last ten minutes, in this browser (STP1). */
 export const fresh = (who: Who): Result => (sessions.isFresh(who) ? ok() : refuse('proof_required'))
+
+/**
+ * Whether that session goes on, in `tx`: asked before a change that no new cookie comes with. Who was shut out a moment
+ * ago, with a request under way, changes nothing any more.
+ */
+export const stillHere = async (tx: Tx, who: Who): Promise<Result> =>
+  (await sessions.isLiveIn(tx, who)) ? ok() : refuse('session_required')

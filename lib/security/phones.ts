@@ -9,7 +9,7 @@ import { ok, type Refusal, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as sessions from '../sessions'
 import * as users from '../users'
-import { fresh, spendRequest, type Who } from './gate'
+import { fresh, spendRequest, stillHere, type Who } from './gate'
 import { tellSecurity } from './news'
 
 /** What a code is bound to: the person, the number, and the browser's session that asked (OTP2). */
@@ -107,12 +107,14 @@ export async function verify(
 
 /**
  * Makes a proven number the primary one: the one that apps learn, when they may.
- * @returns the number as people read it; refusals `proof_required`, `not_found`
+ * @returns the number as people read it; refusals `proof_required`, `session_required`, `not_found`
  */
 export async function makePrimary(who: Who, id: string, caller: Caller): Promise<Result<{ number: string }>> {
   const proven = fresh(who)
   if (!proven.ok) return proven
   return inTx(async (tx) => {
+    const here = await stillHere(tx, who)
+    if (!here.ok) return here
     const moved = await users.phones.makePrimary(tx, who.userId, id, caller)
     if (!moved.ok) return moved
     const name = users.readablePhone(moved.value.number)
@@ -126,12 +128,14 @@ export async function makePrimary(who: Who, id: string, caller: Caller): Promise
 /**
  * Removes a number. The last verified way back in stays until there is another. Sign-ins under way begin anew, and
  * trusted browsers are asked again.
- * @returns the number as people read it; refusals `proof_required`, `last_way_back`, `not_found`
+ * @returns the number as people read it; refusals `proof_required`, `session_required`, `last_way_back`, `not_found`
  */
 export async function remove(who: Who, id: string, caller: Caller): Promise<Result<{ number: string }>> {
   const proven = fresh(who)
   if (!proven.ok) return proven
   return inTx(async (tx) => {
+    const here = await stillHere(tx, who)
+    if (!here.ok) return here
     const removed = await users.phones.remove(tx, who.userId, id, caller)
     if (!removed.ok) return removed
     const name = users.readablePhone(removed.value.number)

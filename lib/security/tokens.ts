@@ -4,12 +4,13 @@ import { inTx, type Tx } from '../base/db'
 import { ok, type Result, refuse } from '../base/refusals'
 import { personalTokens } from '../oidc'
 import * as users from '../users'
-import { fresh, type Who } from './gate'
+import { fresh, stillHere, type Who } from './gate'
 import { tellSecurity } from './news'
 
 /**
  * Makes one.
- * @returns its value, this once; refusals `proof_required`, `method_off`, `too_many`, `invalid_input` with `field`
+ * @returns its value, this once; refusals `proof_required`, `session_required`, `method_off`, `too_many`, `invalid_input` with
+ *   `field`
  */
 export async function make(
   who: Who,
@@ -21,7 +22,8 @@ export async function make(
   const name = users.plainLine(input.name)
   return await inTx(async (tx) => {
     // Two at once do not both get the last place; and nobody is locked down in between.
-    await users.lock(tx, who.userId)
+    const here = await stillHere(tx, who)
+    if (!here.ok) return here
     const made = await personalTokens.make(tx, who.userId, { ...input, name }, caller)
     if (!made.ok) return made
     await tellSecurity(tx, who.userId, { what: 'token_made', name }, caller)

@@ -448,6 +448,36 @@ describe('what an intruder brought', () => {
     expect(await sessions.list(ada.id)).toEqual([])
   })
 
+  test('request_under_way_of_a_session_that_just_ended_changes_nothing_any_more', async () => {
+    const ada = await person()
+    const second = await proven(ada)
+    const number = await numbered(ada)
+    const [phone] = (await users.phones.list(ada.id)).filter((one) => one.number === number)
+    // What the request remembers of the session is from before it ended.
+    const { who, caller } = ada
+    await sessions.revoke({ userId: ada.id, sid: who.sid }, { reason: 'user' })
+    const token = { name: 'a key to come back with', scopes: [], days: 30 }
+    const tried = [
+      security.tokens.make(who, token, caller),
+      recovery.contacts.invite({ email: address('friend') }, { session: who, caller }),
+      security.emails.add(who, address('third'), caller),
+      security.emails.makePrimary(who, second.id, caller),
+      security.emails.remove(who, second.id, caller),
+      security.phones.makePrimary(who, phone?.id ?? '', caller),
+      security.phones.remove(who, phone?.id ?? '', caller),
+    ]
+    expect((await Promise.all(tried)).map(refusal)).toEqual(tried.map(() => 'session_required'))
+    expect(await addressesOf(ada.id)).toEqual([ada.email, second.email])
+    expect(await numbersOf(ada.id)).toEqual([number])
+  })
+
+  test('session_that_an_epoch_ended_is_not_renewed_before_its_row_says_so', async () => {
+    const ada = await person()
+    await stores.sql('UPDATE users SET session_version = session_version + 1 WHERE id = $1', [ada.id])
+    expect(await inTx((tx) => sessions.renewIn(tx, ada.who, ada.caller))).toBeNull()
+    expect(await inTx((tx) => sessions.isLiveIn(tx, ada.who))).toBe(false)
+  })
+
   test('friends_named_by_an_intruder_are_no_trusted_contacts_after_the_lockdown_and_old_ones_are', async () => {
     const [ada, friend, accomplice] = [await person(), await person(), await person()]
     const trust = (contactId: string, at: string) =>

@@ -644,6 +644,12 @@ export async function inUse(userIds: string[], since: Date): Promise<Set<string>
 }
 
 /**
+ * Whether this session goes on, as part of `tx` (from `inTx`), and goes on until its end: for changes that were allowed by
+ * what this process remembers of it, and must not be made after it ended (or a factor was added elsewhere).
+ */
+export const isLiveIn = (tx: Tx, facts: SessionFacts): Promise<boolean> => store.isLiveIn(tx, facts)
+
+/**
  * Gives a session a new cookie and makes every older one of it dead, as part of `tx` (from `inTx`): after
  * a change of what the person signs in with (ASVS 7.2.4). What was proven and when stays as it was.
  * @returns null when the session ended meanwhile, was renewed, or turned out to have proven too little

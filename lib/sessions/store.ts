@@ -215,6 +215,24 @@ export async function renewSession(s: NewSession, event: EventInput): Promise<Se
   return row ? toFacts(row) : null
 }
 
+/** What ended by the user's epoch may not be marked yet. */
+const OF_THIS_EPOCH = `session_version = (SELECT session_version FROM users WHERE id = $2::uuid AND status = 'active')`
+
+/**
+ * Whether a session goes on, by its row, and has proven no less meanwhile; what would end it waits for `tx` from then on.
+ */
+export async function isLiveIn(tx: Tx, { sid, userId, secondSkipped }: SessionFacts): Promise<boolean> {
+  await lockUser(tx, userId)
+  const rows = await tx.$queryRawUnsafe<object[]>(
+    `SELECT 1 FROM sessions WHERE id = $1::uuid AND user_id = $2::uuid AND second_skipped = $3
+       AND revoked_at IS NULL AND ${OF_THIS_EPOCH}`,
+    sid,
+    userId,
+    secondSkipped,
+  )
+  return rows.length > 0
+}
+
 /**
  * Raises the generation of a live session and nothing else; null when it ended, was renewed, or has proven too
  * little meanwhile. So of two changes at once in one browser one has the newest cookie, and a change that was
@@ -225,7 +243,7 @@ export async function raiseGeneration(tx: Tx, facts: SessionFacts): Promise<Sess
     `WITH s AS (
        UPDATE sessions SET generation = generation + 1
        WHERE id = $1::uuid AND user_id = $2::uuid AND generation = $3 AND second_skipped = $4
-         AND revoked_at IS NULL RETURNING *)
+         AND revoked_at IS NULL AND ${OF_THIS_EPOCH} RETURNING *)
      SELECT ${FACTS} FROM s JOIN users u ON u.id = s.user_id`,
     facts.sid,
     facts.userId,
