@@ -117,6 +117,19 @@ function parsed(claims: unknown): unknown {
   }
 }
 
+/**
+ * Whether the app of a waiting request may be answered where it asked to be, as it is registered now: the library judges
+ * that once, when the request begins, and an address that an operator took away meanwhile may be somebody else's.
+ */
+async function mayGoBack({ params }: AdapterPayload): Promise<boolean> {
+  const ctx = Provider.ctx as KoaContextWithOIDC | undefined
+  const uri = params?.redirect_uri
+  // A device has none.
+  if (!ctx || typeof uri !== 'string') return true
+  const client = await ctx.oidc.provider.Client.find(String(params?.client_id))
+  return !client || client.redirectUriAllowed(uri)
+}
+
 /** Codes, access tokens, interactions, pushed requests: what may vanish with Redis. */
 function redisAdapter(model: string): Adapter {
   return {
@@ -148,6 +161,7 @@ function redisAdapter(model: string): Adapter {
       if (!found) return undefined
       const { payload, grant } = found.payload
       if (GATED.has(model) && !(await admit(payload))) return undefined
+      if (model === 'Interaction' && !(await mayGoBack(payload))) return undefined
       if (model === 'AuthorizationCode') bindTo(payload.dpopJkt)
       if (model === 'ClientCredentials' && !(await mayMachine(payload))) return undefined
       if (grant) remember(payload, grant)

@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { useStores } from '../testing'
+import * as oidc from './index'
 import { ask, introspect, newApp, redeem, refresh, signInTo, userinfo } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
 import { newUser } from './testing/people'
@@ -55,6 +56,21 @@ describe('a sign-in to an app', () => {
       sub: user,
     })
     expect(browser.cookies.size).toBe(2) // session and device: no request cookie is left
+  })
+
+  it('request_that_waits_goes_to_no_address_that_its_app_lost_meanwhile: no code, and no refusal either', async () => {
+    const user = await newUser(stores.sql)
+    const app = await newApp()
+    const browser = new Browser(portal)
+    const start = await browser.go(ask(portal, app).url)
+    const [consent, other] = [await browser.signIn(user, start), await browser.go(ask(portal, app).url)]
+    const moved = await oidc.clients.update(app.clientId, { redirectUris: ['http://localhost:4998/cb'] })
+    expect(moved.ok).toBe(true)
+    const no = { request: other.url.searchParams.get('request') ?? '', decision: 'deny' }
+    for (const landed of [await browser.allow(consent), await browser.post('/consent', no)]) {
+      expect(landed.url.origin).toBe(portal.url)
+      expect(landed.status).toBe(400)
+    }
   })
 
   it('takes one redirect with a session and a remembered consent', async () => {
