@@ -26,6 +26,25 @@ async function spendAll(whose: SecondTriesOf): Promise<void> {
   expect(await spend(whose)).toBeGreaterThan(0)
 }
 
+describe('tries of a password', () => {
+  test('hard_stop_is_of_the_account_however_many_addresses_it_has', async () => {
+    const userId = uuid()
+    const whose = Array.from({ length: 12 }, (_, n) => ({ email: `${n}.${userId}@example.com`, userId }))
+    let granted = 0
+    for (const one of whose) {
+      for (let n = 0; n < 10; n++) if ((await tries.spend(one)).ok) granted++
+    }
+    expect(granted).toBe(90)
+    later(15 * MINUTE)
+    expect(await tries.spend(whose[0] ?? { email: '' })).toMatchObject({ ok: false })
+    expect(await tries.spend({ email: `nobody.${userId}@example.com`, userId: null })).toMatchObject({
+      ok: true,
+    })
+    await tries.giveBack(...whose.slice(0, 1))
+    expect(await tries.spend(whose[11] ?? { email: '' })).toMatchObject({ ok: true })
+  })
+})
+
 describe('tries of the second step', () => {
   test('ten, and it says how many are left without a wait', async () => {
     const whose = { userId: uuid() }

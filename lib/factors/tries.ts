@@ -6,8 +6,11 @@ import { env } from '../base/env'
 import { backOff, budget, budgets, giveBack as giveOneBack, refund } from '../base/limits'
 import type { Result } from '../base/refusals'
 
-/** Whose tries: an address as typed, or a browser that the account knows, which has tries of its own. */
-export type TriesOf = { email: string } | { userId: string; device: string }
+/**
+ * Whose tries: an address as typed, with whose it is (nobody's: null, or left out), or a browser that the account knows,
+ * which has tries of its own.
+ */
+export type TriesOf = { email: string; userId?: string | null } | { userId: string; device: string }
 
 const WINDOW_SECONDS = 15 * 60
 /** NIST SP 800-63B-4 section 3.2.2: at most 100 consecutive failures for one account; a success resets. */
@@ -20,20 +23,26 @@ const subjectOf = (whose: TriesOf): string =>
     : `password:${whose.email.toLowerCase()}`
 
 /**
+ * The hard stop is the account's: somebody with ten addresses has one password. The tries before each pause are the
+ * address's alone, or the pause would tell whose other address is whose (ENU3).
+ */
+const hardStopOf = (whose: TriesOf): string =>
+  `${!('device' in whose) && whose.userId ? `password-account:${whose.userId}` : subjectOf(whose)}:hard`
+
+/**
  * Spends one try. @returns refusal `rate_limited` with an honest `retryAfterSeconds`
  * @throws StoresDown
  */
 export function spend(whose: TriesOf): Promise<Result<{ left: number }>> {
-  const subject = subjectOf(whose)
   return budgets([
-    { subject, max: env().limits.passwordTries, windowSeconds: WINDOW_SECONDS },
-    { subject: `${subject}:hard`, ...HARD_STOP },
+    { subject: subjectOf(whose), max: env().limits.passwordTries, windowSeconds: WINDOW_SECONDS },
+    { subject: hardStopOf(whose), ...HARD_STOP },
   ])
 }
 
 /** Gives the tries back: after a right one, or after the password was chosen anew. */
 export const giveBack = (...all: TriesOf[]): Promise<void> =>
-  refund(...all.flatMap((whose) => [subjectOf(whose), `${subjectOf(whose)}:hard`]))
+  refund(...all.flatMap((whose) => [subjectOf(whose), hardStopOf(whose)]))
 
 /** Whose second step: the account's, or that of a browser the account knows, which has tries of its own. */
 export interface SecondTriesOf {

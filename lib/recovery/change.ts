@@ -76,7 +76,7 @@ async function provenBy(
   if (!current || !had) return fresh ? ok() : refuse('proof_required')
   if (!fresh && !(await passwordSuffices(session))) return refuse('proof_required')
   const device = await sessions.knownDevice(user.id, caller.cookies)
-  const whose = device ? { userId: user.id, device } : { email: user.email ?? user.id }
+  const whose = device ? { userId: user.id, device } : { email: user.email ?? user.id, userId: user.id }
   const allowed = await factors.tries.spend(whose)
   if (!allowed.ok) return allowed
   const verified = await factors.password.verify(user.id, current)

@@ -41,7 +41,7 @@ export async function setPasswordAnew(tx: Tx, userId: string, hash: string, why:
 export async function giveTriesBack(userId: string): Promise<void> {
   const addresses = (await users.emails.list(userId)).filter(({ verifiedAt }) => verifiedAt)
   if (addresses.length > 0)
-    await factors.tries.giveBack(...addresses.map(({ address }) => ({ email: address })))
+    await factors.tries.giveBack(...addresses.map(({ address }) => ({ email: address, userId })))
 }
 
 /** Judges and hashes a new password for this person. */

@@ -153,7 +153,8 @@ export async function verify(
   if (!checked.ok) return turnDown(flow, 'verify_email', { ...checked.refusal, field: 'code' })
 
   // Whoever reads the mailbox is no guesser: strangers' wrong passwords no longer stand in the owner's way.
-  if (purpose === 'email_sign_in') await factors.tries.giveBack({ email: to })
+  if (purpose === 'email_sign_in')
+    await factors.tries.giveBack({ email: to, userId: found.value.newcomer ? null : key })
   const settled = await settle(found.value, verification, caller)
   if (!settled.ok) return refusedAccount(flow, settled.refusal)
   const attempt = await store.update(flow, (a) => {

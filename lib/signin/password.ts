@@ -49,7 +49,8 @@ export async function password(
 
   const user = await users.find({ email: email.value })
   const device = await sessions.knownDevice(user?.id ?? null, caller.cookies)
-  const whose = device && user ? { userId: user.id, device } : { email: email.value }
+  const whose =
+    device && user ? { userId: user.id, device } : { email: email.value, userId: user?.id ?? null }
   const allowed = await factors.tries.spend(whose)
   if (!allowed.ok) {
     if (user) note('signin.limited', user.id, caller)

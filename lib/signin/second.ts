@@ -136,7 +136,7 @@ const giveBack = async (method: TypedMethod, whose: Whose): Promise<void> =>
 
 async function passwordTries({ userId, device }: Whose) {
   if (device) return { userId, device }
-  return { email: (await users.get(userId))?.email ?? userId }
+  return { email: (await users.get(userId))?.email ?? userId, userId }
 }
 
 async function check(
