@@ -131,8 +131,8 @@ export const personalTokens = {
   end: personal.end,
 }
 
-/** Signing keys: list, rotate. */
-export const keys = { list: signingKeys.list, rotate: signingKeys.rotate }
+/** Signing keys: list, rotate, redate. */
+export const keys = { list: signingKeys.list, rotate: signingKeys.rotate, redate: signingKeys.redate }
 
 // Whoever has this room loaded owes apps their sign-outs; the portal alone sends them.
 whenEnding(backchannel.oweLogouts)
