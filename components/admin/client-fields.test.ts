@@ -19,6 +19,8 @@ const PLURALS: Record<string, string> = {
   redirectUri: 'redirectUris',
   postLogoutRedirectUri: 'postLogoutRedirectUris',
   resource: 'resources',
+  entryRole: 'entryRoles',
+  entryDomain: 'entryDomains',
 }
 
 function optionsOf(command: string): string[] {
@@ -54,7 +56,8 @@ const EVERYTHING = {
   signedRequests: true,
   idTokenAlg: 'EdDSA',
   claimsInIdToken: true,
-  guests: true,
+  entryRoles: ['staff', 'admin'],
+  entryDomains: ['example.com', '*.example.org'],
   providerTokens: ['acme', 'google'],
   personalTokens: true,
   resources: [
@@ -99,6 +102,7 @@ describe('the form of an app', () => {
       'one with as little as may be',
       { name: 'Little', redirectUris: ['https://x.example.com/'], pkce: false },
     ],
+    ['one that takes guests', { name: 'Open', redirectUris: ['https://x.example.com/'], guests: true }],
     ['an API', { name: 'API', grants: [], serves: ['https://a.example.com'], redirectUris: [] }],
   ])('sent_as_it_is_drawn_it_changes_nothing: %s', (_, input) => {
     const row = rowOf(input as typeof EVERYTHING & { pkce: boolean })
@@ -115,15 +119,19 @@ describe('the form of an app', () => {
     expect(made).toEqual(wanted)
   })
 
-  it('an_app_whose_guests_wait_for_two_factors_to_go_can_be_saved_as_it_is', () => {
-    const row = rowOf({ name: 'Waits', redirectUris: ['https://x.example.com/'], acr: 'aal2' })
+  it.each([
+    ['two_factors', { acr: 'aal2' as const }],
+    ['roles', { entryRoles: ['staff'] }],
+    ['domains', { entryDomains: ['example.com'] }],
+  ])('an_app_whose_guests_wait_for_%s_to_go_can_be_saved_as_it_is', (_, rule) => {
+    const row = rowOf({ name: 'Waits', redirectUris: ['https://x.example.com/'], ...rule })
     row.settings.guests = true
     const said = changesOf(valuesOf(view(row)), view(row))
     expect(said).toEqual({ changes: {} })
     // Who ticks both at once says something new, and it is judged.
     const plain = view(rowOf({ name: 'Waits', redirectUris: ['https://x.example.com/'] }))
     const both = changesOf(valuesOf(view(row)), plain)
-    expect(both).toMatchObject({ changes: { acr: 'aal2', guests: true } })
+    expect(both).toMatchObject({ changes: { ...rule, guests: true } })
   })
 
   it('has a line for every language that the pages speak', () => {

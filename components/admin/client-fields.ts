@@ -68,6 +68,8 @@ export const SECTIONS = {
   sign_ins: {
     acr: 'choice',
     guests: 'yes',
+    entryRoles: 'names',
+    entryDomains: 'names',
     sessionIdleMinutes: 'minutes',
     sessionMaxMinutes: 'minutes',
   },

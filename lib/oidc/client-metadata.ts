@@ -3,6 +3,8 @@ import { z } from 'zod'
 import { cleanText, isStorable } from '../base/clean'
 import { isLoopbackHost } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
+import { domainOf, ROLE } from '../users'
+import { domainIn, isRestricted } from './entry'
 import { ALGORITHMS } from './keys'
 import { demands, LEVELS, SECURITY, type Security } from './levels'
 import { SCOPE_NAME } from './resources'
@@ -85,6 +87,18 @@ const web = z
   .superRefine((uri, ctx) => {
     const message = webUriProblem(uri)
     if (message) ctx.addIssue({ code: 'custom', message })
+  })
+
+/** A domain of addresses, or `*.` and one: those below it. In the one form that addresses are kept in. */
+const entryDomain = z
+  .string()
+  .max(300)
+  .transform((typed, ctx) => {
+    const rule = typed.trim().normalize('NFC')
+    const [domain, said] = [domainOf(domainIn(rule)), domainIn(rule)]
+    if (domain) return rule === said ? domain : `*.${domain}`
+    ctx.addIssue({ code: 'custom', message: 'must be domains such as example.com or *.example.com' })
+    return z.NEVER
   })
 
 /** What an app says to people on the hosted pages, in one language: a line of plain text. */
@@ -220,6 +234,9 @@ export const newClientSchema = z
     claimsInIdToken: z.boolean().default(false),
     acr: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('aal1'),
     guests: z.boolean().default(false),
+    /** Who may enter; empty: everybody. */
+    entryRoles: z.array(z.string().regex(ROLE, 'must be names of roles')).max(50).default([]),
+    entryDomains: z.array(entryDomain).max(50).default([]),
     providerTokens: z
       .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
       .default([]),
@@ -283,6 +300,13 @@ export const newClientSchema = z
         code: 'custom',
         path: ['guests'],
         message: 'cannot be let in where two factors are asked for',
+      })
+    }
+    if (client.guests && isRestricted(client)) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['guests'],
+        message: 'cannot be let in where roles or e-mail domains are asked for',
       })
     }
     const hosts = new Set(client.redirectUris.map((uri) => URL.canParse(uri) && new URL(uri).host))
@@ -426,6 +450,8 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   if (client.claimsInIdToken) settings.claimsInIdToken = true
   if (client.acr === 'aal2') settings.acr = client.acr
   if (client.guests) settings.guests = true
+  if (client.entryRoles.length > 0) settings.entryRoles = [...new Set(client.entryRoles)]
+  if (client.entryDomains.length > 0) settings.entryDomains = [...new Set(client.entryDomains)]
   if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
   if (client.security !== 'standard') settings.security = client.security
   if (client.personalTokens) settings.personalTokens = true
@@ -470,6 +496,8 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   claimsInIdToken: settings.claimsInIdToken ?? false,
   acr: settings.acr ?? 'aal1',
   guests: settings.guests ?? false,
+  entryRoles: settings.entryRoles ?? [],
+  entryDomains: settings.entryDomains ?? [],
   providerTokens: settings.providerTokens ?? [],
   personalTokens: settings.personalTokens ?? false,
   testClient: settings.testClient ?? false,
