@@ -637,6 +637,7 @@ describe('an app that manages apps makes nobody more than the operator made it',
       ...{ acr: 'aal2', security: 'par', sessionIdleMinutes: 10, sessionMaxMinutes: 60 },
       ...{ authMethod: 'private_key_jwt', jwks: { keys }, signedRequests: true },
       ...{ idTokenEncryption: 'ECDH-ES', userinfoEncryption: 'ECDH-ES' },
+      ...{ entryRoles: ['staff', 'editors'], entryDomains: ['*.example.com'] },
     })
     for (const [field, changes] of Object.entries({
       acr: { acr: 'aal1' },
@@ -647,10 +648,19 @@ describe('an app that manages apps makes nobody more than the operator made it',
       userinfoEncryption: { userinfoEncryption: null },
       sessionIdleMinutes: { sessionIdleMinutes: null },
       sessionMaxMinutes: { sessionMaxMinutes: 61 },
+      entryRoles: { entryRoles: [] },
+      entryDomains: { entryDomains: ['*.example.com', 'example.com'] },
     }))
       refused(await patch(held.clientId, changes), field)
-    const stricter = { security: 'dpop', sessionIdleMinutes: 5 }
-    expect((await patch(held.clientId, stricter)).status).toBe(200)
+    refused(await patch(held.clientId, { entryRoles: ['staff', 'user'] }), 'entryRoles')
+    const stricter = {
+      ...{ security: 'dpop', sessionIdleMinutes: 5 },
+      ...{ entryRoles: ['staff'], entryDomains: ['Mail.Example.com'] },
+    }
+    const now = await patch(held.clientId, stricter)
+    expect([now.status, now.json]).toMatchObject([200, { entryDomains: ['mail.example.com'] }])
+    const anybody = { entryRoles: [], entryDomains: [] }
+    expect((await patch(held.clientId, anybody, truster)).json).toMatchObject(anybody)
   })
 
   test('without_clients_trust_it_takes_no_place_of_an_app_that_has_it', async () => {

@@ -15,13 +15,14 @@ import type { SessionFacts } from '../sessions'
 import { note } from './client-log'
 import * as clients from './clients'
 import { stateOf } from './context'
-import { NOT_LET_IN } from './entrants'
+import { lacksToEnter, NOT_LET_IN } from './entrants'
 import * as grants from './grants'
 import { type AdapterPayload, errors, type Interaction, type KoaContextWithOIDC } from './library'
 import { guestWouldDo, type LoginDemands, type Unmet, unmet, withRegistered } from './policy'
 import { type ApiScope, describeScopes } from './resources'
 import { SCOPE_OF_CLAIM } from './scopes'
 import * as store from './store'
+import type { ClientRow } from './store-registry'
 
 const MODEL = 'Interaction'
 
@@ -126,7 +127,9 @@ export interface InteractionView {
    * A consent page names these, or an app could ask for an address without anyone being told.
    */
   newScopes: string[]
-  /** Whose session the consent question is about; null while nobody is signed in. */
+  /** Of `entry`: things have changed, and they may. */
+  letIn: boolean
+  /** Whose session the question is about; null while nobody is signed in. */
   account: { id: string } | null
   /** When the request ends by itself, milliseconds. */
   expiresAt: number
@@ -220,10 +223,14 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
         ...Object.values(missingResources).flat(),
       ]),
     ],
+    letIn: prompt.name === 'entry' && accountId !== undefined && (await mayNow(client, accountId)),
     account: accountId ? { id: accountId } : null,
     expiresAt: exp * 1000,
   }
 }
+
+const mayNow = async (client: ClientRow, userId: string): Promise<boolean> =>
+  (await lacksToEnter(client, { userId })).length === 0
 
 function originOf(uri: string): string {
   const url = URL.canParse(uri) ? new URL(uri) : null
