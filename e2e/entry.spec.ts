@@ -14,7 +14,9 @@ test('who may not enter an app is told so, goes back to it or takes another acco
     ...['client', 'add', '--name', 'Staff room', '--redirect-uri', CALLBACK, '--first-party'],
     ...['--auth-method', 'none', '--entry-role', 'admin', '--json'],
   ])
-  await page.route(`${CALLBACK}*`, (route) => route.fulfill({ contentType: 'text/html', body: '<h1>App</h1>' }))
+  await page.route(`${CALLBACK}*`, (route) =>
+    route.fulfill({ contentType: 'text/html', body: '<h1>App</h1>' }),
+  )
   const wanted = {
     ...{ client_id: (JSON.parse(out) as { client_id: string }).client_id, redirect_uri: CALLBACK },
     ...{ response_type: 'code', scope: 'openid', state: 'kept' },

@@ -4,6 +4,7 @@ import { cleanText, isStorable } from '../base/clean'
 import { isLoopbackHost } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
 import { domainOf, ROLE } from '../users'
+import { type MappedClaim, readMapping } from './claims-mapping'
 import { domainIn, isRestricted } from './entry'
 import { ALGORITHMS } from './keys'
 import { demands, LEVELS, SECURITY, type Security } from './levels'
@@ -130,6 +131,14 @@ const keySet = z.object({
     .max(20),
 })
 
+/** Claims of an operator's own, judged where their rules are. */
+const mapping = z.custom<MappedClaim[]>().transform((input, ctx) => {
+  const read = readMapping(input)
+  if (read.ok) return read.claims
+  ctx.addIssue({ code: 'custom', message: read.message })
+  return z.NEVER
+})
+
 /** Why an app cannot prove itself by these keys, and by which field that is mended. */
 export function keysProblem(app: {
   authMethod: string
@@ -234,6 +243,8 @@ export const newClientSchema = z
     claimsInIdToken: z.boolean().default(false),
     acr: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('aal1'),
     guests: z.boolean().default(false),
+    /** Claims of the operator's own. */
+    claims: mapping.default([]),
     /** Who may enter; empty: everybody. */
     entryRoles: z.array(z.string().regex(ROLE, 'must be names of roles')).max(50).default([]),
     entryDomains: z.array(entryDomain).max(50).default([]),
@@ -449,6 +460,7 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   const settings: ClientSettings = {}
   if (client.claimsInIdToken) settings.claimsInIdToken = true
   if (client.acr === 'aal2') settings.acr = client.acr
+  if (client.claims.length > 0) settings.claims = client.claims
   if (client.guests) settings.guests = true
   if (client.entryRoles.length > 0) settings.entryRoles = [...new Set(client.entryRoles)]
   if (client.entryDomains.length > 0) settings.entryDomains = [...new Set(client.entryDomains)]
@@ -495,6 +507,7 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   introspectionAlg: (m.introspection_signed_response_alg ?? 'ES256') as CheckedClient['introspectionAlg'],
   claimsInIdToken: settings.claimsInIdToken ?? false,
   acr: settings.acr ?? 'aal1',
+  claims: settings.claims ?? [],
   guests: settings.guests ?? false,
   entryRoles: settings.entryRoles ?? [],
   entryDomains: settings.entryDomains ?? [],
@@ -518,8 +531,8 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
 })
 
 /**
- * What turns one record into another: values that are new, and null for those that go. What neither of both names (an
- * operator's own claims, say) is not in it.
+ * What turns one record into another: values that are new, and null for those that go. What neither of both names (how
+ * an app came here, say) is not in it.
  */
 export function patchOf(before: object, after: object): Record<string, unknown> {
   const had = Object.keys(before).map((name) => [name, null])

@@ -41,6 +41,7 @@ const ALL = {
   claimsInIdToken: true,
   acr: 'aal1',
   guests: true,
+  claims: [{ name: 'plan', scope: 'profile', value: '{{metadata.plan | default:free}}' }],
   providerTokens: ['acme'],
   personalTokens: true,
   testClient: true,

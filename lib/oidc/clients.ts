@@ -537,7 +537,12 @@ export async function update(
       settings: patchOf(before.settings, after.settings),
     })
     if (!hasSecret(client.authMethod)) await store.endSecrets(tx, clientId, new Date(nowMs()))
-    const data = { ...said, ...(changes.resources && { resources: reachSetting(changes.resources) }) }
+    const data = {
+      ...said,
+      ...(changes.resources && { resources: reachSetting(changes.resources) }),
+      // By their names, as `setClaims` has it: what they hold may be long.
+      ...(changes.claims && { claims: client.claims.map(({ name }) => name) }),
+    }
     await record(tx, {
       type: 'client.updated',
       clientId,

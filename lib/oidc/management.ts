@@ -2,6 +2,7 @@
  * The portal's own API for managing apps, as an API that tokens are made for, and what whoever registers apps may give
  * them. Pure.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { env } from '../base/env'
 import type { CheckedClient, NewReach } from './client-metadata'
 import { covers, letsInMore } from './entry'
@@ -131,6 +132,8 @@ const RAISED: Partial<Record<keyof Judged, (before: Judged | null, after: Judged
   security: (before, after) => before !== null && !demands(after.security, before.security),
   acr: (before, after) => before?.acr === 'aal2' && after.acr !== 'aal2',
   guests: (before, after) => after.guests && !before?.guests,
+  claims: (before, after) =>
+    after.claims.some((claim) => !before?.claims.some((had) => isDeepStrictEqual(had, claim))),
   entryRoles: (before, after) => letsInMore(before?.entryRoles ?? [], after.entryRoles),
   entryDomains: (before, after) => letsInMore(before?.entryDomains ?? [], after.entryDomains, covers),
   personalTokens: (before, after) => after.personalTokens && !before?.personalTokens,
