@@ -763,6 +763,22 @@ describe('an app that manages apps makes nobody more than the operator made it',
     refused(await patch(clientId, { name: 'Mine' }), 'clientId')
   })
 
+  test('without_clients_trust_an_app_loses_no_limit_by_being_removed_and_registered_anew', async () => {
+    const limits: Partial<oidc.NewClient>[] = [
+      { acr: 'aal2' },
+      { security: 'par' },
+      { entryRoles: ['staff'] },
+      { entryDomains: ['example.com'] },
+      { sessionMaxMinutes: 60 },
+    ]
+    for (const limit of limits) {
+      const { clientId } = await newApp(limit)
+      refused(await call('DELETE', at(clientId), { token: writer }), 'clientId')
+      expect((await call('POST', at(clientId, '/disable'), { token: writer })).status).toBe(200)
+      expect((await call('DELETE', at(clientId), { token: truster })).status).toBe(204)
+    }
+  })
+
   test('the_management_api_is_given_at_the_command_line_alone_and_by_its_scopes', async () => {
     const input = { name: 'Mine', ...MACHINE, resources: [{ resource: api, scopes: ['clients:read'] }] }
     for (const hand of ['administrator', undefined] as const)

@@ -29,7 +29,7 @@ import {
 } from './client-metadata'
 import { isRestricted } from './entry'
 import type { Level, Security } from './levels'
-import { type Denied, denial, type Hand, managementId, outOfReach } from './management'
+import { type Denied, denial, type Hand, managementId, outOfReach, removalDenial } from './management'
 import { inTx } from './store'
 import * as store from './store-registry'
 import { findResource } from './store-resources'
@@ -455,7 +455,7 @@ export async function search(
   }
 }
 
-/** Removes an app with its consents and tokens. */
+/** Removes an app with its consents and tokens. @returns refusals `not_found`, `rights_missing` */
 export const remove = (clientId: string, by: By = {}): Promise<Result> =>
   change(clientId, 'client.removed', by, async (tx) => {
     onCommit(tx, () => forgetLog(clientId))
@@ -683,7 +683,9 @@ async function change(
   return inTx(async (tx) => {
     const row = await store.lockClient(tx, clientId)
     if (!row) return refuse('not_found')
-    const away = outOfReach(row, handOf(by))
+    const hand = handOf(by)
+    const goes = type === 'client.removed'
+    const away = outOfReach(row, hand) ?? (goes ? removalDenial(registered(row), hand) : null)
     if (away) return asRefusal(away)
     const done = await fn(tx, row)
     if (!done) return refuse('not_found')

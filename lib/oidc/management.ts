@@ -181,3 +181,27 @@ export function denial(before: Judged | null, after: Judged, hand: Hand): Denied
   const raised = Object.entries(RAISED).find(([, raises]) => raises(before, after))?.[0]
   return raised ? denied(raised, 'is given with clients:trust alone', true) : null
 }
+
+/** What holds an app back, as an app has it that was just registered. */
+const UNLIMITED = {
+  acr: 'aal1',
+  security: 'standard',
+  signedRequests: false,
+  idTokenEncryption: undefined,
+  userinfoEncryption: undefined,
+  entryRoles: [],
+  entryDomains: [],
+  sessionIdleMinutes: undefined,
+  sessionMaxMinutes: undefined,
+} satisfies Partial<Judged>
+
+/**
+ * Why an app cannot be removed by whoever asks: its name could be registered anew without what holds it back, which is a
+ * change that they may not make.
+ */
+export function removalDenial(app: Judged, hand: Hand): Denied | null {
+  const loosened = denial(app, { ...app, ...UNLIMITED }, hand)
+  if (!loosened) return null
+  const message = `what limits it (${loosened.field}) would be gone with it, so it is removed with clients:trust alone; it can be switched off`
+  return denied('clientId', message, true)
+}
