@@ -12,6 +12,7 @@ const HELLO_SECONDS = 1
 const ALONE_SECONDS = 1
 const WARM_UP_SECONDS = 1.5
 const REDIRECT_URI = 'http://localhost:9/callback'
+const API = 'https://api.example.com/bench'
 const PASSWORD = 'harbour lantern seventeen'
 
 export const AIMS = {
@@ -46,14 +47,13 @@ async function postmaster(databaseUrl) {
 /** A portal with people and an app, as a target of load. */
 export async function portalTarget(portal) {
   const run = randomBytes(4).toString('hex')
+  const api = ['resource', 'add', API, '--name', 'Bench', '--scope', 'bench:read', '--json']
+  await gatehouse(portal, ...api).catch(() => {})
+  const grants = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code']
   const app = await gatehouse(
     portal,
-    'client',
-    'add',
-    '--name',
-    'Bench',
-    '--redirect-uri',
-    REDIRECT_URI,
+    ...['client', 'add', '--name', 'Bench', '--redirect-uri', REDIRECT_URI, '--resource', API],
+    ...grants.flatMap((grant) => ['--grant', grant]),
     '--json',
   )
   const { pid: databasePid, version } = await postmaster(portal.databaseUrl)
@@ -65,8 +65,10 @@ export async function portalTarget(portal) {
     clientId: app.client_id,
     clientSecret: app.client_secret,
     redirectUri: REDIRECT_URI,
+    api: API,
     paths: {
       authorization: '/oidc/auth',
+      device: '/oidc/device_authorization',
       token: '/oidc/token',
       userinfo: '/oidc/userinfo',
       introspection: '/oidc/introspection',
@@ -90,6 +92,7 @@ async function libraryTarget(env, redisPid) {
     CLIENT_ID: clientId,
     CLIENT_SECRET: clientSecret,
     REDIRECT_URI,
+    API,
     ...env,
   })
   const { origin } = await message(child)
@@ -98,8 +101,10 @@ async function libraryTarget(env, redisPid) {
     clientId,
     clientSecret,
     redirectUri: REDIRECT_URI,
+    api: API,
     paths: {
       authorization: '/auth',
+      device: '/device/auth',
       token: '/token',
       userinfo: '/me',
       introspection: '/token/introspection',
