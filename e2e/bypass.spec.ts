@@ -441,6 +441,7 @@ test('hostile_authorization_headers_and_callback_urls_break_nothing', async () =
       `/signin/done?flow=${value}`,
       `/verify/link?flow=${value}&code=${value}`,
       `/consent?request=${value}`,
+      `/no-entry?request=${value}`,
       `/signout?request=${value}`,
       `/problem?code=${value}`,
       `/dev/mailbox/${value}/body`,

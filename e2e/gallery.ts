@@ -1,5 +1,6 @@
 /** Every page in every state that a person can meet it in, ready to be opened. */
 import { codeAt } from './authenticator-app'
+import { gatehouse } from './command'
 import { latestMail } from './mailbox'
 import { demoAdmin, newPerson, type Person } from './people'
 import { Visitor } from './visitor'
@@ -31,6 +32,21 @@ async function fromApp(visitor: Visitor, parameters = '', more = ''): Promise<st
     next = (await visitor.get(next)).location
   }
   return next
+}
+
+let staffRoom: Promise<string> | undefined
+
+/** Where somebody comes to at an app that lets in operators alone. */
+async function fromStaffRoom(visitor: Visitor): Promise<string> {
+  const redirect_uri = 'https://staff.example.com/cb'
+  staffRoom ??= gatehouse([
+    ...['client', 'add', '--name', 'Staff room', '--redirect-uri', redirect_uri],
+    ...['--entry-role', 'admin', '--json'],
+  ])
+  const { client_id } = JSON.parse(await staffRoom) as { client_id: string }
+  const asked = { client_id, redirect_uri, response_type: 'code', scope: 'openid' }
+  const pkce = { code_challenge: 'x'.repeat(43), code_challenge_method: 'S256' }
+  return (await visitor.get(`/oidc/auth?${new URLSearchParams({ ...asked, ...pkce })}`)).location
 }
 
 async function signedOutPages(): Promise<Exhibit[]> {
@@ -224,6 +240,7 @@ async function signedInPages(): Promise<Exhibit[]> {
     { name: 'a code of a device', path: '/device?user_code=BCDF-GHJK', who: visitor },
     { name: 'a device that is not there', path: '/device/done', who: visitor },
     { name: 'consent', path: await fromApp(visitor, '?prompt=consent'), who: visitor },
+    { name: 'an app for other people', path: await fromStaffRoom(visitor), who: visitor },
     { name: 'prove again', path: await fromApp(again, '?prompt=login'), who: again, kind: 'sign-in' },
   ]
 }

@@ -10,6 +10,8 @@ import { CHOICES, changesOf, FIELDS, valuesOf } from './client-fields'
 
 /** Said when an app is registered, and never changed. */
 const ONCE = ['clientId', 'pairwise']
+/** These have a page and a command of their own. */
+const ELSEWHERE = ['claims']
 const names = FIELDS.map(([name]) => name as string)
 
 /** What options are called that say one of many. */
@@ -19,6 +21,8 @@ const PLURALS: Record<string, string> = {
   redirectUri: 'redirectUris',
   postLogoutRedirectUri: 'postLogoutRedirectUris',
   resource: 'resources',
+  entryRole: 'entryRoles',
+  entryDomain: 'entryDomains',
 }
 
 function optionsOf(command: string): string[] {
@@ -54,7 +58,8 @@ const EVERYTHING = {
   signedRequests: true,
   idTokenAlg: 'EdDSA',
   claimsInIdToken: true,
-  guests: true,
+  entryRoles: ['staff', 'admin'],
+  entryDomains: ['example.com', '*.example.org'],
   providerTokens: ['acme', 'google'],
   personalTokens: true,
   resources: [
@@ -83,7 +88,7 @@ describe('the form of an app', () => {
   })
 
   it('whatever_can_be_registered_has_a_field_and_nothing_else_has', () => {
-    expect([...names, ...ONCE].sort()).toEqual(Object.keys(newClientSchema.shape).sort())
+    expect([...names, ...ONCE, ...ELSEWHERE].sort()).toEqual(Object.keys(newClientSchema.shape).sort())
   })
 
   it('offers the choices that there are', () => {
@@ -99,6 +104,7 @@ describe('the form of an app', () => {
       'one with as little as may be',
       { name: 'Little', redirectUris: ['https://x.example.com/'], pkce: false },
     ],
+    ['one that takes guests', { name: 'Open', redirectUris: ['https://x.example.com/'], guests: true }],
     ['an API', { name: 'API', grants: [], serves: ['https://a.example.com'], redirectUris: [] }],
   ])('sent_as_it_is_drawn_it_changes_nothing: %s', (_, input) => {
     const row = rowOf(input as typeof EVERYTHING & { pkce: boolean })
@@ -115,15 +121,19 @@ describe('the form of an app', () => {
     expect(made).toEqual(wanted)
   })
 
-  it('an_app_whose_guests_wait_for_two_factors_to_go_can_be_saved_as_it_is', () => {
-    const row = rowOf({ name: 'Waits', redirectUris: ['https://x.example.com/'], acr: 'aal2' })
+  it.each([
+    ['two_factors', { acr: 'aal2' as const }],
+    ['roles', { entryRoles: ['staff'] }],
+    ['domains', { entryDomains: ['example.com'] }],
+  ])('an_app_whose_guests_wait_for_%s_to_go_can_be_saved_as_it_is', (_, rule) => {
+    const row = rowOf({ name: 'Waits', redirectUris: ['https://x.example.com/'], ...rule })
     row.settings.guests = true
     const said = changesOf(valuesOf(view(row)), view(row))
     expect(said).toEqual({ changes: {} })
     // Who ticks both at once says something new, and it is judged.
     const plain = view(rowOf({ name: 'Waits', redirectUris: ['https://x.example.com/'] }))
     const both = changesOf(valuesOf(view(row)), plain)
-    expect(both).toMatchObject({ changes: { acr: 'aal2', guests: true } })
+    expect(both).toMatchObject({ changes: { ...rule, guests: true } })
   })
 
   it('has a line for every language that the pages speak', () => {

@@ -68,6 +68,8 @@ export const SECTIONS = {
   sign_ins: {
     acr: 'choice',
     guests: 'yes',
+    entryRoles: 'names',
+    entryDomains: 'names',
     sessionIdleMinutes: 'minutes',
     sessionMaxMinutes: 'minutes',
   },
@@ -100,8 +102,8 @@ export const SECTION_NAMES = Object.keys(SECTIONS) as Section[]
 export const fieldsOf = (section: Section) => Object.entries(SECTIONS[section]) as [FieldName, Kind][]
 export const FIELDS: readonly [FieldName, Kind][] = SECTION_NAMES.flatMap(fieldsOf)
 
-/** Fields that an app can have and no form has: there is none, or this does not compile. */
-const FORGOTTEN: Record<Exclude<keyof ClientChanges, FieldName>, never> = {}
+/** Fields that an app can have and no form has: there is none, or this does not compile. Claims have a page of their own. */
+const FORGOTTEN: Record<Exclude<keyof ClientChanges, FieldName | 'claims'>, never> = {}
 void FORGOTTEN
 
 type Values = Record<string, string>

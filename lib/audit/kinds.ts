@@ -21,6 +21,7 @@ const OF_NOUN: Record<string, EventKind> = {
   email: 'addresses',
   phone: 'addresses',
   consent: 'apps',
+  entry: 'apps',
   grant: 'apps',
   token: 'apps',
   personal_token: 'apps',

@@ -75,6 +75,7 @@ export const EVENT_TYPES = {
   'session.revoked': { audience: 'user' },
   'device.renamed': { audience: 'user' },
   'device.forgotten': { audience: 'user' },
+  'entry.refused': { audience: 'user' },
   'consent.granted': { audience: 'user' },
   'consent.declined': { audience: 'user' },
   'grant.revoked': { audience: 'user' },

@@ -37,6 +37,19 @@ function reach(value: string, before: NonNullable<ClientChanges['resources']> = 
 const served = (value: string, before: string[] = []): string[] =>
   value === 'none' ? [] : [...before, value]
 
+const entryOptions = (command: Command): Command =>
+  command
+    .option(
+      '--entry-role <role>',
+      'only people of this role may enter, or of another one named so (repeatable); none: of any',
+      served,
+    )
+    .option(
+      '--entry-domain <domain>',
+      'only people with a proven address at this domain, or below it as *.example.com (repeatable); none: at any',
+      served,
+    )
+
 const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'] as const
 
 function grant(value: string, before: string[] = []): string[] {
@@ -106,6 +119,8 @@ interface AddOptions {
   claimsInIdToken?: boolean
   acr?: Level
   guests?: boolean
+  entryRole?: string[]
+  entryDomain?: string[]
   providerTokens?: string[]
   personalTokens?: boolean
   testClient?: boolean
@@ -154,6 +169,8 @@ async function add(options: AddOptions): Promise<void> {
       claimsInIdToken: options.claimsInIdToken,
       acr: options.acr,
       guests: options.guests,
+      entryRoles: options.entryRole,
+      entryDomains: options.entryDomain,
       providerTokens: options.providerTokens,
       personalTokens: options.personalTokens,
       testClient: options.testClient,
@@ -237,6 +254,8 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ],
       ['sign-ins of at least', client.acr],
       ['guests', client.guests],
+      ['lets in the roles', client.entryRoles],
+      ['lets in addresses at', client.entryDomains],
       ['tokens of', client.providerTokens],
       ['personal tokens', client.personalTokens],
       ['test client', client.testClient],
@@ -316,6 +335,8 @@ interface UpdateOptions extends Registered {
   serves?: string[]
   acr?: Level
   guests?: boolean
+  entryRole?: string[]
+  entryDomain?: string[]
   providerTokens?: string[]
   personalTokens?: boolean
   testClient?: boolean
@@ -415,13 +436,16 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
     throw new CliError('Say what to change.', 'gatehouse client update --help names it all.')
   await withStores(async () => {
     const { clients } = await import('../oidc')
-    const { grant: grants, resource: resources, redirectUri, postLogoutRedirectUri, ...others } = options
+    const { grant: grants, resource: resources, redirectUri, postLogoutRedirectUri, ...rest } = options
+    const { entryRole: entryRoles, entryDomain: entryDomains, ...others } = rest
     const changes = {
       ...unlessNone(others),
       ...(redirectUri && { redirectUris: redirectUri }),
       ...(postLogoutRedirectUri && { postLogoutRedirectUris: postLogoutRedirectUri }),
       ...(grants && { grants }),
       ...(resources && { resources }),
+      ...(entryRoles && { entryRoles }),
+      ...(entryDomains && { entryDomains }),
       // 0 takes the limit away.
       ...(sessionIdleMinutes !== undefined && { sessionIdleMinutes: sessionIdleMinutes || null }),
       ...(sessionMaxMinutes !== undefined && { sessionMaxMinutes: sessionMaxMinutes || null }),
@@ -440,6 +464,7 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
     if (options.serves) say(servesWords(id, options.serves))
     if (providerTokens) say(tokensWords(id, providerTokens))
     if (guests !== undefined) say(guestsWords(id, guests))
+    if (entryRoles || entryDomains) say(entryWords(changed.value))
     if (personalTokens !== undefined)
       say(
         `${id} ${personalTokens ? 'may' : 'may not'} ask at introspection what personal access tokens are good for.`,
@@ -488,6 +513,16 @@ const servesWords = (id: string, all: string[]): string =>
 function guestsWords(id: string, guests: boolean): string {
   if (!guests) return `${id} takes nobody without an account; tokens of guests are dead.`
   return `Guests may use ${id}.${env().guests.on ? '' : ' They are not taken anywhere yet: set GUESTS=on.'}`
+}
+
+function entryWords({ clientId, entryRoles, entryDomains }: ClientView): string {
+  const said = [
+    ...(entryRoles.length > 0 ? [`one of the roles ${entryRoles.join(', ')}`] : []),
+    ...(entryDomains.length > 0 ? [`a proven address at ${entryDomains.join(' or ')}`] : []),
+  ]
+  return said.length > 0
+    ? `From now on ${clientId} lets in only people with ${said.join(' and ')}; tokens of anybody else are dead.`
+    : `${clientId} lets everybody in.`
 }
 
 function tokensWords(id: string, providers: string[]): string {
@@ -672,7 +707,7 @@ export function clientCommands(program: Command): void {
     .addOption(acrOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
-  reachOptions(adding)
+  reachOptions(entryOptions(adding))
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--test-client', 'nobody uses it: the clinic may send it bad tokens')
     .option('--logo-uri <uri>', 'a picture for the consent page')
@@ -697,7 +732,7 @@ export function clientCommands(program: Command): void {
     .description('one client, without its secrets')
     .option('--json', 'print JSON')
     .action(show)
-  registeredOptions(reachOptions(client.command('update')))
+  registeredOptions(reachOptions(entryOptions(client.command('update'))))
     .argument('<client_id>')
     .description(
       'change what an app is registered with, from the next request on; judged as a new one would be',

@@ -11,8 +11,18 @@ import { setClock } from '../base/clock'
 import { env } from '../base/env'
 import * as oidc from '../oidc'
 import { newClientSchema } from '../oidc/client-metadata'
-import { type App, ask, CALLBACK, call as callOidc, introspect, newApp, signInTo } from '../oidc/testing/app'
+import {
+  type App,
+  ask,
+  CALLBACK,
+  call as callOidc,
+  introspect,
+  newApp,
+  signInTo,
+  userinfo,
+} from '../oidc/testing/app'
 import { Browser, type Portal, startPortal } from '../oidc/testing/harness'
+import { asserted, assertionOf, newPair } from '../oidc/testing/keys'
 import { newUser } from '../oidc/testing/people'
 import { useStores } from '../testing'
 import { answerComplaints, namesOf, requestComplaints } from '../testing/openapi'
@@ -265,6 +275,62 @@ describe('an app that may', () => {
     expect((await read(app.clientId)).json.secrets).toHaveLength(2)
   })
 
+  test('claims_of_an_operators_own_are_given_changed_and_taken_away', async () => {
+    const claims = [
+      { name: 'plan', scope: 'profile', value: '{{metadata.plan | default:free}}' },
+      { name: 'https://example.com/who', always: true, value: { b: '{{user.id}}', a: 1 }, in: ['userinfo'] },
+    ]
+    const body = { name: 'Reports', redirectUris: [CALLBACK], firstParty: true, claims }
+    expect(requestComplaints('POST', CLIENTS, body)).toEqual([])
+    const made = await create(body, truster)
+    expect([made.status, made.json.claims]).toEqual([201, claims])
+    const app: App = { ...made.json, redirectUri: CALLBACK }
+    const ada = await newUser(stores.sql)
+    const { json } = await signInTo(new Browser(portal), app, ada)
+    const told = async () => (await userinfo(portal, json.access_token)).json
+    expect(await told()).toMatchObject({ plan: 'free', 'https://example.com/who': { a: 1, b: ada } })
+
+    // Sent again with its names in another order it is the same; what is not named stays.
+    expect((await patch(app.clientId, { name: 'Numbers' }, truster)).json.claims).toEqual(claims)
+    const changes = { claims: [{ ...claims[0], value: 'gold' }] }
+    expect(requestComplaints('PATCH', at(app.clientId), changes)).toEqual([])
+    expect((await patch(app.clientId, changes, truster)).json.claims).toEqual(changes.claims)
+    // The history has their names; what they hold may be long.
+    expect(await lastEvent()).toMatchObject({ type: 'client.updated', data: { claims: ['plan'] } })
+    expect(await told()).toMatchObject({ plan: 'gold' })
+    expect(await told()).not.toHaveProperty(['https://example.com/who'])
+    expect((await patch(app.clientId, { claims: [] }, truster)).json.claims).toEqual([])
+    expect(await told()).not.toHaveProperty('plan')
+  })
+
+  test('keys_are_registered_and_changed_and_the_old_one_proves_nothing_any_more', async () => {
+    const [first, second] = [await newPair(), await newPair('EdDSA')]
+    const body = { name: 'Keyed', ...MACHINE, authMethod: 'private_key_jwt', jwks: { keys: [first.jwk] } }
+    expect(requestComplaints('POST', CLIENTS, body)).toEqual([])
+    const made = await create(body)
+    expect([made.status, made.json.jwks, made.json.clientSecret]).toEqual([201, body.jwks, undefined])
+    await oidc.clients.update(made.json.clientId, { resources: [{ resource: ORDERS }] })
+    const app: App = { clientId: made.json.clientId, clientSecret: undefined, redirectUri: '' }
+    const proves = async (pair: typeof first) => {
+      const fields = {
+        grant_type: 'client_credentials',
+        ...asserted(app, await assertionOf(portal, app, pair)),
+      }
+      return (await callOidc(portal, '/token', null, fields)).status
+    }
+    expect([await proves(first), await proves(second)]).toEqual([200, 401])
+    const changes = { jwks: { keys: [second.jwk] } }
+    expect(requestComplaints('PATCH', at(app.clientId), changes)).toEqual([])
+    expect((await patch(app.clientId, changes, truster)).status).toBe(200)
+    expect([await proves(first), await proves(second)]).toEqual([401, 200])
+    // Their address takes their place.
+    const jwksUri = 'https://reports.example.com/jwks'
+    expect((await patch(app.clientId, { jwksUri }, truster)).json).toMatchObject({ jwksUri, jwks: null })
+    // It has an API: whoever has no trust does not take its place by a key of their own.
+    const stranger = await patch(app.clientId, changes)
+    expect([stranger.status, stranger.json.code]).toEqual([403, 'rights_missing'])
+  })
+
   test('reads the list page by page, each app once', async () => {
     for (let i = 0; i < 5; i++) await newApp()
     const ids: string[] = []
@@ -318,6 +384,18 @@ describe('an app that may', () => {
       [{ resources: 5 }, 'resources'],
       [{ resources: [{ resource: 'https://nobody.example' }] }, 'resources'],
       [{ jwks: { keys: [{ kty: 'oct', k: 'x' }] } }, 'jwks'],
+      [{ jwks: { keys: [] } }, 'jwks'],
+      [{ jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y', d: 'private' }] } }, 'jwks'],
+      [{ jwks: { keys: [{ kty: 'RSA', n: 'n', e: 'e' }] }, jwksUri: 'https://x.example/jwks' }, 'jwks'],
+      [{ jwksUri: 'http://x.example/jwks' }, 'jwksUri'],
+      [{ authMethod: 'private_key_jwt' }, 'jwks'],
+      [{ claims: null }, 'claims'],
+      [{ claims: { name: 'plan' } }, 'claims'],
+      [{ claims: [{ name: 'sub', always: true, value: 'x' }] }, 'claims'],
+      [{ claims: [{ name: 'plan', value: 'x' }] }, 'claims'],
+      [{ claims: [{ name: 'plan', always: true, value: null }] }, 'claims'],
+      [{ claims: [{ name: 'plan', always: true, value: '{{password}}' }] }, 'claims'],
+      [{ claims: [{ name: 'plan', always: true, value: JSON.parse('{"__proto__":1}') }] }, 'claims'],
       [{ pairwise: true }, 'pairwise'],
       [{ clientId: 'other' }, 'clientId'],
       [{ clientSecret: 'mine' }, 'clientSecret'],
@@ -612,6 +690,7 @@ describe('an app that manages apps makes nobody more than the operator made it',
       firstParty: { firstParty: true },
       pkce: { pkce: false },
       guests: { guests: true },
+      claims: { claims: [{ name: 'plan', scope: 'profile', value: 'gold' }] },
       personalTokens: { personalTokens: true },
       providerTokens: { providerTokens: ['acme'] },
       serves: { serves: [ORDERS] },
@@ -637,6 +716,7 @@ describe('an app that manages apps makes nobody more than the operator made it',
       ...{ acr: 'aal2', security: 'par', sessionIdleMinutes: 10, sessionMaxMinutes: 60 },
       ...{ authMethod: 'private_key_jwt', jwks: { keys }, signedRequests: true },
       ...{ idTokenEncryption: 'ECDH-ES', userinfoEncryption: 'ECDH-ES' },
+      ...{ entryRoles: ['staff', 'editors'], entryDomains: ['*.example.com'] },
     })
     for (const [field, changes] of Object.entries({
       acr: { acr: 'aal1' },
@@ -647,10 +727,19 @@ describe('an app that manages apps makes nobody more than the operator made it',
       userinfoEncryption: { userinfoEncryption: null },
       sessionIdleMinutes: { sessionIdleMinutes: null },
       sessionMaxMinutes: { sessionMaxMinutes: 61 },
+      entryRoles: { entryRoles: [] },
+      entryDomains: { entryDomains: ['*.example.com', 'example.com'] },
     }))
       refused(await patch(held.clientId, changes), field)
-    const stricter = { security: 'dpop', sessionIdleMinutes: 5 }
-    expect((await patch(held.clientId, stricter)).status).toBe(200)
+    refused(await patch(held.clientId, { entryRoles: ['staff', 'user'] }), 'entryRoles')
+    const stricter = {
+      ...{ security: 'dpop', sessionIdleMinutes: 5 },
+      ...{ entryRoles: ['staff'], entryDomains: ['Mail.Example.com'] },
+    }
+    const now = await patch(held.clientId, stricter)
+    expect([now.status, now.json]).toMatchObject([200, { entryDomains: ['mail.example.com'] }])
+    const anybody = { entryRoles: [], entryDomains: [] }
+    expect((await patch(held.clientId, anybody, truster)).json).toMatchObject(anybody)
   })
 
   test('without_clients_trust_it_takes_no_place_of_an_app_that_has_it', async () => {

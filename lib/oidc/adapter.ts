@@ -13,6 +13,7 @@ import { mustBeAbleToEncrypt } from './client-keys'
 import { PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
 import { current, type Granted, grantId, splitGrantId, tooMany } from './context'
+import { mayEnter } from './entrants'
 import { may, mayMachine } from './gate'
 import { MAX_LIFETIME_SECONDS } from './keys'
 import { type Adapter, type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from './library'
@@ -190,6 +191,9 @@ async function personalToken(value: string): Promise<AdapterPayload | undefined>
   if (!found.ok) throw tooMany(found.refusal, 'too many unknown tokens from this address')
   const token = found.value
   if (!token) return undefined
+  // Nor does somebody whom the app lets in nowhere else come in by a token of their own.
+  if (atIntrospection && row && !(await mayEnter(row, { userId: token.userId, believed: true })))
+    return undefined
   const [id, accountId] = [grantId(token.id, 'personal'), token.userId]
   const bearer = { grantId: id, accountId, clientId: PERSONAL_CLIENT }
   state.personal = true
@@ -227,6 +231,7 @@ export async function admit(payload: AdapterPayload): Promise<boolean> {
       sid: sessionUid,
       audience: aud,
       unbound: payload.kind === 'AccessToken' && !payload.jkt,
+      spent: payload.kind === 'AccessToken',
     }),
   ])
   return allowed && !over

@@ -42,6 +42,7 @@ function bare(uri: unknown): string | null {
 export function note(ctx: KoaContextWithOIDC, error: InstanceType<typeof errors.OIDCProviderError>): void {
   const clientId = ctx.oidc?.client?.clientId
   if (!clientId) return
+  const { whyNot, caller } = stateOf(ctx.req)
   const wrongAddress = error.error === 'invalid_redirect_uri'
   store
     .push(clientId, {
@@ -49,9 +50,9 @@ export function note(ctx: KoaContextWithOIDC, error: InstanceType<typeof errors.
       endpoint: ctx.oidc.route,
       error: error.error,
       description: line(error.error_description),
-      detail: line(error.error_detail),
+      detail: line(whyNot ?? error.error_detail),
       redirectUri: wrongAddress ? bare(ctx.oidc.params?.redirect_uri) : null,
-      requestId: stateOf(ctx.req).caller.requestId,
+      requestId: caller.requestId,
     })
     .catch((cause: Error) => log().debug({ err: cause.message }, 'a refusal was not kept for the app'))
 }

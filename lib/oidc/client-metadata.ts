@@ -3,6 +3,9 @@ import { z } from 'zod'
 import { cleanText, isStorable } from '../base/clean'
 import { isLoopbackHost } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
+import { domainOf, ROLE } from '../users'
+import { type MappedClaim, readMapping } from './claims-mapping'
+import { domainIn, isRestricted } from './entry'
 import { ALGORITHMS } from './keys'
 import { demands, LEVELS, SECURITY, type Security } from './levels'
 import { SCOPE_NAME } from './resources'
@@ -87,6 +90,18 @@ const web = z
     if (message) ctx.addIssue({ code: 'custom', message })
   })
 
+/** A domain of addresses, or `*.` and one: those below it. In the one form that addresses are kept in. */
+const entryDomain = z
+  .string()
+  .max(300)
+  .transform((typed, ctx) => {
+    const rule = typed.trim().normalize('NFC')
+    const [domain, said] = [domainOf(domainIn(rule)), domainIn(rule)]
+    if (domain) return rule === said ? domain : `*.${domain}`
+    ctx.addIssue({ code: 'custom', message: 'must be domains such as example.com or *.example.com' })
+    return z.NEVER
+  })
+
 /** What an app says to people on the hosted pages, in one language: a line of plain text. */
 const MAX_WELCOME = 160
 const welcome = z
@@ -114,6 +129,14 @@ const keySet = z.object({
     )
     .min(1, 'must hold at least one key')
     .max(20),
+})
+
+/** Claims of an operator's own, judged where their rules are. */
+const mapping = z.custom<MappedClaim[]>().transform((input, ctx) => {
+  const read = readMapping(input)
+  if (read.ok) return read.claims
+  ctx.addIssue({ code: 'custom', message: read.message })
+  return z.NEVER
 })
 
 /** Why an app cannot prove itself by these keys, and by which field that is mended. */
@@ -220,6 +243,11 @@ export const newClientSchema = z
     claimsInIdToken: z.boolean().default(false),
     acr: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('aal1'),
     guests: z.boolean().default(false),
+    /** Claims of the operator's own. */
+    claims: mapping.default([]),
+    /** Who may enter; empty: everybody. */
+    entryRoles: z.array(z.string().regex(ROLE, 'must be names of roles')).max(50).default([]),
+    entryDomains: z.array(entryDomain).max(50).default([]),
     providerTokens: z
       .array(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be names of providers'))
       .default([]),
@@ -283,6 +311,13 @@ export const newClientSchema = z
         code: 'custom',
         path: ['guests'],
         message: 'cannot be let in where two factors are asked for',
+      })
+    }
+    if (client.guests && isRestricted(client)) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['guests'],
+        message: 'cannot be let in where roles or e-mail domains are asked for',
       })
     }
     const hosts = new Set(client.redirectUris.map((uri) => URL.canParse(uri) && new URL(uri).host))
@@ -425,7 +460,10 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
   const settings: ClientSettings = {}
   if (client.claimsInIdToken) settings.claimsInIdToken = true
   if (client.acr === 'aal2') settings.acr = client.acr
+  if (client.claims.length > 0) settings.claims = client.claims
   if (client.guests) settings.guests = true
+  if (client.entryRoles.length > 0) settings.entryRoles = [...new Set(client.entryRoles)]
+  if (client.entryDomains.length > 0) settings.entryDomains = [...new Set(client.entryDomains)]
   if (client.providerTokens.length > 0) settings.providerTokens = [...new Set(client.providerTokens)]
   if (client.security !== 'standard') settings.security = client.security
   if (client.personalTokens) settings.personalTokens = true
@@ -469,7 +507,10 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   introspectionAlg: (m.introspection_signed_response_alg ?? 'ES256') as CheckedClient['introspectionAlg'],
   claimsInIdToken: settings.claimsInIdToken ?? false,
   acr: settings.acr ?? 'aal1',
+  claims: settings.claims ?? [],
   guests: settings.guests ?? false,
+  entryRoles: settings.entryRoles ?? [],
+  entryDomains: settings.entryDomains ?? [],
   providerTokens: settings.providerTokens ?? [],
   personalTokens: settings.personalTokens ?? false,
   testClient: settings.testClient ?? false,
@@ -490,8 +531,8 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
 })
 
 /**
- * What turns one record into another: values that are new, and null for those that go. What neither of both names (an
- * operator's own claims, say) is not in it.
+ * What turns one record into another: values that are new, and null for those that go. What neither of both names (how
+ * an app came here, say) is not in it.
  */
 export function patchOf(before: object, after: object): Record<string, unknown> {
   const had = Object.keys(before).map((name) => [name, null])

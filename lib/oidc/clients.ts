@@ -27,6 +27,7 @@ import {
   registered,
   toMetadata,
 } from './client-metadata'
+import { isRestricted } from './entry'
 import type { Level, Security } from './levels'
 import { type Denied, denial, type Hand, managementId, outOfReach } from './management'
 import { inTx } from './store'
@@ -79,9 +80,11 @@ export function drop(clientId?: string): void {
 /** The row behind each client the library works with: what is not OpenID metadata stands there. */
 export const rowOf = new WeakMap<object, store.ClientRow>()
 
-/** Whether this app takes guests: its registration and the operator must both say so. */
-export const takesGuests = (row: Pick<store.ClientRow, 'settings'>): boolean =>
-  env().guests.on && row.settings.guests === true
+/**
+ * Whether this app takes guests: its registration and the operator must both say so, and it must let everybody in.
+ */
+export const takesGuests = ({ settings }: Pick<store.ClientRow, 'settings'>): boolean =>
+  env().guests.on && settings.guests === true && !isRestricted(settings)
 
 const announce = async (clientId: string): Promise<void> => {
   drop(clientId)
@@ -178,6 +181,9 @@ export interface ClientView {
   acr: Level
   /** Registered to take guests; whether it does is also the operator's to say (GUESTS). */
   guests: boolean
+  /** Who may enter: people of one of these roles, with a proven address at one of these domains; empty: everybody. */
+  entryRoles: string[]
+  entryDomains: string[]
   /** It registered itself: with an initial access token, without, or by its document. Null: an operator did. */
   registered: store.ClientSettings['registered'] | null
   /** Providers whose tokens it may ask people for. */
@@ -252,6 +258,8 @@ export function view(row: store.ClientRow): ClientView {
     claimsInIdToken: row.settings.claimsInIdToken === true,
     acr: row.settings.acr ?? 'aal1',
     guests: row.settings.guests === true,
+    entryRoles: row.settings.entryRoles ?? [],
+    entryDomains: row.settings.entryDomains ?? [],
     registered: row.settings.registered ?? null,
     providerTokens: row.settings.providerTokens ?? [],
     resources: Object.entries(row.settings.resources ?? {}).map(([resource, scopes]) => ({
@@ -541,7 +549,7 @@ export async function update(
         'redirectUris: an app with pairwise subjects knows people by names that hang on its host, which has to stay'
       return refuse('invalid_input', { field: 'redirectUris', values: { message } })
     }
-    // Two factors asked for keep guests away by themselves; whether they may come else stays registered.
+    // Two factors asked for, and rules of entry, keep guests away by themselves; whether they may come else stays registered.
     if (said.guests === undefined && row.settings.guests) after.settings.guests = true
     await store.rewriteClient(tx, clientId, {
       name: client.name,
@@ -551,7 +559,12 @@ export async function update(
       settings: patchOf(before.settings, after.settings),
     })
     if (!hasSecret(client.authMethod)) await store.endSecrets(tx, clientId, new Date(nowMs()))
-    const data = { ...said, ...(changes.resources && { resources: reachSetting(changes.resources) }) }
+    const data = {
+      ...said,
+      ...(changes.resources && { resources: reachSetting(changes.resources) }),
+      // By their names, as `setClaims` has it: what they hold may be long.
+      ...(changes.claims && { claims: client.claims.map(({ name }) => name) }),
+    }
     await record(tx, {
       type: 'client.updated',
       clientId,
@@ -569,7 +582,8 @@ export async function update(
 /** An app as it is to be: as it is, and what was said of it. */
 function changed(row: store.ClientRow, said: object): NewClient {
   const whole: NewClient = { ...registered(row), ...said }
-  if (whole.acr === 'aal2' && !('guests' in said)) whole.guests = false
+  const kept = whole.acr === 'aal2' || whole.entryRoles?.length || whole.entryDomains?.length
+  if (kept && !('guests' in said)) whole.guests = false
   // Keys and their address take each other's place.
   if ('jwksUri' in said && !('jwks' in said)) whole.jwks = undefined
   if ('jwks' in said && !('jwksUri' in said)) whole.jwksUri = undefined

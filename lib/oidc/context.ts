@@ -43,6 +43,8 @@ export interface RequestState {
   /** A signed access token that was shown at introspection or revocation, and the name it goes by inside. */
   shown?: { token: string; name: string }
   problem?: Problem
+  /** Why somebody may not enter the app, for its developers; the answer does not say it. */
+  whyNot?: string
   /** The key that a code or refresh token of this request is bound to, by its thumbprint. */
   boundTo?: string
   /** The document that is asked for, since somebody came with its address as a client_id. */

@@ -5,6 +5,7 @@
 import { nowMs } from '../base/clock'
 import * as sessions from '../sessions'
 import * as clients from './clients'
+import { mayEnter } from './entrants'
 import { demands, reaches } from './levels'
 import { reachOf } from './resources'
 import type { ClientRow, ClientSettings } from './store-registry'
@@ -18,23 +19,33 @@ export interface Bearer {
   audience?: string | string[] | undefined
   /** An access token that whoever has it can use: no key of the app's is needed. */
   unbound?: boolean
+  /** Nothing new comes of it: what was known of the person some seconds ago will do. */
+  spent?: boolean
 }
 
 /**
  * True while the app is switched on, the session is alive (not revoked, ended or replaced) and belongs
  * to this user, who may be signed in: a session of a disabled user is not alive. An app that was registered
  * with a level of assurance gets nothing out of a session below it, one that takes no guests (any more) nothing out
- * of a guest's, one with limits of its own nothing out of a session beyond them, and one that lost an API nothing
- * for that API. Tokens that are not bound to a key are nothing once the app is registered to bind them.
+ * of a guest's, one with limits of its own nothing out of a session beyond them, one that lets in some people only nothing
+ * of anybody else, and one that lost an API nothing for that API. Tokens that are not bound to a key are nothing once the app is registered to bind them.
  * @throws StoresDown
  */
-export async function may({ userId, clientId, sid, audience, unbound }: Bearer): Promise<boolean> {
+export async function may({
+  userId,
+  clientId,
+  sid,
+  audience,
+  unbound,
+  spent = false,
+}: Bearer): Promise<boolean> {
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid, userId)])
   if (!client || facts?.userId !== userId) return false
   if (unbound && demands(client.settings.security, 'dpop')) return false
   if (facts.guest && !clients.takesGuests(client)) return false
   if (!withinLimits(client.settings, facts, nowMs())) return false
   if (client.settings.acr !== undefined && !reaches(facts.acr, client.settings.acr)) return false
+  if (!(await mayEnter(client, { userId, sid, believed: spent }))) return false
   return reachesAudience(client, audience)
 }
 

@@ -9,6 +9,7 @@ import { buryGrants, grantPayload } from './adapter'
 import { oweRemoved } from './backchannel'
 import * as clients from './clients'
 import { grantId, stateOf } from './context'
+import { mayEnter } from './entrants'
 import type { AdapterPayload, KoaContextWithOIDC } from './library'
 import { lacking } from './policy'
 import * as revocations from './revocations'
@@ -42,7 +43,7 @@ export async function existing(ctx: KoaContextWithOIDC): Promise<AdapterPayload 
     scopes.every((s) => grant.scopes.includes(s)) &&
     claims.every((c) => grant.claims.includes(c)) &&
     Object.entries(resources).every(([id, all]) => all.every((s) => grant.resources[id]?.includes(s)))
-  const settled = lacking(ctx).length === 0
+  const settled = lacking(ctx).length === 0 && (await mayEnter(client, facts))
   // Nor is anybody's token of another provider the house's to give.
   const askable = scopes.some((s) => isProviderTokensScope(s) && !grant?.scopes.includes(s))
   if (client.firstParty && !covered && !askable && settled && !ctx.oidc.prompts.has('consent')) {

@@ -23,6 +23,7 @@ import * as clientLog from './client-log'
 import { readChanges } from './client-metadata'
 import * as registry from './clients'
 import * as connected from './connected'
+import * as entrants from './entrants'
 import * as consents from './grants'
 import { type HandleOptions, type Instance, makeInstance, sendPublished, serve } from './handle'
 import * as signingKeys from './keys'
@@ -54,6 +55,7 @@ export {
   whatEnds,
 } from './endings'
 export { type Endpoints, endpoints } from './endpoints'
+export type { EntryLack } from './entry'
 export { type SignedOutView, signedOut } from './frontchannel'
 export type { Removed } from './grants'
 export type { HandleOptions } from './handle'
@@ -216,6 +218,7 @@ export async function start(): Promise<void> {
     await subscribe(CHANNELS.userUpdated, (payload) => {
       const { userId } = payload as { userId: string }
       claims.drop(userId)
+      entrants.drop(userId)
       personal.drop(userId)
     }),
     // What changed while messages were lost is unknown.
@@ -223,6 +226,7 @@ export async function start(): Promise<void> {
       registry.drop()
       registeredApis.drop()
       claims.drop()
+      entrants.drop()
       personal.drop()
       revocations.forget()
       if (instance) refresh()
@@ -274,6 +278,7 @@ export async function stop(): Promise<void> {
   registry.drop()
   registeredApis.drop()
   claims.drop()
+  entrants.drop()
   personal.drop()
 }
 

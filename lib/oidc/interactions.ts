@@ -12,14 +12,17 @@ import { nowMs, nowSeconds } from '../base/clock'
 import { env } from '../base/env'
 import { equal, hmac, hmacs } from '../base/secrets'
 import type { SessionFacts } from '../sessions'
+import { note } from './client-log'
 import * as clients from './clients'
 import { stateOf } from './context'
+import { lacksToEnter, NOT_LET_IN } from './entrants'
 import * as grants from './grants'
-import type { AdapterPayload, Interaction, KoaContextWithOIDC } from './library'
+import { type AdapterPayload, errors, type Interaction, type KoaContextWithOIDC } from './library'
 import { guestWouldDo, type LoginDemands, type Unmet, unmet, withRegistered } from './policy'
 import { type ApiScope, describeScopes } from './resources'
 import { SCOPE_OF_CLAIM } from './scopes'
 import * as store from './store'
+import type { ClientRow } from './store-registry'
 
 const MODEL = 'Interaction'
 
@@ -50,8 +53,16 @@ export function interactionDestination(ctx: KoaContextWithOIDC, interaction: Int
     state.setCookies.push(cookie(name, '', 0))
   if (before && before !== uid) state.setCookies.push(endCookie(before))
   state.setCookies.push(bindCookie(uid, env().loginAttemptSeconds))
-  const page = interaction.prompt.name === 'consent' ? '/consent' : '/signin/start'
-  return `${page}?request=${uid}`
+  const { name } = interaction.prompt
+  // The app hears of it when the person goes back to it, or never.
+  if (name === 'entry') note(ctx, new errors.AccessDenied(NOT_LET_IN))
+  return `${PAGES[name] ?? PAGES.login}?request=${uid}`
+}
+
+const PAGES: Record<string, string> & { login: string } = {
+  login: '/signin/start',
+  consent: '/consent',
+  entry: '/no-entry',
 }
 
 /** The Set-Cookie line that binds a request to this browser. */
@@ -69,7 +80,8 @@ export const resumeCookie = (name: string, uid: string): string => `${name}=${ui
 /** A waiting request, as our pages may know it. */
 export interface InteractionView {
   uid: string
-  prompt: 'login' | 'consent'
+  /** `entry`: who is signed in may not enter the app. */
+  prompt: 'login' | 'consent' | 'entry'
   reasons: string[]
   client: clients.ClientFace & {
     id: string
@@ -103,7 +115,9 @@ export interface InteractionView {
    * A consent page names these, or an app could ask for an address without anyone being told.
    */
   newScopes: string[]
-  /** Whose session the consent question is about; null while nobody is signed in. */
+  /** Of `entry`: things have changed, and they may. */
+  letIn: boolean
+  /** Whose session the question is about; null while nobody is signed in. */
   account: { id: string } | null
   /** When the request ends by itself, milliseconds. */
   expiresAt: number
@@ -143,11 +157,14 @@ export async function request(uid: string, caller: Caller): Promise<InteractionV
   return waiting ? toView(uid, waiting) : null
 }
 
+const isAsked = (prompt: string): prompt is InteractionView['prompt'] =>
+  prompt === 'login' || prompt === 'consent' || prompt === 'entry'
+
 async function toView(uid: string, { payload, exp }: Waiting): Promise<InteractionView | null> {
   const params = payload.params ?? {}
   const client = await clients.active(String(params.client_id ?? ''))
   const prompt = payload.prompt
-  if (!client || !prompt || (prompt.name !== 'login' && prompt.name !== 'consent')) return null
+  if (!client || !prompt || !isAsked(prompt.name)) return null
   const demands = withRegistered(prompt.details.demands as LoginDemands, client)
   const redirectUri = String(params.redirect_uri ?? '')
   const accountId = payload.session?.accountId
@@ -185,10 +202,14 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
         ...Object.values(missingResources).flat(),
       ]),
     ],
+    letIn: prompt.name === 'entry' && accountId !== undefined && (await mayNow(client, accountId)),
     account: accountId ? { id: accountId } : null,
     expiresAt: exp * 1000,
   }
 }
+
+const mayNow = async (client: ClientRow, userId: string): Promise<boolean> =>
+  (await lacksToEnter(client, { userId })).length === 0
 
 function originOf(uri: string): string {
   const url = URL.canParse(uri) ? new URL(uri) : null
@@ -262,12 +283,16 @@ export async function approve(uid: string, caller: Caller, facts: SessionFacts):
 }
 
 /**
- * The person declines (the consent, or the sign-in itself): the app is told `access_denied`.
+ * The person declines (the consent, or the sign-in itself), or goes back from an app that does not let them in: it is told
+ * `access_denied`.
  * @returns the URL to redirect to; null when the request is over or another browser's
  */
 export async function deny(uid: string, caller: Caller, facts?: SessionFacts | null): Promise<string | null> {
   const waiting = await read(uid, caller)
   if (!waiting) return null
+  // What was refused to them they cannot decline; it is written down already.
+  if (waiting.payload.prompt?.name === 'entry')
+    return decide(uid, waiting, { error: 'access_denied', error_description: NOT_LET_IN })
   const clientId = text(waiting.payload.params?.client_id)
   await record(null, {
     type: 'consent.declined',

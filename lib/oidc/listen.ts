@@ -51,7 +51,7 @@ export function listen(provider: Provider): void {
           clientId: ctx.oidc?.client?.clientId,
           error: error.error,
           description: error.error_description,
-          detail: error.error_detail,
+          detail: stateOf(ctx.req).whyNot ?? error.error_detail,
         },
         'oidc request refused',
       )

@@ -2,8 +2,10 @@
  * The portal's own API for managing apps, as an API that tokens are made for, and what whoever registers apps may give
  * them. Pure.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { env } from '../base/env'
 import type { CheckedClient, NewReach } from './client-metadata'
+import { covers, letsInMore } from './entry'
 import { demands } from './levels'
 import type { ClientRow } from './store-registry'
 import type { ResourceRow } from './store-resources'
@@ -130,6 +132,10 @@ const RAISED: Partial<Record<keyof Judged, (before: Judged | null, after: Judged
   security: (before, after) => before !== null && !demands(after.security, before.security),
   acr: (before, after) => before?.acr === 'aal2' && after.acr !== 'aal2',
   guests: (before, after) => after.guests && !before?.guests,
+  claims: (before, after) =>
+    after.claims.some((claim) => !before?.claims.some((had) => isDeepStrictEqual(had, claim))),
+  entryRoles: (before, after) => letsInMore(before?.entryRoles ?? [], after.entryRoles),
+  entryDomains: (before, after) => letsInMore(before?.entryDomains ?? [], after.entryDomains, covers),
   personalTokens: (before, after) => after.personalTokens && !before?.personalTokens,
   providerTokens: (before, after) => newIn(before?.providerTokens, after.providerTokens),
   serves: (before, after) => newIn(before?.serves, after.serves),

@@ -7,6 +7,7 @@ import { nowMs } from '../base/clock'
 import type { SessionFacts } from '../sessions'
 import * as clients from './clients'
 import { stateOf } from './context'
+import { mayEnter, NOT_LET_IN } from './entrants'
 import { isLevel, LEVELS, type Level, reaches } from './levels'
 import { errors, type KoaContextWithOIDC, policy } from './library'
 import { sectorOf, subjectIn } from './subjects'
@@ -203,6 +204,13 @@ const unreachable = () => new errors.UnmetAuthenticationRequirements('the reques
 
 const { Check, Prompt } = policy
 
+/** Whether the person who is signed in may enter the app, asked anew. */
+async function letIn(ctx: KoaContextWithOIDC): Promise<boolean> {
+  const { facts } = stateOf(ctx.req)
+  const row = ctx.oidc.client && clients.rowOf.get(ctx.oidc.client)
+  return !facts || !row || mayEnter(row, facts)
+}
+
 /** Sign-in judged by `unmet`; consent as the library judges it, remembered per user. */
 export function interactionPolicy(): ReturnType<typeof policy.base> {
   const loginCheck = (reason: Unmet, description: string) =>
@@ -224,6 +232,14 @@ export function interactionPolicy(): ReturnType<typeof policy.base> {
   login.checks.splice(0, 1)
   prompts.remove('login')
   prompts.add(login, 0)
+
+  // Who signed in is somebody whom the app does not let in: no app can ask for that page, and none is spared it.
+  const entry = new Prompt(
+    { name: 'entry', requestable: false },
+    details,
+    new Check('not_let_in', NOT_LET_IN, 'access_denied', async (ctx) => !(await letIn(ctx))),
+  )
+  prompts.add(entry, 1)
 
   // prompt=create (Initiating User Registration 1.0) is a fresh sign-in whose first page is sign-up.
   const create = new Prompt({ name: 'create', requestable: true })

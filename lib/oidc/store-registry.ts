@@ -53,6 +53,10 @@ export interface ClientSettings {
   acr?: 'aal2'
   /** Guests may use it, where the operator takes guests at all; left out: only people with an account. */
   guests?: true
+  /** Only people of one of these roles may enter; left out: of any. */
+  entryRoles?: string[]
+  /** Only people with a proven address at one of these domains (`*.`: below it) may enter; left out: at any. */
+  entryDomains?: string[]
   /** The providers whose tokens it may ask people for; left out: none. */
   providerTokens?: string[]
   /** How strictly it speaks the protocol; left out: as the standard has it. */

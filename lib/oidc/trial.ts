@@ -7,6 +7,8 @@ import { nowMs } from '../base/clock'
 import type * as sessions from '../sessions'
 import { shown } from './claims-shown'
 import * as clients from './clients'
+import { lacksToEnter } from './entrants'
+import type { EntryLack } from './entry'
 import { may } from './gate'
 import { type Unmet, unmet, withRegistered } from './policy'
 import { SCOPE_OF_CLAIM } from './scopes'
@@ -27,6 +29,8 @@ export interface Trial {
   forPeople: boolean
   /** What the session lacks; [] where the sign-in pages would not be shown. */
   lacks: Unmet[]
+  /** Why the app does not let the person in; [] where it does. */
+  entry: EntryLack[]
   /** Codes and tokens that come of this session would be good. */
   good: boolean
   /** Scopes that the consent page would name; null: it would not be shown. */
@@ -55,8 +59,9 @@ export async function trial(
   if (!row) return null
   const { userId, sid } = facts
   const asked = TRIAL_SCOPES.filter((scope) => scope === 'openid' || scopes.includes(scope))
-  const [active, good, grant, idToken, userinfo] = await Promise.all([
+  const [active, entry, good, grant, idToken, userinfo] = await Promise.all([
     clients.active(clientId),
+    lacksToEnter(row, { userId }),
     may({ userId, clientId, sid }),
     store.liveGrant(userId, clientId),
     loadSalt().then(() => shown(row, userId, 'id_token', asked, facts.guest)),
@@ -68,6 +73,7 @@ export async function trial(
     off: !active,
     forPeople: row.metadata.grant_types.includes('authorization_code'),
     lacks: unmet(demands, facts, nowMs()),
+    entry,
     good,
     // A native app is asked about each time: another one may have taken its address (RFC 8252 section 8.6).
     asks: isNative(row) ? asked : row.firstParty || missing.length === 0 ? null : missing,

@@ -8,6 +8,8 @@ import { ok, type Result, refuse } from '../base/refusals'
 /** RFC 5321 section 4.5.3.1: path 256 with its brackets, local part 64, RFC 1035 label 63. */
 const MAX_ADDRESS = 254
 const MAX_LOCAL = 64
+/** RFC 1035 section 2.3.4. */
+const MAX_DOMAIN = 253
 
 /**
  * Dot-atom of RFC 5321 section 4.1.2 in ASCII. Left out on purpose: quoted strings, and `%` and `!`,
@@ -38,16 +40,24 @@ export function normalizeEmail(input: unknown): Result<string> {
   const at = text.indexOf('@')
   if (at < 1 || at !== text.lastIndexOf('@')) return no
   const local = text.slice(0, at)
-  const typed = text.slice(at + 1)
-  if (local.length > MAX_LOCAL || !LOCAL.test(local) || !DOMAIN_TYPED.test(typed)) return no
-
-  const domain = domainToASCII(typed)
-  // ASCII that IDNA changed beyond its case was an IP address in disguise or an invalid label.
-  if (/^[\0-\x7f]*$/.test(typed) && domain !== typed.toLowerCase()) return no
-  const labels = domain.split('.')
-  if (labels.length < 2 || !labels.every((label) => LABEL.test(label))) return no
-  if (!TOP_LABEL.test(labels.at(-1) ?? '')) return no
+  const domain = domainOf(text.slice(at + 1))
+  if (local.length > MAX_LOCAL || !LOCAL.test(local) || !domain) return no
 
   const address = `${local}@${domain}`
   return address.length <= MAX_ADDRESS ? ok(address) : no
+}
+
+/**
+ * The one form of the domain of an address: lower case, punycode. What a keyboard adds is not forgiven.
+ * @returns null for what no address can end with
+ */
+export function domainOf(typed: string): string | null {
+  if (typed.length > MAX_ADDRESS || typed.normalize('NFKC') !== typed || !DOMAIN_TYPED.test(typed))
+    return null
+  const domain = domainToASCII(typed)
+  // ASCII that IDNA changed beyond its case was an IP address in disguise or an invalid label.
+  if (/^[\0-\x7f]*$/.test(typed) && domain !== typed.toLowerCase()) return null
+  const labels = domain.split('.')
+  if (labels.length < 2 || !labels.every((label) => LABEL.test(label))) return null
+  return domain.length <= MAX_DOMAIN && TOP_LABEL.test(labels.at(-1) ?? '') ? domain : null
 }

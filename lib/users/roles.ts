@@ -29,7 +29,7 @@ export async function setRoles(
 }
 
 /** A role's name, as claims and policies take it. */
-const ROLE = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$/
+export const ROLE = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$/
 
 /**
  * Makes `roles` the only ones that a user has beside the default one, which is changed too where it is said. By the

@@ -68,6 +68,32 @@ export async function readUserWithMetadata(id: string): Promise<(SummaryRow & { 
   return row ?? null
 }
 
+export interface MembershipsRow {
+  default_role: string
+  roles: string[]
+  domains: string[]
+}
+
+/** What a person with an account belongs to, in one prepared statement; null for guests and whoever may not be here. */
+export async function readMemberships(id: string): Promise<MembershipsRow | null> {
+  const [row] = await sql<MembershipsRow>({
+    name: 'users-memberships',
+    text: `SELECT u.default_role, ARRAY(SELECT r.role_name FROM user_roles r WHERE r.user_id = u.id) AS roles,
+        ARRAY(SELECT DISTINCT lower(split_part(e.address::text, '@', 2)) FROM emails e
+          WHERE e.user_id = u.id AND e.verified_at IS NOT NULL) AS domains
+      FROM users u WHERE u.id = $1 AND u.status = 'active' AND NOT u.is_anonymous`,
+    values: [id],
+  })
+  return row ?? null
+}
+
+/** The names of all roles that there are. */
+export async function readRoleNames(limit: number): Promise<string[]> {
+  const text = 'SELECT name FROM roles ORDER BY name LIMIT $1'
+  const rows = await sql<{ name: string }>({ name: 'users-roles', text, values: [limit] })
+  return rows.map(({ name }) => name)
+}
+
 /** Writes what operators keep about a user, as a whole. False when there is no such user. */
 export async function writeMetadata(tx: Tx, id: string, metadata: object): Promise<boolean> {
   const count = await tx.$executeRaw`

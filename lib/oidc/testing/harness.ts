@@ -91,6 +91,8 @@ async function pages(req: IncomingMessage, res: ServerResponse, url: URL): Promi
       return seeOther(res, facts && (await oidc.finishLogin(uid, caller, facts)))
     case 'GET /consent':
       return show(res, { page: 'consent', view: await oidc.request(uid, caller) })
+    case 'GET /no-entry':
+      return show(res, { page: 'no-entry', view: await oidc.request(uid, caller) })
     case 'POST /consent': {
       if (!facts) return show(res, {}, 401)
       return seeOther(

@@ -1,7 +1,7 @@
 import { formPost, seeOther } from '@/app/_lib/login'
 import { oidc, sessions } from '@/lib'
 
-/** The answer to "may this app know you?". What is granted is read from the waiting request, never from the form. */
+/** The answer to "may this app know you?", and the way back from an app that lets somebody in not at all. What is granted is read from the waiting request, never from the form. */
 export const POST = (request: Request): Promise<Response> =>
   formPost(request, async ({ request: uid = '', decision }, caller) => {
     const facts = await sessions.check(caller.cookies)

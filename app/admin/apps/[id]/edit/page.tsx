@@ -1,6 +1,6 @@
 import type { Metadata } from 'next'
 import { getTranslations } from 'next-intl/server'
-import { federation, oidc } from '@/lib'
+import { federation, oidc, users } from '@/lib'
 import { ActionForm } from '../../../../../components/account/action-form'
 import { FormHidden } from '../../../../../components/account/form-field'
 import { answerIcons } from '../../../../../components/account/icons'
@@ -27,11 +27,12 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 export default async function EditApp({ params }: Props) {
   const { session, client } = await appAsked(params)
   const page = adminAppHref(client.clientId)
-  const [t, ui, drafts, apis] = await Promise.all([
+  const [t, ui, drafts, apis, roles] = await Promise.all([
     getTranslations('admin.form'),
     getTranslations('ui'),
     draftsOf(session, `${page}/edit`),
     oidc.resources.list(),
+    users.roleNames(),
   ])
   // The portal's own is given at the command line alone.
   const given = apis.filter(({ id }) => id !== oidc.managementId())
@@ -56,6 +57,7 @@ export default async function EditApp({ params }: Props) {
         <ClientForm
           values={valuesOf(client)}
           hints={{
+            entryRoles: t('roles_there', { list: roles.join(', ') }),
             resources: there.length > 0 ? t('apis_there', { list: there.join(' · ') }) : t('apis_none'),
             providerTokens:
               providers.length > 0

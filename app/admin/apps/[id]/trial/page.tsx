@@ -118,9 +118,7 @@ async function Course({
   again: string
 }) {
   const t = await getTranslations('admin.trial')
-  const steps: [keyof typeof MARKS, string, ReactNode?][] = [
-    [trial.off ? 'no' : 'yes', t(trial.off ? 'off' : 'on')],
-  ]
+  const steps: Step[] = [[trial.off ? 'no' : 'yes', t(trial.off ? 'off' : 'on')]]
   const lacks = trial.lacks.find((reason) => reason === 'acr' || reason === 'max_age')
   if (trial.lacks.length === 0) steps.push(['yes', t('signed_in', { who })])
   else
@@ -131,6 +129,13 @@ async function Course({
         {t('again')}
       </a>,
     ])
+  if (trial.entry.length > 0) {
+    const { entryRoles, entryDomains } = client
+    const lists = { role: entryRoles.join(', '), domain: entryDomains.join(', ') }
+    const why = trial.entry.map((lack) => t(`entry_${lack}`, { list: lists[lack] })).join(' · ')
+    steps.push(['no', t('entry', { who }), why])
+    return <Steps title={t('course')} steps={steps} />
+  }
   if (trial.asks) steps.push(['note', t('consent_asks'), titles.join(' · ')])
   else steps.push(['yes', t(client.firstParty ? 'consent_first_party' : 'consent_given')])
   const [uri] = client.redirectUris
@@ -144,9 +149,15 @@ async function Course({
     ])
   if (!trial.off && trial.lacks.length === 0)
     steps.push([trial.good ? 'yes' : 'no', t(trial.good ? 'good' : 'not_good')])
+  return <Steps title={t('course')} steps={steps} />
+}
+
+type Step = [keyof typeof MARKS, string, ReactNode?]
+
+function Steps({ title: label, steps }: { title: string; steps: Step[] }) {
   return (
-    <Card id="course" title={t('course')} flush>
-      <Rows label={t('course')}>
+    <Card id="course" title={label} flush>
+      <Rows label={label}>
         {steps.map(([mark, title, more]) => {
           const [shape, ink] = MARKS[mark]
           return (
