@@ -25,7 +25,11 @@ async function withTokens(target, index) {
 /** A device asks for a code. */
 async function beginDevice({ connection, target }) {
   const body = new URLSearchParams({ scope: 'openid profile email' }).toString()
-  const answer = await connection.post(target.paths.device, { authorization: basic(target) }, body)
+  const answer = await connection.post(
+    target.paths.device,
+    { authorization: basic(target.browserless) },
+    body,
+  )
   const shown = JSON.parse(expect(answer, 200, true, 'device authorization').body)
   expect(answer, 200, shown.device_code && shown.user_code, 'device authorization')
   return shown
@@ -208,7 +212,7 @@ export const operations = {
     'client credentials → signed token',
     async (target) => {
       const browser = new Browser(target)
-      const headers = { authorization: basic(target), 'content-type': FORM }
+      const headers = { authorization: basic(target.browserless), 'content-type': FORM }
       const body = new URLSearchParams({
         grant_type: 'client_credentials',
         resource: target.api,
@@ -251,7 +255,11 @@ export const operations = {
       await beginDevice(browser)
       const { target, connection } = browser
       const body = new URLSearchParams({ grant_type: DEVICE_GRANT, device_code }).toString()
-      const answer = await connection.post(target.paths.token, { authorization: basic(target) }, body)
+      const answer = await connection.post(
+        target.paths.token,
+        { authorization: basic(target.browserless) },
+        body,
+      )
       expect(answer, 200, true, 'token of a device')
       const tokens = JSON.parse(answer.body)
       expect(

@@ -47,14 +47,23 @@ async function postmaster(databaseUrl) {
 /** A portal with people and an app, as a target of load. */
 export async function portalTarget(portal) {
   const run = randomBytes(4).toString('hex')
-  const api = ['resource', 'add', API, '--name', 'Bench', '--scope', 'bench:read', '--json']
-  await gatehouse(portal, ...api).catch(() => {})
-  const grants = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code']
   const app = await gatehouse(
     portal,
-    ...['client', 'add', '--name', 'Bench', '--redirect-uri', REDIRECT_URI, '--resource', API],
-    ...grants.flatMap((grant) => ['--grant', grant]),
+    'client',
+    'add',
+    '--name',
+    'Bench',
+    '--redirect-uri',
+    REDIRECT_URI,
     '--json',
+  )
+  const api = `${API}/${run}`
+  await gatehouse(portal, 'resource', 'add', api, '--name', 'Bench', '--scope', 'bench:read', '--json')
+  // An app of its own: what it may do more would be in the figures of the other.
+  const grants = ['client_credentials', 'device_code', 'refresh_token'].flatMap((grant) => ['--grant', grant])
+  const other = await gatehouse(
+    portal,
+    ...['client', 'add', '--name', 'Bench without a browser', '--resource', api, ...grants, '--json'],
   )
   const { pid: databasePid, version } = await postmaster(portal.databaseUrl)
   const target = {
@@ -65,7 +74,8 @@ export async function portalTarget(portal) {
     clientId: app.client_id,
     clientSecret: app.client_secret,
     redirectUri: REDIRECT_URI,
-    api: API,
+    api,
+    browserless: { clientId: other.client_id, clientSecret: other.client_secret },
     paths: {
       authorization: '/oidc/auth',
       device: '/oidc/device_authorization',
@@ -102,6 +112,7 @@ async function libraryTarget(env, redisPid) {
     clientSecret,
     redirectUri: REDIRECT_URI,
     api: API,
+    browserless: { clientId, clientSecret },
     paths: {
       authorization: '/auth',
       device: '/device/auth',
