@@ -1,6 +1,6 @@
 /**
- * What operations cost in a small house and in a large one, in the same process and minutes: many people, many
- * sessions of one person, many events, many rows that are over. The gate: nothing reads a big table from end
+ * What operations cost in a small house and in a large one, which stand side by side and are measured in turns: many
+ * people, many sessions of one person, many events, many rows that are over. The gate: nothing reads a big table from end
  * to end (PostgreSQL counts that), and no cost grows by more than it may (docs/performance.md).
  */
 import pg from 'pg'
@@ -61,53 +61,48 @@ const scanned = (before, after) =>
     .filter((name) => after[name].scans > (before[name]?.scans ?? 0))
     .map((name) => `${name} (${after[name].scans - before[name].scans} times)`)
 
-export async function runScale({ seconds, rounds, people, say }) {
+/** A portal with so many people, who have been here for a while. */
+async function inhabited(count, say) {
+  say(
+    `seeding: ${count.toLocaleString('en')} people, ${(count * SESSIONS_EACH).toLocaleString('en')} sessions, ${(count * EVENTS_EACH).toLocaleString('en')} events`,
+  )
   const portal = await startPortal({ folder: newFolder() })
   const target = await portalTarget(portal)
+  const began = performance.now()
+  await house(portal, target, { people: count, sessionsEach: SESSIONS_EACH, eventsEach: EVENTS_EACH })
+  await settle(target)
+  return { portal, target, seedSeconds: (performance.now() - began) / 1000 }
+}
+
+export async function runScale({ seconds, rounds, people, say }) {
+  const houses = { small: await inhabited(SMALL, say), large: await inhabited(people, say) }
+  const { portal, target, seedSeconds } = houses.large
   const client = start('client.mjs')
   const has = async (path) => (await fetch(`${portal.origin}${path}`, { redirect: 'manual' })).status !== 404
   const skipped = (await has('/account/activity')) ? [] : ['activity']
 
-  const run = async (name) => {
-    const connections = Math.min(CONNECTIONS, operations[name].connections ?? CONNECTIONS)
-    const found = []
-    // What uses its inputs up has as many rounds as it has inputs.
-    const turns = operations[name].total ? 1 : rounds
-    for (let round = 0; round < turns; round++)
-      found.push(await measure(client, target, name, { connections, seconds }))
-    return medians(found)
-  }
-
-  const build = async (count) => {
-    say(
-      `seeding: ${count.toLocaleString('en')} people, ${(count * SESSIONS_EACH).toLocaleString('en')} sessions, ${(count * EVENTS_EACH).toLocaleString('en')} events`,
-    )
-    const began = performance.now()
-    await house(portal, target, { people: count, sessionsEach: SESSIONS_EACH, eventsEach: EVENTS_EACH })
-    await settle(target)
-    return (performance.now() - began) / 1000
-  }
-
   const figures = {}
-  const note = async (house, names) => {
+  /** One house after the other in each round: what else the machine does meets them alike. */
+  const note = async (names, within) => {
     for (const name of names) {
-      say(`${house}: ${operations[name].title}`)
-      figures[name] ??= { title: operations[name].title }
-      figures[name][house] = await run(name)
+      const { title, total, connections: most = CONNECTIONS } = operations[name]
+      say(`${within.join(' and ')}: ${title}`)
+      const load = { connections: Math.min(CONNECTIONS, most), seconds }
+      const found = Object.fromEntries(within.map((which) => [which, []]))
+      // What uses its inputs up has as many rounds as it has inputs.
+      for (let round = 0; round < (total ? 1 : rounds); round++)
+        for (const which of within) found[which].push(await measure(client, houses[which].target, name, load))
+      figures[name] = { title }
+      for (const which of within) figures[name][which] = medians(found[which])
     }
   }
   const wanted = Object.keys(BY_PEOPLE).filter((name) => !skipped.includes(name))
-  await build(SMALL)
-  for (const name of wanted) await run(name)
-  await note('small', wanted)
-  const seedSeconds = await build(people - SMALL)
+  for (const name of wanted)
+    for (const { target: warm } of Object.values(houses))
+      await measure(client, warm, name, { connections: CONNECTIONS, seconds })
   const before = await reads(target)
-  await note('large', wanted)
-  await note(
-    'large',
-    BY_SESSIONS.map(({ many }) => many),
-  )
-  await note('large', REVOKE)
+  await note(wanted, ['small', 'large'])
+  await note([...BY_SESSIONS.map(({ many }) => many), ...REVOKE], ['large'])
   const scans = scanned(before, await reads(target))
 
   say(`clean-up of ${OVERDUE.toLocaleString('en')} sessions that are over, beside session checks`)
@@ -125,7 +120,7 @@ export async function runScale({ seconds, rounds, people, say }) {
   const meanwhile = await measure(client, target, 'session', { connections: CONNECTIONS, seconds })
   const sweep = { ...(await swept), rows: OVERDUE, quiet: quiet.p99, meanwhile: meanwhile.p99 }
 
-  await portal.stop()
+  for (const each of Object.values(houses)) await each.portal.stop()
   await closeSeed()
   return { people, skipped, seedSeconds, figures, scans, sweep, troubles: judged(figures, scans) }
 }

@@ -3,6 +3,7 @@ import type { Locator } from '@playwright/test'
 import { startCarelessApp } from '../lib/clinic/careless-app.fixture'
 import { freePort } from '../scripts/free-port.mjs'
 import { builtRoutes } from './actions'
+import { age } from './aging'
 import { gatehouse } from './command'
 import { expect, fillSignIn, test } from './fixtures'
 import { demoAdmin, newPerson } from './people'
@@ -180,6 +181,17 @@ test('an operator does the same with script off, and a long form that is refused
   await holds()
   typed.jwks = ''
   await page.locator('#jwks').fill('')
+  // A form of 60,000 characters is still filled in after the proof that it asks for.
+  const bye = (n: number) => `https://plain.example.com/bye?${n}=${'x'.repeat(1900)}`
+  typed.postLogoutRedirectUris = Array.from({ length: 30 }, (_, n) => bye(n)).join('\n')
+  await page.locator('#postLogoutRedirectUris').fill(typed.postLogoutRedirectUris)
+  await age(page, demoAdmin(), true)
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByRole('link', { name: 'Confirm now' }).click()
+  await page.getByLabel('Password', { exact: true }).fill(demoAdmin().password)
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await expect(page.getByText('What you typed is still here')).toBeVisible()
+  await holds()
   await page.getByRole('button', { name: 'Save' }).click()
   await expect(page.getByText('Saved. It holds from the next request on.')).toBeVisible()
   await page.getByRole('link', { name: 'Change' }).click()

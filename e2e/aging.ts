@@ -21,18 +21,18 @@ export async function sql(text: string, values: unknown[]): Promise<Record<strin
 }
 
 /**
- * Twenty minutes pass for the person's sessions. Nobody tells the caches of what is written past the rooms: Redis
+ * Twenty minutes pass for the person's sessions, or for this one alone. Nobody tells the caches of what is written past the rooms: Redis
  * forgets now, the process within seconds.
  */
-export async function age(page: Page, person: Person): Promise<void> {
+export async function age(page: Page, person: Person, here = false): Promise<void> {
+  const { sid } = (await (await page.request.get('/api/session')).json()) as { sid: string }
   await sql(
     `UPDATE sessions SET auth_at = now() - interval '20 minutes', created_at = now() - interval '20 minutes'
-     WHERE user_id = (SELECT user_id FROM emails WHERE address = $1)`,
-    [person.email],
+     WHERE user_id = (SELECT user_id FROM emails WHERE address = $1) AND (id = $2 OR NOT $3)`,
+    [person.email, sid, here],
   )
   const { Redis } = await import('ioredis')
   const redis = new Redis(stores().redisUrl)
-  const { sid } = (await (await page.request.get('/api/session')).json()) as { sid: string }
   await redis.del(`session:valid:${sid}`)
   redis.disconnect()
   await expect

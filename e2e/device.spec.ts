@@ -3,9 +3,9 @@ import * as client from 'openid-client'
 import { gatehouse } from './command'
 import { expect, PORTAL, test } from './fixtures'
 
-const add = async (name: string): Promise<string> => {
+const add = async (name: string, ...more: string[]): Promise<string> => {
   const grants = ['--grant', 'device_code', '--grant', 'refresh_token', '--auth-method', 'none']
-  const out = await gatehouse(['client', 'add', '--name', name, ...grants, '--json'])
+  const out = await gatehouse(['client', 'add', '--name', name, ...grants, ...more, '--json'])
   return JSON.parse(out).client_id
 }
 
@@ -22,10 +22,12 @@ test('a device is signed in by its code, asked about, and can be refused, with s
   signUp,
   browser,
 }) => {
-  const clientId = await add('Living room TV')
+  const welcome = 'Films at home'
+  const clientId = await add('Living room TV', '--welcome-en', welcome, '--brand-color', '#0a7d5c')
   const { config, shown } = await device(clientId)
   await page.goto(shown.verification_uri_complete ?? '')
   await expect(page).toHaveURL(/\/signin/)
+  await expect(page.getByText(welcome)).toHaveCount(0)
   await signUp(page, person)
 
   await page.goto('/device')
@@ -36,14 +38,19 @@ test('a device is signed in by its code, asked about, and can be refused, with s
   // The link fills the code in, and nothing more.
   await page.goto(shown.verification_uri_complete ?? '')
   await expect(page.getByLabel('Code')).toHaveValue(shown.user_code)
+  await expect(page.getByText(welcome)).toHaveCount(0)
   await page.getByRole('button', { name: 'Continue' }).click()
   await expect(
     page.getByRole('heading', { name: 'Sign in to Living room TV on another device?' }),
   ).toBeVisible()
   await expect(page.getByText('Did you start this on your own device?')).toBeVisible()
-  await page.getByRole('button', { name: 'Yes, it’s my device' }).click()
+  await expect(page.getByText(welcome)).toBeVisible()
+  const yes = page.getByRole('button', { name: 'Yes, it’s my device' })
+  await expect(yes).toHaveCSS('background-color', 'rgb(10, 125, 92)')
+  await yes.click()
   await page.getByRole('button', { name: 'Allow' }).click()
   await expect(page.getByRole('heading', { name: 'Your device is signed in' })).toBeVisible()
+  await expect(page.getByText(welcome)).toBeVisible()
   const tokens = await client.pollDeviceAuthorizationGrant(config, { ...shown, interval: 0.1 })
   expect(
     (await client.fetchUserInfo(config, tokens.access_token, tokens.claims()?.sub ?? '')).name,

@@ -1,11 +1,16 @@
-/** A page without a server of its own: oidc-client-ts as npm has it, in a real browser, at an origin of its own. */
-import { readFileSync } from 'node:fs'
+/**
+ * A page without a server of its own: oidc-client-ts as npm has it, in a real browser, at an origin of its own, by hand and
+ * by the code that an app's page shows for pasting.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
+import { buildSync } from 'esbuild'
 import { gatehouse } from './command'
-import { expect, PORTAL, test } from './fixtures'
+import { expect, fillSignIn, PORTAL, test } from './fixtures'
+import { demoAdmin } from './people'
 
 const library = readFileSync(
   path.join(
@@ -58,16 +63,53 @@ const page = (
   begin().catch((error) => show(null, error.message))
 </script>`
 
+/** An app's own page, which does with the pasted file what it says of itself. */
+const pasted = `<!doctype html><meta charset="utf-8"><title>Pasted</title>
+<button id="in">Sign in</button><button id="out">Sign out</button><p id="who"></p><p id="token"></p>
+<script type="module" src="/pasted.js"></script>`
+
+/** The file that was shown, and the app's own lines that use it, as any bundler takes them. */
+function bundled(shown: string): string {
+  const cache = path.join(import.meta.dirname, '../node_modules/.cache')
+  mkdirSync(cache, { recursive: true })
+  const folder = mkdtempSync(path.join(cache, 'pasted-'))
+  try {
+    writeFileSync(path.join(folder, 'auth.ts'), shown)
+    const contents = `import { signedIn, signIn, signOut } from './auth'
+      document.querySelector('#in').onclick = signIn
+      document.querySelector('#out').onclick = signOut
+      signedIn().then(
+        (user) => {
+          document.querySelector('#who').textContent = user?.profile.email ?? 'nobody'
+          document.querySelector('#token').textContent = user?.access_token ?? ''
+        },
+        (error) => { document.querySelector('#who').textContent = error.message },
+      )`
+    const { outputFiles } = buildSync({
+      stdin: { contents, resolveDir: folder },
+      bundle: true,
+      write: false,
+      format: 'esm',
+      logLevel: 'silent',
+    })
+    return outputFiles[0]?.text ?? ''
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
 let server: Server
 let origin = ''
 let clientId = ''
+let code = ''
 
 test.beforeAll(async () => {
   server = createServer((req, res) => {
-    const script = req.url === '/oidc-client-ts.js'
     if (req.url === '/favicon.ico') return res.writeHead(204).end()
+    const script = { '/oidc-client-ts.js': library, '/pasted.js': code }[req.url ?? '']
     res.setHeader('content-type', script ? 'text/javascript' : 'text/html')
-    res.end(script ? library : page(clientId, `${PORTAL()}/oidc`))
+    const html = req.url?.startsWith('/pasted') ? pasted : page(clientId, `${PORTAL()}/oidc`)
+    res.end(script ?? html)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   origin = `http://localhost:${(server.address() as AddressInfo).port}`
@@ -75,6 +117,8 @@ test.beforeAll(async () => {
   const added = await gatehouse([
     ...['client', 'add', '--name', 'Single page', '--auth-method', 'none', '--first-party', '--json'],
     ...[
+      '--redirect-uri',
+      at('/pasted'),
       '--redirect-uri',
       at('/callback'),
       '--redirect-uri',
@@ -90,17 +134,40 @@ test.afterAll(() => {
   server.close()
 })
 
-test('oidc-client-ts signs in, renews by its token and in a frame, and signs out', async ({
+test('oidc-client-ts signs in, renews by its token and in a frame, and signs out; so does what is shown for pasting', async ({
   page,
   person,
   signUp,
+  otherBrowser,
 }) => {
+  const operator = await (await otherBrowser()).newPage()
+  await operator.goto(`/signin/start?to=/admin/apps/${clientId}/connect`)
+  await fillSignIn(operator, demoAdmin())
+  code = bundled(await operator.getByRole('region', { name: 'auth.ts' }).innerText())
+
   await signUp(page, person)
   // A header of the journeys' own would have the browser ask first whether it may be sent.
   await page.context().setExtraHTTPHeaders({})
-  await page.goto(origin)
+  const userinfo = (token: string | null) =>
+    page.request.get('/oidc/userinfo', { headers: { authorization: `Bearer ${token}` } })
+
+  await page.goto(`${origin}/pasted`)
+  await expect(page.locator('#who')).toHaveText('nobody')
+  await page.locator('#in').click()
+  // What came back with the answer is gone from the address.
+  await page.waitForURL(`${origin}/pasted`)
+  await expect(page.locator('#who')).toHaveText(person.email)
+  const first = await page.locator('#token').textContent()
+  expect((await userinfo(first)).status()).toBe(200)
+  await page.reload()
+  await expect(page.locator('#who')).toHaveText(person.email)
+  await page.locator('#out').click()
+  await page.waitForURL(`${origin}/`)
+  expect((await userinfo(first)).status()).toBe(401)
+
   await expect(page.locator('#state')).toHaveText('ready')
   await page.locator('#in').click()
+  await fillSignIn(page, person)
   await page.waitForURL(`${origin}/`)
   await expect(page.locator('#who')).toContainText(person.email)
   const seen = new Set([await page.locator('#token').textContent()])
@@ -118,6 +185,7 @@ test('oidc-client-ts signs in, renews by its token and in a frame, and signs out
   await page.locator('#out').click()
   await page.waitForURL(`${origin}/`)
   await expect(page.locator('#who')).toHaveText('nobody')
-  const after = await page.request.get('/oidc/userinfo', { headers: { authorization: `Bearer ${token}` } })
-  expect([after.status(), (await page.request.get('/api/session')).status()]).toEqual([401, 401])
+  expect([(await userinfo(token)).status(), (await page.request.get('/api/session')).status()]).toEqual([
+    401, 401,
+  ])
 })

@@ -97,11 +97,14 @@ export async function action<Schema extends z.ZodType>(
   const parsed = options.schema.safeParse(fields)
   const { page, draft } = options
   const proveAgain = async (): Promise<FormState> => {
-    if (draft && parsed.success) await sessions.drafts.keep(session, caller, page, { form: draft, values })
+    const lost = draft ? !(await sessions.drafts.keep(session, caller, page, { form: draft, values })) : false
     const at = await addressOf(page)
-    return { ...(await askAgain(draft ? `${at}#${draft}` : at, options.may !== undefined)), values }
+    const asked = await askAgain(draft ? `${at}#${draft}` : at, options.may !== undefined, lost)
+    return { ...asked, values }
   }
-  if (second || (options.fresh && !sessions.isFresh(session))) return proveAgain()
+  const stale = second || (options.fresh && !sessions.isFresh(session))
+  // What no proof would make right is said before one is asked for: it could not be kept until then.
+  if (stale && (parsed.success || !draft)) return proveAgain()
   if (!parsed.success) {
     const own = await checkField()
     const errors = parsed.error.issues.map((issue) => [String(issue.path[0] ?? ''), own])
@@ -162,10 +165,14 @@ function typedAgain(fields: Record<string, FormDataEntryValue>, schema: z.ZodTyp
   )
 }
 
-/** Sensitive changes need a proof of the last ten minutes: a stolen cookie alone changes nothing (STP1). */
-async function askAgain(page: string, second: boolean): Promise<FormState> {
+/**
+ * Sensitive changes need a proof of the last ten minutes: a stolen cookie alone changes nothing (STP1).
+ * @param lost what was typed will not be there after it, which is said while it still is
+ */
+async function askAgain(page: string, second: boolean, lost: boolean): Promise<FormState> {
   const t = await getTranslations('account.reauth')
-  return { ok: false, message: t('text'), reauth: { href: reauthHref(page, second), label: t('link') } }
+  const message = lost ? `${t('text')} ${t('lost')}` : t('text')
+  return { ok: false, message, reauth: { href: reauthHref(page, second), label: t('link') } }
 }
 
 /** Where a guest makes an account of what there is. */

@@ -1,8 +1,10 @@
 /** What the hosted pages wear and say in the name of the app that waits. */
-import type { InteractionView } from '@/lib/oidc'
+import type { ClientFace } from '@/lib/oidc'
 
-type Waiting = InteractionView['client']
-export type Brand = Pick<Waiting, 'name' | 'brandColor' | 'welcome' | 'policyUri' | 'tosUri' | 'supportUri'>
+export type Brand = Pick<
+  ClientFace,
+  'name' | 'brandColor' | 'welcome' | 'policyUri' | 'tosUri' | 'supportUri'
+>
 
 /** Only what somebody vouched for: an app that registered itself could else lead people away from our own pages. */
 export function brandOf({
@@ -13,7 +15,7 @@ export function brandOf({
   supportUri,
   policyUri,
   tosUri,
-}: Brand & Pick<Waiting, 'registered'>): Brand {
+}: Brand & Pick<ClientFace, 'registered'>): Brand {
   const vouched = registered === null || registered === 'token'
   return {
     name,

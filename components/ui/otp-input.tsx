@@ -17,27 +17,29 @@ export function OtpInput(props: Omit<ComponentProps<'input'>, 'type'>) {
     if (input.current) tidy(input.current)
   }, [])
   return (
-    <div className="otp">
-      <span />
-      <span />
-      <span />
-      <span />
-      <span />
-      <span />
-      <input
-        ref={input}
-        type="text"
-        inputMode="numeric"
-        autoComplete="one-time-code"
-        autoCapitalize="none"
-        autoCorrect="off"
-        spellCheck={false}
-        enterKeyHint="go"
-        maxLength={16}
-        pattern="[^0-9]*([0-9][^0-9]*){6}"
-        onInput={(event) => tidy(event.currentTarget)}
-        {...props}
-      />
+    <div className="otp-room">
+      <div className="otp">
+        <span />
+        <span />
+        <span />
+        <span />
+        <span />
+        <span />
+        <input
+          ref={input}
+          type="text"
+          inputMode="numeric"
+          autoComplete="one-time-code"
+          autoCapitalize="none"
+          autoCorrect="off"
+          spellCheck={false}
+          enterKeyHint="go"
+          maxLength={16}
+          pattern="[^0-9]*([0-9][^0-9]*){6}"
+          onInput={(event) => tidy(event.currentTarget)}
+          {...props}
+        />
+      </div>
     </div>
   )
 }

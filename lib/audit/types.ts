@@ -98,6 +98,7 @@ export const EVENT_TYPES = {
   'key.rotated': { audience: 'operator' },
   'key.revoked': { audience: 'operator' },
   'key.unpublished': { audience: 'operator' },
+  'key.redated': { audience: 'operator' },
   'delivery.failed': { audience: 'operator' },
   'event.expired': { audience: 'operator' },
   'portal.restored': { audience: 'operator' },

@@ -1,6 +1,7 @@
 /** What doctor finds out from the stores and the settings. */
 import { env } from '../base/env'
 import { isMigrated, knownMigrations, refuseUnsafeDefaults } from '../host'
+import type { KeyView } from '../oidc'
 import * as store from './store'
 
 export interface Check {
@@ -90,7 +91,13 @@ export async function checkClock(): Promise<Check> {
     const skew = now.getTime() - (before + Date.now()) / 2
     const message = `${Math.abs(Math.round(skew))} ms ${skew < 0 ? 'ahead of' : 'behind'} the database`
     const hint = 'Let both machines take their time from NTP (timedatectl set-ntp true).'
-    if (Math.abs(skew) > SKEW_FAIL_MS) return { name, state: 'fail', message, hint }
+    if (Math.abs(skew) > SKEW_FAIL_MS)
+      return {
+        name,
+        state: 'fail',
+        message,
+        hint: `${hint} Until then no signing key is rotated or retired.`,
+      }
     return { name, state: Math.abs(skew) > SKEW_WARN_MS ? 'warn' : 'ok', message, hint }
   } catch {
     return { name, state: 'warn', message: 'not compared: the database does not answer' }
@@ -121,14 +128,33 @@ const DAY_MS = 86_400_000
 /** The portal looks every hour. */
 const OVERDUE_MS = 2 * 3_600_000
 
+const newest = ({ createdAt, activeAt, retiredAt }: KeyView): Date =>
+  new Date(Math.max(...[createdAt, activeAt, retiredAt].map((at) => at?.getTime() ?? 0)))
+
+/** Later than both clocks: where one of them is wrong, `clock` says so. */
+const inFuture =
+  ({ now }: { now: Date }) =>
+  (key: KeyView): boolean =>
+    key.status !== 'revoked' && newest(key).getTime() > Math.max(now.getTime(), Date.now()) + SKEW_FAIL_MS
+
 /** Whether each key that signs gives way when it should (KEY_ROTATION_DAYS). */
 export async function checkKeys(): Promise<Check> {
   const name = 'keys'
   try {
     const { keys } = await import('../oidc')
-    const signing = (await keys.list()).filter(({ status }) => status === 'active')
+    const all = await keys.list()
+    const signing = all.filter(({ status }) => status === 'active')
     const [first] = signing
     if (!first) return { name, state: 'ok', message: 'none yet: the portal makes them at its first start' }
+    const ahead = all.filter(inFuture(await store.databaseFacts()))
+    if (ahead.length > 0) {
+      const which = ahead
+        .map((key) => `${key.algorithm} (${key.status}) ${newest(key).toISOString()}`)
+        .join(', ')
+      const hint =
+        'A clock ran ahead when they were made or moved on; until then none of them is rotated or goes. When the clocks are right: gatehouse key redate.'
+      return { name, state: 'warn', message: `times in the future: ${which}`, hint }
+    }
     const late = signing.filter(({ rotatesAt }) => rotatesAt && Date.now() - rotatesAt.getTime() > OVERDUE_MS)
     if (late.length > 0) {
       const which = late.map((key) => `${key.algorithm} since ${key.rotatesAt?.toISOString()}`).join(', ')

@@ -714,6 +714,21 @@ describe('doctor', () => {
     expect((await keys())?.state).toBe('ok')
   })
 
+  test('warns of keys with times in the future, and says how to mend them', async () => {
+    await db.query(
+      `UPDATE signing_keys SET active_at = active_at + interval '1 year' WHERE algorithm = 'EdDSA' AND status = 'active'`,
+    )
+    const keys = async () => (await ok<Report>(['doctor'])).checks.find(({ name }) => name === 'keys')
+    expect(await keys()).toMatchObject({
+      state: 'warn',
+      message: expect.stringMatching(/^times in the future: EdDSA \(active\) 2/),
+      hint: expect.stringContaining('gatehouse key redate'),
+    })
+    expect((await ok<string[]>(['key', 'redate'])).length).toBe(1)
+    expect((await gatehouse(['key', 'redate'])).out).toContain('No key has a time in the future.')
+    expect((await keys())?.state).toBe('ok')
+  })
+
   test('names the variable that keeps a provider out, and goes on', async () => {
     const { code, out } = await gatehouse(['doctor'], {
       env: {

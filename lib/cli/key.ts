@@ -59,6 +59,21 @@ async function rotate({ algorithm, emergency, all, now, json: asJson }: RotateOp
   })
 }
 
+async function redate(options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const { keys } = await import('../oidc')
+    const done = await keys.redate()
+    if (!done.ok) throw refused(done.refusal)
+    if (options.json) return json(done.value)
+    say(
+      done.value.length > 0
+        ? `Mended: ${done.value.length} ${done.value.length === 1 ? 'key' : 'keys'}. Their times begin now.\n`
+        : 'No key has a time in the future.\n',
+    )
+    print(await keys.list())
+  })
+}
+
 export function keyCommands(program: Command): void {
   const key = program.command('key').description('the keys that sign ID tokens')
   key.command('list').description('all signing keys').option('--json', 'print JSON').action(list)
@@ -71,4 +86,11 @@ export function keyCommands(program: Command): void {
     .option('--all', 'with --emergency: the next and the older ones may be known too')
     .option('--json', 'print JSON')
     .action(rotate)
+  key
+    .command('redate')
+    .description(
+      'after a clock ran ahead and is right again: times of keys that lie in the future become now',
+    )
+    .option('--json', 'print JSON')
+    .action(redate)
 }

@@ -1,6 +1,7 @@
 /** What the server does with a request before anyone else sees it, by real sockets. */
+import { once } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { reloadEnv } from '../base/env'
 import { resetLog } from '../base/log'
@@ -154,6 +155,43 @@ describe('only the one origin is served', () => {
   test('no_host_is_refused', async () => {
     expect((await raw('GET / HTTP/1.0\r\n\r\n')).status).toBe(400)
     expect((await raw('GET / HTTP/1.1\r\nConnection: close\r\n\r\n')).status).toBe(400)
+  })
+
+  /** A connection as both ends see it, and what came over it until it ended. */
+  async function connection() {
+    const arrived = new Promise<Socket>((resolve) => host.server.once('connection', resolve))
+    const near = connect(port, '127.0.0.1')
+    let got = ''
+    near.on('data', (chunk) => {
+      got += chunk
+    })
+    const ended = new Promise<string>((resolve) => near.on('close', () => resolve(got)))
+    return { near, far: await arrived, ended }
+  }
+  const tooSlow = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+
+  test('a_connection_made_ahead_is_ended_without_a_word', async () => {
+    const { far, ended } = await connection()
+    host.server.emit('clientError', tooSlow, far)
+    expect(await ended).toBe('')
+  })
+
+  test('a_request_that_never_ends_is_told_408', async () => {
+    const { near, far, ended } = await connection()
+    near.write('GET /healthz HTTP/1.1\r\nHost: localhost:3000\r\n\r\n')
+    await once(near, 'data')
+    host.server.emit('clientError', tooSlow, far)
+    expect(await ended).toMatch(/HTTP\/1\.1 408 Request Timeout\r\n[\s\S]*\r\nConnection: close\r\n\r\n$/)
+  })
+
+  test('headers_beyond_the_limit_are_told_431', async () => {
+    const { status, headers } = await get('/', { Cookie: `a=${'b'.repeat(20_000)}` })
+    expect(status).toBe(431)
+    expect(headers['x-content-type-options']).toBe('nosniff')
+  })
+
+  test('what_is_no_http_is_told_400', async () => {
+    expect((await raw('hello\r\n\r\n')).status).toBe(400)
   })
 
   test('absolute_request_line_of_another_origin_gets_421', async () => {

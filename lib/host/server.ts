@@ -293,8 +293,11 @@ export function createHost(parts: HostParts): Host {
     route(req, res).catch((error) => fail(req, res, error, ''))
   })
   server.keepAliveTimeout = 65_000
-  server.on('clientError', (_error, socket: Socket) => {
-    if (socket.writable) socket.end(BAD_REQUEST)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const status = NO_HTTP[error.code ?? ''] ?? '400 Bad Request'
+    // Browsers connect before they have anything to ask. Whatever is said on such a connection would be taken
+    // for the answer to what they ask just then; one that only ends makes them ask again.
+    if (socket.writable && socket.bytesRead > 0) socket.end(noHttp(status))
     else socket.destroy()
   })
 
@@ -320,6 +323,12 @@ export function createHost(parts: HostParts): Host {
   }
 }
 
-/** What is no HTTP gets this much and no more. */
-const BAD_REQUEST =
-  "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+/** By the parser's word for it: too slow (RFC 9110 section 15.5.9), too long a head (RFC 6585 section 5). */
+const NO_HTTP: Record<string, string> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+}
+
+/** What is no HTTP, or not all of it, gets this much and no more. */
+const noHttp = (status: string) =>
+  `HTTP/1.1 ${status}\r\nContent-Length: 0\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n`

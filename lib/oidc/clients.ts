@@ -401,6 +401,28 @@ export async function keepDocumented(
   return ok(kept ? await active(id) : null)
 }
 
+/** What the hosted pages show of an app, and who answers for it. */
+export interface ClientFace {
+  name: string
+  logoUri: string | null
+  clientUri: string | null
+  policyUri: string | null
+  tosUri: string | null
+  supportUri: string | null
+  /** The colour that its operator gave it; null: the portal's. */
+  brandColor: string | null
+  /** What its operator says on the hosted pages, by language. */
+  welcome: { en?: string; de?: string }
+  /** It registered itself; null: an operator did. */
+  registered: ClientView['registered']
+}
+
+export function face(row: store.ClientRow): ClientFace {
+  const { name, logoUri, clientUri, policyUri, tosUri, supportUri, brandColor, registered } = view(row)
+  const welcome = row.settings.brand?.welcome ?? {}
+  return { name, logoUri, clientUri, policyUri, tosUri, supportUri, brandColor, welcome, registered }
+}
+
 /** One app as operators see it, switched off or not; null when there is none. */
 export async function get(clientId: string): Promise<ClientView | null> {
   const row = await store.findClient(clientId)

@@ -188,6 +188,22 @@ describe('a device', () => {
 })
 
 describe('DEV1: what is refused', () => {
+  it('its_brand_is_known_to_whoever_typed_its_code_and_to_nobody_before', async () => {
+    const brand = {
+      brandColor: '#0a7d5c',
+      welcomeEn: 'Films at home',
+      supportUri: 'https://tv.example.com/help',
+    }
+    const app = await newApp({ ...TV, ...brand, authMethod: 'none' })
+    const { user_code } = await begin(app)
+    const browser = await person()
+    expect(JSON.parse((await browser.go('/device/done')).body).view).toBeNull()
+    expect(JSON.parse((await type(browser, user_code)).body).client).toMatchObject({
+      ...{ name: TV.name, brandColor: '#0a7d5c', welcome: { en: 'Films at home' } },
+      ...{ supportUri: brand.supportUri, registered: null },
+    })
+  })
+
   it('a_link_alone_confirms_nothing', async () => {
     const [browser, device] = [await person(), await begin()]
     await browser.go(device.verification_uri_complete)

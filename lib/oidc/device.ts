@@ -78,7 +78,7 @@ export interface DeviceView {
   state: 'waiting' | 'allowed' | 'denied'
   /** What the form says it is about: another tab may have typed another code meanwhile. */
   mark: string
-  client: { id: string; name: string; logoUri: string | null; host: string | null }
+  client: clients.ClientFace & { id: string; host: string | null }
   asked: DeviceInfo
 }
 
@@ -89,11 +89,11 @@ export async function device(facts: SessionFacts): Promise<DeviceView | null> {
   if (!found || !client) return null
   const { payload, state } = found
   if (payload.accountId && payload.accountId !== facts.userId) return null
-  const { name, logoUri, clientUri } = clients.view(client)
+  const face = clients.face(client)
   return {
     mark: markOf(facts, found.hash),
     state: state === 'waiting' ? 'waiting' : payload.error ? 'denied' : 'allowed',
-    client: { id: client.id, name, logoUri, host: clientUri && new URL(clientUri).host },
+    client: { id: client.id, ...face, host: face.clientUri && new URL(face.clientUri).host },
     asked: payload.deviceInfo as unknown as DeviceInfo,
   }
 }

@@ -41,7 +41,7 @@ export { appsOf, type SessionApp, sessionsWithApp } from './apps'
 export { type MappedClaim, TEMPLATES as CLAIM_TEMPLATES } from './claims-mapping'
 export type { ClaimsPreview } from './claims-shown'
 export type { LogEntry } from './client-log'
-export type { ClientChanges, ClientView, NewClient } from './clients'
+export type { ClientChanges, ClientFace, ClientView, NewClient } from './clients'
 export type { GrantView, Removal } from './connected'
 export type { Problem } from './context'
 export { approveDevice, claimDevice, type DeviceView, denyDevice, device } from './device'
@@ -133,8 +133,8 @@ export const personalTokens = {
   end: personal.end,
 }
 
-/** Signing keys: list, rotate. */
-export const keys = { list: signingKeys.list, rotate: signingKeys.rotate }
+/** Signing keys: list, rotate, redate. */
+export const keys = { list: signingKeys.list, rotate: signingKeys.rotate, redate: signingKeys.redate }
 
 // Whoever has this room loaded owes apps their sign-outs; the portal alone sends them.
 whenEnding(backchannel.oweLogouts)

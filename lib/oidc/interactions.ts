@@ -83,23 +83,11 @@ export interface InteractionView {
   /** `entry`: who is signed in may not enter the app. */
   prompt: 'login' | 'consent' | 'entry'
   reasons: string[]
-  client: {
+  client: clients.ClientFace & {
     id: string
-    name: string
-    logoUri: string | null
-    clientUri: string | null
-    policyUri: string | null
-    tosUri: string | null
-    supportUri: string | null
-    /** The colour that its operator gave it; null: the portal's. */
-    brandColor: string | null
-    /** What its operator says on the hosted pages, by language. */
-    welcome: { en?: string; de?: string }
     /** Where the browser will go back to; shown, so that a stranger's address is noticed. */
     redirectOrigin: string
     firstParty: boolean
-    /** It registered itself; null: an operator did. */
-    registered: clients.ClientView['registered']
   }
   params: {
     loginHint: string | null
@@ -177,7 +165,6 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
   const client = await clients.active(String(params.client_id ?? ''))
   const prompt = payload.prompt
   if (!client || !prompt || !isAsked(prompt.name)) return null
-  const { name, logoUri, clientUri, policyUri, tosUri, supportUri, brandColor } = clients.view(client)
   const demands = withRegistered(prompt.details.demands as LoginDemands, client)
   const redirectUri = String(params.redirect_uri ?? '')
   const accountId = payload.session?.accountId
@@ -190,17 +177,9 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
     reasons: prompt.reasons,
     client: {
       id: client.id,
-      name,
-      logoUri,
-      clientUri,
-      policyUri,
-      tosUri,
-      supportUri,
-      brandColor,
-      welcome: client.settings.brand?.welcome ?? {},
+      ...clients.face(client),
       redirectOrigin: originOf(redirectUri),
       firstParty: client.firstParty,
-      registered: client.settings.registered ?? null,
     },
     params: {
       loginHint: text(params.login_hint)?.slice(0, 254) ?? null,

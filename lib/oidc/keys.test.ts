@@ -34,6 +34,7 @@ beforeEach(async () => {
   await stores.sql("DELETE FROM signing_keys WHERE status IN ('retired', 'revoked')")
   await stores.sql(`UPDATE signing_keys SET created_at = now(), active_at = now() WHERE status = 'active'`)
   await stores.sql(`UPDATE signing_keys SET created_at = now() WHERE status = 'next'`)
+  passed = 0
   await oidc.stop()
   await oidc.start()
   seen = (await allEvents()).length
@@ -44,8 +45,17 @@ afterEach(() => {
   reloadEnv()
 })
 
-/** So long after the first start. */
-const daysLater = (days: number) => setClock(() => Date.now() + days * DAY)
+let passed = 0
+/** So long after the first start: all that was done lies so much further back, by either clock. */
+async function daysLater(days: number): Promise<void> {
+  const more = days - passed
+  passed = days
+  await stores.sql(
+    `UPDATE signing_keys SET created_at = created_at - $1 * interval '1 day', active_at = active_at - $1 * interval '1 day',
+       retired_at = retired_at - $1 * interval '1 day'`,
+    [more],
+  )
+}
 const published = async () =>
   (await (await fetch(`${portal.issuer}/jwks`)).json()) as { keys: { kid: string }[] }
 const kids = async (status: string, algorithm?: string) =>
@@ -65,17 +75,16 @@ describe('by the clock', () => {
   it('a_key_that_signed_for_90_days_gives_way_to_the_one_that_was_published_all_the_while', async () => {
     const [active, next] = [await kids('active'), await kids('next')]
     const before = await signInTo(new Browser(portal), app, user)
-    daysLater(89.9)
+    await daysLater(89.9)
     await oidc.sweep()
     expect(await kids('active')).toEqual(active)
-    daysLater(90.1)
+    await daysLater(90.1)
     await oidc.sweep()
     expect((await kids('active')).sort()).toEqual(next.sort())
     expect((await kids('retired')).sort()).toEqual(active.sort())
     // What is to sign next is known from now on, and what signed is still.
     const all = [...next, ...active, ...(await kids('next'))].sort()
     await soon(async () => expect((await published()).keys.map(({ kid }) => kid).sort()).toEqual(all))
-    setClock(null)
     const after = await signInTo(new Browser(portal), app, user)
     expect(next).toContain(decodeProtectedHeader(after.json.id_token).kid)
     const set = createLocalJWKSet(await published())
@@ -88,36 +97,36 @@ describe('by the clock', () => {
   it('a_new_key_never_signs_before_it_was_published_for_a_day', async () => {
     process.env.KEY_ROTATION_DAYS = '1'
     reloadEnv()
-    daysLater(40)
+    await daysLater(40)
     await stores.sql("DELETE FROM signing_keys WHERE status = 'next'")
     await oidc.stop()
     await oidc.start()
     const active = await kids('active')
     await oidc.sweep()
     expect(await kids('active')).toEqual(active)
-    daysLater(40.9)
+    await daysLater(40.9)
     await oidc.sweep()
     expect(await kids('active')).toEqual(active)
-    daysLater(41.1)
+    await daysLater(41.1)
     await oidc.sweep()
     expect(await kids('active')).not.toEqual(active)
   })
 
   it('each_algorithm_is_rotated_on_its_own', async () => {
-    daysLater(50)
+    await daysLater(50)
     expect((await oidc.keys.rotate({ algorithm: 'EdDSA' })).ok).toBe(true)
     const [edDsa, es256] = [await kids('active', 'EdDSA'), await kids('active', 'ES256')]
-    daysLater(91)
+    await daysLater(91)
     await oidc.sweep()
     expect(await kids('active', 'EdDSA')).toEqual(edDsa)
     expect(await kids('active', 'ES256')).not.toEqual(es256)
-    daysLater(141)
+    await daysLater(141)
     await oidc.sweep()
     expect(await kids('active', 'EdDSA')).not.toEqual(edDsa)
   })
 
   it('many_at_once_rotate_once', async () => {
-    daysLater(91)
+    await daysLater(91)
     const next = await kids('next')
     await Promise.all(Array.from({ length: 3 }, () => oidc.sweep()))
     expect((await kids('active')).sort()).toEqual(next.sort())
@@ -126,7 +135,7 @@ describe('by the clock', () => {
   })
 
   it('one_that_dies_on_the_way_has_changed_nothing_and_the_next_one_rotates', async () => {
-    daysLater(91)
+    await daysLater(91)
     const [active, next] = [await kids('active'), await kids('next')]
     // The last of its writes fails, as if the process were gone by then.
     await stores.sql(
@@ -161,7 +170,7 @@ describe('by the clock', () => {
     process.env.KEY_ROTATION_DAYS = '0'
     reloadEnv()
     const active = await kids('active')
-    daysLater(1000)
+    await daysLater(1000)
     await oidc.sweep()
     expect(await kids('active')).toEqual(active)
     expect((await oidc.keys.list()).every(({ rotatesAt }) => rotatesAt === null)).toBe(true)
@@ -169,15 +178,15 @@ describe('by the clock', () => {
 
   it('an_old_key_is_published_until_nothing_it_signed_is_good_and_then_it_is_gone_for_good', async () => {
     const old = await kids('active')
-    daysLater(91)
+    await daysLater(91)
     await oidc.sweep()
     const until = (await oidc.keys.list()).find(({ status }) => status === 'retired')?.publishedUntil
     // Sessions live for thirty days, and their ID tokens are hints for as long.
-    expect(Math.round(((until?.getTime() ?? 0) - Date.now()) / DAY)).toBe(121)
-    daysLater(121)
+    expect(Math.round(((until?.getTime() ?? 0) - Date.now()) / DAY)).toBe(30)
+    await daysLater(121)
     await oidc.sweep()
     expect((await kids('retired')).sort()).toEqual(old.sort())
-    daysLater(122)
+    await daysLater(122)
     await oidc.sweep()
     expect(await kids('retired')).toEqual([])
     await soon(async () => {
@@ -191,6 +200,90 @@ describe('by the clock', () => {
   })
 })
 
+describe('a clock that is wrong', () => {
+  const all = async () => (await oidc.keys.list()).map(({ kid, status }) => `${kid} ${status}`).sort()
+  const ahead = (days: number) => setClock(() => Date.now() + days * DAY)
+
+  it('a_process_whose_clock_is_apart_from_the_databases_rotates_and_retires_nothing', async () => {
+    await daysLater(91)
+    await oidc.sweep()
+    const before = await all()
+    expect(await kids('retired')).toHaveLength(3)
+    for (const days of [365, -365, 1 / 24, -1 / 24]) {
+      // So that something is due, whichever of the clocks is asked.
+      await stores.sql(
+        `UPDATE signing_keys SET created_at = now() - interval '999 days', active_at = now() - interval '999 days' WHERE status <> 'retired'`,
+      )
+      ahead(days)
+      await oidc.sweep()
+      expect(await all()).toEqual(before)
+      expect(await oidc.keys.rotate({ early: true })).toMatchObject({
+        ok: false,
+        refusal: {
+          values: { message: expect.stringMatching(/^the clock of this machine is \d+ s (ahead|beh)/) },
+        },
+      })
+      expect((await oidc.keys.redate()).ok).toBe(false)
+      setClock(null)
+    }
+    // The others, and this one once its clock is right, do what is due.
+    await oidc.sweep()
+    expect(await all()).not.toEqual(before)
+  })
+
+  it('a_year_ahead_and_back_leaves_no_time_behind_and_rotation_goes_on', async () => {
+    await stores.sql('DELETE FROM signing_keys')
+    ahead(365)
+    await oidc.stop()
+    await oidc.start()
+    await oidc.sweep()
+    setClock(null)
+    for (const { createdAt, activeAt } of await oidc.keys.list())
+      for (const at of [createdAt, activeAt])
+        expect((at ?? createdAt).getTime()).toBeLessThan(Date.now() + 1000)
+    const next = await kids('next')
+    await daysLater(90.1)
+    await oidc.sweep()
+    expect((await kids('active')).sort()).toEqual(next.sort())
+  })
+
+  it('an_emergency_waits_for_no_clock_and_has_the_databases_time', async () => {
+    const [bad] = await kids('active', 'ES256')
+    ahead(365)
+    expect((await oidc.keys.rotate({ algorithm: 'ES256', emergency: true })).ok).toBe(true)
+    const es256 = (await oidc.keys.list()).filter(({ algorithm }) => algorithm === 'ES256')
+    expect(es256.find(({ kid }) => kid === bad)?.status).toBe('revoked')
+    for (const { createdAt, activeAt, retiredAt } of es256)
+      for (const at of [createdAt, activeAt, retiredAt])
+        expect((at ?? createdAt).getTime()).toBeLessThan(Date.now() + 1000)
+  })
+
+  it('times_in_the_future_silence_rotation_until_they_are_mended_by_hand_and_no_key_goes_too_soon', async () => {
+    await daysLater(2)
+    expect((await oidc.keys.rotate()).ok).toBe(true)
+    // As if both clocks had been a year ahead.
+    const keys = await all()
+    await daysLater(2 - 365)
+    await oidc.sweep()
+    expect(await all()).toEqual(keys)
+    const mended = await oidc.keys.redate()
+    expect(mended.ok && mended.value).toHaveLength(9)
+    expect(await oidc.keys.redate()).toEqual({ ok: true, value: [] })
+    const recorded = (await events()).filter(({ type }) => type === 'key.redated')
+    expect(recorded).toHaveLength(9)
+    expect(await all()).toEqual(keys)
+    passed = 0
+    await daysLater(30)
+    await oidc.sweep()
+    expect(await all()).toEqual(keys)
+    await daysLater(91)
+    await oidc.sweep()
+    expect(await kids('active')).toEqual(
+      expect.arrayContaining(keys.filter((k) => k.endsWith(' next')).map((k) => k.split(' ')[0])),
+    )
+  })
+})
+
 describe('by hand', () => {
   it('waits_until_apps_can_know_the_next_key_unless_told_otherwise', async () => {
     const next = await kids('next')
@@ -201,7 +294,7 @@ describe('by hand', () => {
   })
 
   it('two_at_once_rotate_once', async () => {
-    daysLater(2)
+    await daysLater(2)
     const both = await Promise.all([oidc.keys.rotate(), oidc.keys.rotate()])
     expect(both.map(({ ok }) => ok).sort()).toEqual([false, true])
     expect(await kids('retired')).toHaveLength(3)
@@ -235,7 +328,7 @@ describe('in an emergency', () => {
   })
 
   it('takes_the_next_and_the_older_ones_too_where_all_may_be_known', async () => {
-    daysLater(2)
+    await daysLater(2)
     await oidc.keys.rotate()
     const known = (await oidc.keys.list()).filter(({ algorithm }) => algorithm === 'ES256')
     expect(known).toHaveLength(3)
@@ -248,7 +341,6 @@ describe('in an emergency', () => {
     expect([await kids('active', 'ES256'), await kids('next', 'ES256')].map((all) => all.length)).toEqual([
       1, 1,
     ])
-    setClock(null)
     expect((await signInTo(new Browser(portal), app, user)).status).toBe(200)
   })
 })

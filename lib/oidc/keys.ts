@@ -2,7 +2,8 @@
  * Signing keys: made once, sealed at rest, rotated by the clock and without a restart. Of each algorithm one key is
  * `next` (published, so that apps know it before it signs), one `active`, older ones `retired` (still published while
  * something they signed may be shown to us or an app) and at last `revoked`, which is no key any more: its private half
- * is gone. Whatever moves a key on holds the key lock, judges again what it finds there, and is one transaction.
+ * is gone. Whatever moves a key on holds the key lock, judges again what it finds there, and is one transaction. Times are
+ * the database's, one clock for all processes; where it and ours are apart, nothing is moved on by the clock.
  */
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto'
 import { promisify } from 'node:util'
@@ -45,7 +46,7 @@ function thumbprint(jwk: Record<string, string>): string {
   return sha256(JSON.stringify(Object.fromEntries(members.map((name) => [name, jwk[name]]))))
 }
 
-type NewKey = Omit<store.KeyRow, 'retiredAt'>
+type NewKey = Omit<store.KeyRow, 'createdAt' | 'activeAt' | 'retiredAt'>
 
 async function newKey(algorithm: Algorithm, status: 'active' | 'next'): Promise<NewKey> {
   const privateKey = await generate(algorithm)
@@ -58,8 +59,6 @@ async function newKey(algorithm: Algorithm, status: 'active' | 'next'): Promise<
     status,
     publicJwk: { ...jwk, kid, alg: algorithm, use: 'sig' },
     privateSealed: seal(PURPOSE, kid, secret),
-    createdAt: now(),
-    activeAt: status === 'active' ? now() : null,
   }
 }
 
@@ -121,17 +120,22 @@ export async function load(): Promise<KeySet> {
   if (missing(rows).length > 0) {
     // Generated before the lock is taken: an RSA key takes a while.
     const fresh = await Promise.all(missing(rows).map(({ algorithm, status }) => newKey(algorithm, status)))
-    rows = await store.inKeyTurn(async (tx, current) => {
+    rows = await store.inKeyTurn(async (tx, current, at) => {
       const wanted = missing(current)
       for (const key of fresh) {
         if (!wanted.some((w) => w.algorithm === key.algorithm && w.status === key.status)) continue
-        await store.insertKey(tx, key)
+        await store.insertKey(tx, key, at)
         await record(tx, {
           type: 'key.added',
           actor: 'system',
           data: { kid: key.kid, algorithm: key.algorithm },
         })
-        current.push({ ...key, retiredAt: null })
+        current.push({
+          ...key,
+          createdAt: at,
+          activeAt: key.status === 'active' ? at : null,
+          retiredAt: null,
+        })
       }
       return current
     })
@@ -196,9 +200,22 @@ function dueAt(rows: Rows, algorithm: string): Date | null {
   return old > ripeAt(next) ? old : ripeAt(next)
 }
 
-const isDue = (rows: Rows, algorithm: string): boolean => {
+const isDue = (rows: Rows, algorithm: string, at: Date): boolean => {
   const due = dueAt(rows, algorithm)
-  return due !== null && due <= now()
+  return due !== null && due <= at
+}
+
+/** Nothing is rotated or retired by a clock that is further from the database's than this; doctor's word for a wrong one. */
+export const CLOCK_BOUND_SECONDS = 60
+
+/**
+ * What is wrong with this machine's clock, in words; null: nothing. One that runs ahead would retire keys whose tokens
+ * are still shown, and leave times behind that silence rotation until they come.
+ */
+function clockApart(at: Date): string | null {
+  const seconds = Math.round((now().getTime() - at.getTime()) / 1000)
+  if (Math.abs(seconds) <= CLOCK_BOUND_SECONDS) return null
+  return `the clock of this machine is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the database's`
 }
 
 export interface KeyView {
@@ -238,14 +255,14 @@ async function turn(
   tx: store.KeyTx,
   rows: Rows,
   fresh: NewKey,
-  { compromised = false, actor }: { compromised?: boolean; actor: string },
+  { compromised = false, actor, at }: { compromised?: boolean; actor: string; at: Date },
 ): Promise<void> {
   const { algorithm } = fresh
   const [active, next] = [find(rows, algorithm, 'active'), find(rows, algorithm, 'next')]
   if (!active || !next) throw new Error(`no ${algorithm} key to rotate`)
-  await store.setKeyStatus(tx, active.kid, compromised ? 'revoked' : 'retired', now())
-  await store.setKeyStatus(tx, next.kid, 'active', now())
-  await store.insertKey(tx, fresh)
+  await store.setKeyStatus(tx, active.kid, compromised ? 'revoked' : 'retired', at)
+  await store.setKeyStatus(tx, next.kid, 'active', at)
+  await store.insertKey(tx, fresh, at)
   await record(tx, {
     type: compromised ? 'key.revoked' : 'key.rotated',
     actor,
@@ -259,16 +276,16 @@ async function replaceAll(
   rows: Rows,
   algorithm: Algorithm,
   pair: { active: NewKey; next: NewKey },
-  actor: string,
+  { actor, at }: { actor: string; at: Date },
 ): Promise<void> {
   const successor = pair.active.kid
   for (const { kid, status, algorithm: of } of rows) {
     if (of !== algorithm || status === 'revoked') continue
-    await store.setKeyStatus(tx, kid, 'revoked', now())
+    await store.setKeyStatus(tx, kid, 'revoked', at)
     await record(tx, { type: 'key.revoked', actor, data: { kid, successor, algorithm, was: status } })
   }
-  await store.insertKey(tx, pair.active)
-  await store.insertKey(tx, pair.next)
+  await store.insertKey(tx, pair.active, at)
+  await store.insertKey(tx, pair.next, at)
 }
 
 export interface RotateInput {
@@ -286,8 +303,8 @@ export interface RotateInput {
 /**
  * Rotates by hand: the published `next` key begins to sign, the active one is retired, a new `next` is published. Other
  * processes notice by a message, and look again every minute.
- * @returns the keys after it; refusal `invalid_input` with `values.message` for an unknown algorithm, and where the next
- *   key was published less than a day ago (of two at once, one rotates)
+ * @returns the keys after it; refusal `invalid_input` with `values.message` for an unknown algorithm, where the next
+ *   key was published less than a day ago (of two at once, one rotates), and where the clocks are apart and it is no emergency
  */
 export async function rotate(input: RotateInput = {}): Promise<Result<KeyView[]>> {
   const algorithms = ALGORITHMS.filter((name) => !input.algorithm || name === input.algorithm)
@@ -297,18 +314,20 @@ export async function rotate(input: RotateInput = {}): Promise<Result<KeyView[]>
   await load()
   const fresh = await Promise.all(algorithms.map((algorithm) => newKey(algorithm, 'next')))
   const signing = all ? await Promise.all(algorithms.map((algorithm) => newKey(algorithm, 'active'))) : []
-  const done = await store.inKeyTurn(async (tx, rows): Promise<Result> => {
+  const done = await store.inKeyTurn(async (tx, rows, at): Promise<Result> => {
+    const apart = clockApart(at)
+    if (apart && !compromised) return no(`${apart}: mend it first (gatehouse doctor)`)
     const green = algorithms
       .map((algorithm) => find(rows, algorithm, 'next'))
-      .find((next) => next && ripeAt(next) > now())
+      .find((next) => next && ripeAt(next) > at)
     if (green && !compromised && !early)
       return no(
         `apps may not know the next ${green.algorithm} key before ${ripeAt(green).toISOString()}: it is published since ${green.createdAt.toISOString()} (gatehouse key rotate --now does it all the same)`,
       )
     for (const [i, key] of fresh.entries()) {
       const active = signing[i]
-      if (active) await replaceAll(tx, rows, algorithms[i] ?? 'ES256', { active, next: key }, actor)
-      else await turn(tx, rows, key, { compromised, actor })
+      if (active) await replaceAll(tx, rows, algorithms[i] ?? 'ES256', { active, next: key }, { actor, at })
+      else await turn(tx, rows, key, { compromised, actor, at })
     }
     return ok()
   })
@@ -322,16 +341,17 @@ const no = (message: string) => refuse('invalid_input', { field: 'algorithm', va
 /**
  * Rotates what is due, each algorithm for itself (KEY_ROTATION_DAYS). Run by every process; of those that come at once
  * the first rotates, and the others find under the lock that nothing is due any more. One that dies on the way has
- * changed nothing: the next one does it.
+ * changed nothing: the next one does it. One whose clock is apart from the database's says so and leaves it to the others.
  */
 export async function rotateDue(): Promise<void> {
   const rows = await store.readKeys()
-  const wanted = ALGORITHMS.filter((algorithm) => isDue(rows, algorithm))
+  const wanted = ALGORITHMS.filter((algorithm) => isDue(rows, algorithm, now()))
   if (wanted.length === 0) return
   const fresh = await Promise.all(wanted.map((algorithm) => newKey(algorithm, 'next')))
-  const turned = await store.inKeyTurn(async (tx, current) => {
-    const due = fresh.filter(({ algorithm }) => isDue(current, algorithm))
-    for (const key of due) await turn(tx, current, key, { actor: 'system' })
+  const turned = await store.inKeyTurn(async (tx, current, at) => {
+    if (left('rotated', at)) return []
+    const due = fresh.filter(({ algorithm }) => isDue(current, algorithm, at))
+    for (const key of due) await turn(tx, current, key, { actor: 'system', at })
     return due.map(({ algorithm }) => algorithm)
   })
   if (turned.length === 0) return
@@ -339,17 +359,44 @@ export async function rotateDue(): Promise<void> {
   await announce()
 }
 
+/** Whether the clocks are too far apart to move keys on, which the log then says. */
+function left(what: string, at: Date): boolean {
+  const apart = clockApart(at)
+  if (apart) log().warn(`signing keys not ${what}: ${apart}`)
+  return apart !== null
+}
+
 /** Unpublishes retired keys once nothing they signed is needed. */
 export async function sweep(): Promise<void> {
-  const old = (row: store.KeyRow) =>
-    row.status === 'retired' && row.retiredAt !== null && after(row.retiredAt, retireSeconds()) < now()
-  if (!(await store.readKeys()).some(old)) return
-  await store.inKeyTurn(async (tx, current) => {
-    for (const { kid, algorithm } of current.filter(old)) {
-      await store.setKeyStatus(tx, kid, 'revoked', now())
+  const old = (at: Date) => (row: store.KeyRow) =>
+    row.status === 'retired' && row.retiredAt !== null && after(row.retiredAt, retireSeconds()) < at
+  if (!(await store.readKeys()).some(old(now()))) return
+  const gone = await store.inKeyTurn(async (tx, current, at) => {
+    if (left('unpublished', at)) return false
+    for (const { kid, algorithm } of current.filter(old(at))) {
+      await store.setKeyStatus(tx, kid, 'revoked', at)
       await record(tx, { type: 'key.unpublished', actor: 'system', data: { kid, algorithm } })
       log().info({ kid }, 'signing key unpublished')
     }
+    return true
   })
-  await announce()
+  if (gone) await announce()
+}
+
+/**
+ * After the database's own clock ran ahead: times of keys that lie in the future become now, which is later than they
+ * were in truth, so no key signs too early or goes too soon.
+ * @returns the kids that were mended; refusal `invalid_input` with `values.message` where the clocks are apart: it is not
+ *   known which of them is right
+ */
+export async function redate(actor = 'operator'): Promise<Result<string[]>> {
+  const done = await store.inKeyTurn(async (tx, _, at): Promise<Result<string[]>> => {
+    const apart = clockApart(at)
+    if (apart) return no(`${apart}: mend it first (gatehouse doctor)`)
+    const kids = await store.redateKeys(tx, at)
+    for (const kid of kids) await record(tx, { type: 'key.redated', actor, data: { kid } })
+    return ok(kids)
+  })
+  if (done.ok && done.value.length > 0) await announce()
+  return done
 }

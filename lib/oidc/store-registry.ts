@@ -1,6 +1,6 @@
 /**
  * SQL of what operators keep: clients, their secrets, signing keys. Atomic: `inKeyTurn` holds an advisory
- * lock, so two processes never make or rotate keys at once.
+ * lock, so two processes never make or rotate keys at once. What they write there has the database's time.
  */
 import { now } from '../base/clock'
 import { inTx, sql, type Tx } from '../base/db'
@@ -301,19 +301,39 @@ export async function readKeys(): Promise<KeyRow[]> {
   return sql<KeyRow>({ name: 'oidc-keys', text: `${KEY} ORDER BY created_at, kid` })
 }
 
-/** Runs `fn` while no other process makes or rotates keys; the keys it gets are the newest committed ones. */
-export async function inKeyTurn<T>(fn: (tx: Tx, keys: KeyRow[]) => Promise<T>): Promise<T> {
+/**
+ * Runs `fn` while no other process makes or rotates keys; the keys it gets are the newest committed ones, and `at` is
+ * the database's time of just now.
+ */
+export async function inKeyTurn<T>(fn: (tx: Tx, keys: KeyRow[], at: Date) => Promise<T>): Promise<T> {
   return inTx(async (tx) => {
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('gatehouse:signing-keys', 0))`
-    return fn(tx, await tx.$queryRawUnsafe<KeyRow[]>(`${KEY} ORDER BY created_at, kid`))
+    const keys = await tx.$queryRawUnsafe<KeyRow[]>(`${KEY} ORDER BY created_at, kid`)
+    // Not now(): the transaction may have waited for the lock.
+    const [clock] = await tx.$queryRaw<{ at: Date }[]>`SELECT clock_timestamp() AS at`
+    if (!clock) throw new Error('the database told no time')
+    return fn(tx, keys, clock.at)
   })
 }
 
-export async function insertKey(tx: Tx, key: Omit<KeyRow, 'retiredAt'>): Promise<void> {
+export async function insertKey(
+  tx: Tx,
+  key: Omit<KeyRow, 'createdAt' | 'activeAt' | 'retiredAt'>,
+  at: Date,
+): Promise<void> {
   await tx.$executeRaw`
     INSERT INTO signing_keys (kid, algorithm, status, public_jwk, private_sealed, created_at, active_at)
     VALUES (${key.kid}, ${key.algorithm}, ${key.status}::signing_key_status, ${JSON.stringify(key.publicJwk)}::jsonb,
-      ${key.privateSealed}, ${key.createdAt}, ${key.activeAt})`
+      ${key.privateSealed}, ${at}, ${key.status === 'active' ? at : null})`
+}
+
+/** No time of a key is later than `at`: those that are become `at`. @returns the kids that were changed */
+export async function redateKeys(tx: Tx, at: Date): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ kid: string }[]>`
+    UPDATE signing_keys SET created_at = LEAST(created_at, ${at}::timestamptz), active_at = LEAST(active_at, ${at}::timestamptz),
+      retired_at = LEAST(retired_at, ${at}::timestamptz)
+    WHERE status <> 'revoked' AND GREATEST(created_at, active_at, retired_at) > ${at}::timestamptz RETURNING kid`
+  return rows.map(({ kid }) => kid)
 }
 
 /** Moves a key on; of a revoked one nothing is kept that could sign. */

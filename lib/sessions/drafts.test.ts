@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { randomToken, uuid } from '../base/ids'
 import { key } from '../base/keys'
+import { redis } from '../base/redis'
 import { testCaller, useStores } from '../testing'
 import * as drafts from './drafts'
 import type { SessionFacts } from './facts'
@@ -58,9 +59,21 @@ describe('a draft', () => {
     expect(await drafts.read(mine, here, '/account/phones')).toBeNull()
   })
 
-  it('that is very long is not kept', async () => {
+  it('a_form_as_long_as_the_host_lets_in_is_kept_and_a_longer_one_is_said_to_be_lost', async () => {
     const [mine, here] = [session(), browser()]
-    await drafts.keep(mine, here, PAGE, { form: 'add', values: { email: 'a'.repeat(33_000) } })
-    expect(await drafts.read(mine, here, PAGE)).toBeNull()
+    // Letters that JSON writes twice, and some that UTF-8 does.
+    const long = { form: 'edit', values: { jwks: '"ü\n\\'.repeat(65_536) } }
+    expect(await drafts.keep(mine, here, PAGE, long)).toBe(true)
+    expect(await drafts.read(mine, here, PAGE)).toEqual(long)
+    const longer = { form: 'edit', values: { ...long.values, name: 'a' } }
+    expect(await drafts.keep(mine, here, '/account/phones', longer)).toBe(false)
+    expect(await drafts.read(mine, here, '/account/phones')).toBeNull()
+  })
+
+  it('a_draft_that_cannot_be_kept_is_said_to_be_lost', async () => {
+    expect(await drafts.keep(session(), testCaller(), PAGE, draft)).toBe(false)
+    const down = vi.spyOn(redis(), 'set').mockRejectedValue(new Error('Connection is closed.'))
+    expect(await drafts.keep(session(), browser(), PAGE, draft)).toBe(false)
+    down.mockRestore()
   })
 })

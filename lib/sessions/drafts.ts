@@ -1,7 +1,7 @@
 /**
  * What a person typed into a form of the console before it asked them to prove again who they are. Belongs
  * to one session, one page and the browser that typed it; sealed; gone after fifteen minutes or when the form
- * goes through. A convenience: when Redis is away the form is empty, and nothing else happens.
+ * goes through. A convenience: when Redis is away the form will be empty, which its person is told beforehand.
  */
 import type { Caller } from '../base/caller'
 import { log } from '../base/log'
@@ -18,7 +18,8 @@ export interface Draft {
 }
 
 const PURPOSE = 'draft'
-const MAX_CHARACTERS = 32_768
+/** All that was typed: as long as a form that the host lets in (256 KB). Every valid form is shorter. */
+const MAX_CHARACTERS = 262_144
 const MAX_PAGE = 200
 
 /**
@@ -39,17 +40,21 @@ async function attempt<T>(fn: () => Promise<T>): Promise<T | null> {
 /**
  * Keeps a draft in the place of an older one of the page; not one that is too long, nor one of a browser
  * without the device cookie that came with its sign-in.
+ * @returns whether it will be there after the proof
  */
 export async function keep(
   { sid }: SessionFacts,
   { cookies }: Caller,
   page: string,
   draft: Draft,
-): Promise<void> {
+): Promise<boolean> {
   const device = deviceCookie(cookies)
+  const typed = Object.values(draft.values).reduce((sum, value) => sum + value.length, 0)
+  if (!device || typed > MAX_CHARACTERS || page.length > MAX_PAGE) return false
   const text = JSON.stringify([draft.form, draft.values])
-  if (!device || text.length > MAX_CHARACTERS || page.length > MAX_PAGE) return
-  await attempt(() => store.write(sid, page, seal(PURPOSE, boundTo(sid, page, device), text)))
+  return (
+    (await attempt(() => store.write(sid, page, seal(PURPOSE, boundTo(sid, page, device), text)))) !== null
+  )
 }
 
 /** The page's draft for the browser that typed it, else null. Changes nothing. */

@@ -31,8 +31,8 @@ const by = ({ session, caller }: SignedIn): { actor: string; caller: Caller } =>
 
 const app = z.string().min(1).max(200)
 const text = z.string().max(4000)
-/** A list, or what stands in a file. */
-const long = z.string().max(20_000)
+/** A list (fifty addresses of 2,000 characters), or what stands in a file. */
+const long = z.string().max(110_000)
 const ticked = z.literal('on').optional()
 
 /** Registers an app; its secret is the answer, this once. */

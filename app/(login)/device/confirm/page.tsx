@@ -2,8 +2,10 @@ import type { Metadata } from 'next'
 import { redirect } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
 import { signedIn } from '@/app/_lib/guard'
+import { brandOf } from '@/components/login/brand-of'
 import { DeviceConfirmForm } from '@/components/login/device-confirm-form'
 import { oidc } from '@/lib'
+import { Branded } from '../../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login.device'))('confirm_page_title'), robots: { index: false } }
@@ -16,13 +18,15 @@ export default async function DeviceConfirmPage() {
   if (!device) redirect('/device')
   if (device.state !== 'waiting') redirect('/device/done')
   return (
-    <DeviceConfirmForm
-      action="/device/decide"
-      mark={device.mark}
-      client={{ name: device.client.name, logo: device.client.logoUri }}
-      host={device.client.host}
-      asked={device.asked}
-      account={{ email: user.email ?? user.id, name: user.name, avatarUrl: user.avatarPath }}
-    />
+    <Branded client={brandOf(device.client)}>
+      <DeviceConfirmForm
+        action="/device/decide"
+        mark={device.mark}
+        client={{ name: device.client.name, logo: device.client.logoUri }}
+        host={device.client.host}
+        asked={device.asked}
+        account={{ email: user.email ?? user.id, name: user.name, avatarUrl: user.avatarPath }}
+      />
+    </Branded>
   )
 }

@@ -4,7 +4,7 @@ import { getTranslations } from 'next-intl/server'
 import { at, currentCaller, one, type Query } from '@/app/_lib/login'
 import { CodesForm } from '@/components/login/codes-form'
 import { requests, signin } from '@/lib'
-import { FlowProblem } from '../../_parts'
+import { Branded, FlowProblem, waitingClient } from '../../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login.codes'))('title') }
@@ -14,17 +14,20 @@ export async function generateMetadata(): Promise<Metadata> {
 export default async function CodesPage({ searchParams }: { searchParams: Query }) {
   const flow = one((await searchParams).flow)
   if (!flow) redirect('/signin/start')
-  const found = await signin.expect(flow, await currentCaller())
+  const caller = await currentCaller()
+  const found = await signin.expect(flow, caller)
   if (!found.ok) return <FlowProblem refusal={found.refusal} />
-  const { step, backupCodes, typed } = found.value
+  const { step, backupCodes, typed, request } = found.value
   if (step !== 'backup_codes' || !backupCodes) redirect(at('/signin', flow))
   return (
-    <CodesForm
-      flow={flow}
-      action="/signin/codes/submit"
-      codes={backupCodes}
-      product={requests.settings().productName}
-      account={typed.email}
-    />
+    <Branded client={await waitingClient(request, caller)}>
+      <CodesForm
+        flow={flow}
+        action="/signin/codes/submit"
+        codes={backupCodes}
+        product={requests.settings().productName}
+        account={typed.email}
+      />
+    </Branded>
   )
 }

@@ -3,6 +3,7 @@ import { getTranslations } from 'next-intl/server'
 import { currentCaller, one, type Query, toView } from '@/app/_lib/login'
 import { VerifyLink } from '@/components/login/verify-link'
 import { signin } from '@/lib'
+import { Branded, waitingClient } from '../../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login'))('link.title'), robots: { index: false } }
@@ -10,7 +11,7 @@ export async function generateMetadata(): Promise<Metadata> {
 
 /**
  * Where the mail's link leads. Opening it changes nothing (scanners open links too): in the browser
- * that asked, a press confirms; anywhere else the page only shows the code, to be typed over there.
+ * that asked, a press confirms; anywhere else the page only shows the code, to be typed over there, and nothing of an app.
  */
 export default async function VerifyLinkPage({ searchParams }: { searchParams: Query }) {
   const query = await searchParams
@@ -22,14 +23,16 @@ export default async function VerifyLinkPage({ searchParams }: { searchParams: Q
   const view = await signin.expect(flow, caller)
   if (!view.ok || !view.value.verification) return <VerifyLink kind="dead" startHref="/signin/start" />
   return (
-    <VerifyLink
-      kind="same"
-      flow={flow}
-      action="/verify/submit"
-      code={code}
-      signsIn={view.value.verification.purpose === 'email_sign_in'}
-      email={view.value.verification.to}
-      notice={toView(view.value.notice)}
-    />
+    <Branded client={await waitingClient(view.value.request, caller)}>
+      <VerifyLink
+        kind="same"
+        flow={flow}
+        action="/verify/submit"
+        code={code}
+        signsIn={view.value.verification.purpose === 'email_sign_in'}
+        email={view.value.verification.to}
+        notice={toView(view.value.notice)}
+      />
+    </Branded>
   )
 }
