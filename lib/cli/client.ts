@@ -387,16 +387,6 @@ const unlessNone = (options: Registered): Registered =>
     ]),
   )
 
-/** Keys, or the address where they are: the one that is named takes the place of the other. */
-function keysOf({ jwks, jwksUri }: UpdateOptions): Pick<ClientChanges, 'jwks' | 'jwksUri'> {
-  const keys = jwks === undefined || jwks === 'none' ? null : (keysIn(jwks) as ClientChanges['jwks'])
-  const uri = jwksUri === undefined || jwksUri === 'none' ? null : jwksUri
-  return {
-    ...((jwks !== undefined || uri) && { jwks: keys }),
-    ...((jwksUri !== undefined || keys) && { jwksUri: uri }),
-  }
-}
-
 /** The options of `client add` for an app that is there: what may be missing goes with `none`, a yes has its no. */
 const registeredOptions = (command: Command): Command =>
   command
@@ -451,11 +441,10 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
   await withStores(async () => {
     const { clients } = await import('../oidc')
     const { grant: grants, resource: resources, redirectUri, postLogoutRedirectUri, ...rest } = options
-    const { entryRole: entryRoles, entryDomain: entryDomains, jwks, jwksUri, ...others } = rest
-    const keys = keysOf(options)
+    const { entryRole: entryRoles, entryDomain: entryDomains, jwks, ...others } = rest
     const changes = {
       ...unlessNone(others),
-      ...keys,
+      ...(jwks && { jwks: jwks === 'none' ? null : (keysIn(jwks) as ClientChanges['jwks']) }),
       ...(redirectUri && { redirectUris: redirectUri }),
       ...(postLogoutRedirectUri && { postLogoutRedirectUris: postLogoutRedirectUri }),
       ...(grants && { grants }),
@@ -474,12 +463,10 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
       say(`From now on that holds for ${id}. What there is now: gatehouse client show ${id}`)
     if (others.authMethod) say(secretWords(id, others.authMethod))
     if (options.security) say(`From now on ${id} is held to the level ${options.security}.`)
-    if (jwks ?? jwksUri)
-      say(
-        keys.jwksUri
-          ? `The keys of ${id} are read from ${keys.jwksUri}.`
-          : `${id} has ${keys.jwks ? `the keys in ${jwks}` : 'no keys'} from now on.`,
-      )
+    const { jwks: keys, jwksUri } = changed.value
+    if (jwksUri && options.jwksUri) say(`The keys of ${id} are read from ${jwksUri}.`)
+    else if (jwks ?? options.jwksUri)
+      say(`${id} has ${keys ? `the keys in ${jwks}` : 'no keys'} from now on.`)
     if (grants) say(`From now on ${id} may do this and nothing else: ${grants.join(', ')}.`)
     if (resources) say(reachWords(id, resources))
     if (options.serves) say(servesWords(id, options.serves))
