@@ -24,6 +24,8 @@ export default defineConfig({
     // What is waited for comes; how soon is the machine's.
     expect: { poll: { timeout: 15_000 } },
     maxWorkers: 2,
+    isolate: false,
+    setupFiles: ['lib/testing/fresh-modules.ts'],
     env: { NODE_ENV: 'test' },
   },
 })

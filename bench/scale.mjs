@@ -58,7 +58,8 @@ async function reads({ databaseUrl }) {
 /** Which big tables were read from end to end between two looks. */
 const scanned = (before, after) =>
   Object.keys(after)
-    .filter((name) => after[name].scans > (before[name]?.scans ?? 0))
+    // What has only become big meanwhile was rightly read as a whole before.
+    .filter((name) => before[name] && after[name].scans > before[name].scans)
     .map((name) => `${name} (${after[name].scans - before[name].scans} times)`)
 
 /** A portal with so many people, who have been here for a while. */
