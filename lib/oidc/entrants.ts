@@ -69,7 +69,8 @@ export async function mayEnter(client: ClientRow, who: Entering): Promise<boolea
 }
 
 /** An app that asks again and again is written down once a day for each session. */
-const noted = new LRUCache<string, true>({ max: 10_000, ttl: 86_400_000 })
+const AGAIN_MS = 86_400_000
+const noted = new LRUCache<string, number>({ max: 10_000 })
 
 function noteRefusal(client: ClientRow, { userId, sid }: Entering, lacks: EntryLack[]): void {
   // Outside of a request of the protocol somebody only wonders (trial.ts).
@@ -77,8 +78,8 @@ function noteRefusal(client: ClientRow, { userId, sid }: Entering, lacks: EntryL
   if (!state) return
   state.whyNot = entryWhy(client.settings, lacks)
   const name = [client.id, userId, sid, ...lacks].join(' ')
-  if (noted.has(name)) return
-  noted.set(name, true)
+  if (nowMs() < (noted.get(name) ?? 0)) return
+  noted.set(name, nowMs() + AGAIN_MS)
   const { route } = (Provider.ctx as KoaContextWithOIDC).oidc
   record(null, {
     type: 'entry.refused',

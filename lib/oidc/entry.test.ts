@@ -205,7 +205,7 @@ describe('at the sign-in', () => {
     const app = await newApp({ entryRoles: ['staff', 'editors'], entryDomains: ['corp.example'] })
     const browser = await signedIn(ada)
     const at = await browser.go(ask(portal, app).url)
-    const why = 'the person has none of the roles staff, editors and no proven address at corp.example'
+    const why = 'the person has none of the roles staff, editors; no proven address at corp.example'
     await expect.poll(() => oidc.clients.log(app.clientId)).toHaveLength(1)
     expect(await oidc.clients.log(app.clientId)).toMatchObject([
       { endpoint: 'authorization', error: 'access_denied', detail: why },

@@ -58,5 +58,5 @@ export function entryWhy({ entryRoles = [], entryDomains = [] }: Rules, lacks: r
     role: `none of the roles ${entryRoles.join(', ')}`,
     domain: `no proven address at ${entryDomains.join(', ')}`,
   }
-  return `the person has ${lacks.map((lack) => said[lack]).join(' and ')}`
+  return `the person has ${lacks.map((lack) => said[lack]).join('; ')}`
 }
