@@ -113,6 +113,40 @@ export class Browser {
     throw new Error(`walk to the app from ${path} goes round in circles`)
   }
 
+  /** Types the code of a device, says yes to it and to the app. */
+  async allowDevice(userCode) {
+    const { origin, people } = this.target
+    if (!people) {
+      const typed = await this.visit('/device')
+      const xsrf = /name="xsrf" value="([^"]+)"/.exec(typed.body)?.[1]
+      expect(typed, 200, xsrf, 'page of the library for a code')
+      return this.#follow(await this.submit('/device', { xsrf, user_code: userCode, confirm: 'yes' }))
+    }
+    const taken = await this.submit('/device/check', { user_code: userCode })
+    expect(taken, 303, taken.headers.location === '/device/confirm', 'code of a device')
+    const asked = await this.visit('/device/confirm')
+    const device = /name="device" value="([^"]+)"/.exec(asked.body)?.[1]
+    expect(asked, 200, device, `question about a device at ${origin}`)
+    return this.#follow(await this.submit('/device/decide', { device, decision: 'allow' }))
+  }
+
+  /** Goes on until a page stands, saying yes where an app is asked about. */
+  async #follow(first) {
+    let answer = first
+    for (let hops = 0; hops < 15; hops++) {
+      const location = onward(answer)
+      if (location) {
+        const url = new URL(location, this.target.origin)
+        answer = await this.visit(url.pathname + url.search)
+        continue
+      }
+      const request = /name="request" value="([^"]+)"/.exec(answer.body)?.[1]
+      if (!request) return expect(answer, 200, true, 'a device that was allowed')
+      answer = await this.submit('/consent/submit', { request, decision: 'allow' })
+    }
+    throw new Error('a device that was allowed goes round in circles')
+  }
+
   close() {
     this.connection.close()
   }

@@ -3,14 +3,14 @@
  * makes work (PKCE required, ES256, rotation, the same scopes and claims), with no durable store, no
  * policy of ours and people who agree to everything at once.
  *
- * env: CLIENT_ID, CLIENT_SECRET, REDIRECT_URI; REDIS_URL and REDIS_PREFIX for the Redis adapter.
+ * env: CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, API; REDIS_URL and REDIS_PREFIX for the Redis adapter.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { Provider } from 'oidc-provider'
 import { redisAdapter } from './redis-adapter.mjs'
 
-const { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, REDIS_URL, REDIS_PREFIX } = process.env
+const { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, API, REDIS_URL, REDIS_PREFIX } = process.env
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
 
 const claimsOf = (sub) => ({
@@ -34,7 +34,12 @@ function makeProvider(issuer) {
         client_id: CLIENT_ID,
         client_secret: CLIENT_SECRET,
         redirect_uris: [REDIRECT_URI],
-        grant_types: ['authorization_code', 'refresh_token'],
+        grant_types: [
+          'authorization_code',
+          'refresh_token',
+          'client_credentials',
+          'urn:ietf:params:oauth:grant-type:device_code',
+        ],
         id_token_signed_response_alg: 'ES256',
       },
     ],
@@ -48,6 +53,18 @@ function makeProvider(issuer) {
     pkce: { required: () => true },
     features: {
       devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true, mask: '****-****' },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        getResourceServerInfo: () => ({
+          audience: API,
+          scope: 'bench:read',
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: 'ES256' } },
+        }),
+      },
       introspection: { enabled: true, allowedPolicy: () => true },
       revocation: { enabled: true, allowedPolicy: () => true },
     },
@@ -58,6 +75,8 @@ function makeProvider(issuer) {
     ttl: {
       AccessToken: 900,
       AuthorizationCode: 60,
+      ClientCredentials: 900,
+      DeviceCode: 600,
       IdToken: 3600,
       Interaction: 3600,
       Session: 2_592_000,

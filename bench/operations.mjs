@@ -22,6 +22,22 @@ async function withTokens(target, index) {
   return { browser, tokens: await exchange(browser.connection, target, asked, location) }
 }
 
+/** A device asks for a code. */
+async function beginDevice({ connection, target }) {
+  const body = new URLSearchParams({ scope: 'openid profile email' }).toString()
+  const answer = await connection.post(
+    target.paths.device,
+    { authorization: basic(target.browserless) },
+    body,
+  )
+  const shown = JSON.parse(expect(answer, 200, true, 'device authorization').body)
+  expect(answer, 200, shown.device_code && shown.user_code, 'device authorization')
+  return shown
+}
+
+const FORM = 'application/x-www-form-urlencoded'
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
+
 /** An operation that sends the same request again and again. */
 function steady(title, make, good, more = {}) {
   return {
@@ -192,6 +208,70 @@ export const operations = {
     },
   },
 
+  machine: steady(
+    'client credentials → signed token',
+    async (target) => {
+      const browser = new Browser(target)
+      const headers = { authorization: basic(target.browserless), 'content-type': FORM }
+      const body = new URLSearchParams({
+        grant_type: 'client_credentials',
+        resource: target.api,
+        scope: 'bench:read',
+      }).toString()
+      return {
+        browser,
+        request: requestText('POST', browser.connection.host, target.paths.token, headers, body),
+      }
+    },
+    // Three parts: a JWT, signed for its API.
+    ({ body }) => JSON.parse(body).access_token?.split('.').length === 3,
+    { library: true },
+  ),
+
+  /**
+   * What a device asks of the portal: a code of its own, and tokens for one that a person has allowed. The person's pages are
+   * no part of the figures.
+   */
+  device: {
+    title: 'device authorization → token',
+    library: true,
+    /** Devices allowed ahead for each second; one needs the pages of a person. */
+    stockPerSecond: 60,
+    async prepare(target, index, { stock }) {
+      const browser = await signedIn(target, index)
+      const allowed = []
+      for (let i = 0; i < stock; i++) {
+        await patiently(async () => {
+          const shown = await beginDevice(browser)
+          await browser.allowDevice(shown.user_code)
+          allowed.push(shown.device_code)
+        })
+      }
+      return { browser, allowed }
+    },
+    async once({ browser, allowed }) {
+      const device_code = allowed.pop()
+      if (!device_code) return false
+      await beginDevice(browser)
+      const { target, connection } = browser
+      const body = new URLSearchParams({ grant_type: DEVICE_GRANT, device_code }).toString()
+      const answer = await connection.post(
+        target.paths.token,
+        { authorization: basic(target.browserless) },
+        body,
+      )
+      expect(answer, 200, true, 'token of a device')
+      const tokens = JSON.parse(answer.body)
+      expect(
+        answer,
+        200,
+        tokens.access_token && tokens.id_token && tokens.refresh_token,
+        'tokens of a device',
+      )
+      return true
+    },
+  },
+
   userinfo: steady(
     'userinfo',
     async (target, index) => {
@@ -207,8 +287,7 @@ export const operations = {
     'introspection',
     async (target, index) => {
       const { browser, tokens } = await withTokens(target, index)
-      const type = 'application/x-www-form-urlencoded'
-      const headers = { authorization: basic(target), 'content-type': type }
+      const headers = { authorization: basic(target), 'content-type': FORM }
       const body = `token=${tokens.access_token}`
       const request = requestText('POST', browser.connection.host, target.paths.introspection, headers, body)
       return { browser, request, expected: `"client_id":"${target.clientId}"` }

@@ -12,6 +12,7 @@ const HELLO_SECONDS = 1
 const ALONE_SECONDS = 1
 const WARM_UP_SECONDS = 1.5
 const REDIRECT_URI = 'http://localhost:9/callback'
+const API = 'https://api.example.com/bench'
 const PASSWORD = 'harbour lantern seventeen'
 
 export const AIMS = {
@@ -56,6 +57,14 @@ export async function portalTarget(portal) {
     REDIRECT_URI,
     '--json',
   )
+  const api = `${API}/${run}`
+  await gatehouse(portal, 'resource', 'add', api, '--name', 'Bench', '--scope', 'bench:read', '--json')
+  // An app of its own: what it may do more would be in the figures of the other.
+  const grants = ['client_credentials', 'device_code', 'refresh_token'].flatMap((grant) => ['--grant', grant])
+  const other = await gatehouse(
+    portal,
+    ...['client', 'add', '--name', 'Bench without a browser', '--resource', api, ...grants, '--json'],
+  )
   const { pid: databasePid, version } = await postmaster(portal.databaseUrl)
   const target = {
     origin: portal.origin,
@@ -65,8 +74,11 @@ export async function portalTarget(portal) {
     clientId: app.client_id,
     clientSecret: app.client_secret,
     redirectUri: REDIRECT_URI,
+    api,
+    browserless: { clientId: other.client_id, clientSecret: other.client_secret },
     paths: {
       authorization: '/oidc/auth',
+      device: '/oidc/device_authorization',
       token: '/oidc/token',
       userinfo: '/oidc/userinfo',
       introspection: '/oidc/introspection',
@@ -90,6 +102,7 @@ async function libraryTarget(env, redisPid) {
     CLIENT_ID: clientId,
     CLIENT_SECRET: clientSecret,
     REDIRECT_URI,
+    API,
     ...env,
   })
   const { origin } = await message(child)
@@ -98,8 +111,11 @@ async function libraryTarget(env, redisPid) {
     clientId,
     clientSecret,
     redirectUri: REDIRECT_URI,
+    api: API,
+    browserless: { clientId, clientSecret },
     paths: {
       authorization: '/auth',
+      device: '/device/auth',
       token: '/token',
       userinfo: '/me',
       introspection: '/token/introspection',

@@ -14,6 +14,7 @@ const GRANTABLE = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken'])
 
 const grantKey = (id) => `grant:${id}`
 const uidKey = (uid) => `uid:${uid}`
+const userCodeKey = (code) => `userCode:${code}`
 
 /** @returns the adapter's class, bound to one Redis */
 export function redisAdapter(url, keyPrefix) {
@@ -45,6 +46,10 @@ export function redisAdapter(url, keyPrefix) {
         multi.set(uidKey(payload.uid), id)
         multi.expire(uidKey(payload.uid), expiresIn)
       }
+      if (payload.userCode) {
+        multi.set(userCodeKey(payload.userCode), id)
+        multi.expire(userCodeKey(payload.userCode), expiresIn)
+      }
       await multi.exec()
     }
 
@@ -59,6 +64,11 @@ export function redisAdapter(url, keyPrefix) {
 
     async findByUid(uid) {
       const id = await client.get(uidKey(uid))
+      return id ? this.find(id) : undefined
+    }
+
+    async findByUserCode(code) {
+      const id = await client.get(userCodeKey(code))
       return id ? this.find(id) : undefined
     }
 

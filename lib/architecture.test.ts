@@ -156,6 +156,20 @@ describe('rooms', () => {
     }
   })
 
+  test('stand in the README with what they may import', () => {
+    const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8')
+    const [, table = ''] = readme.split('| room | owns | may import |')
+    const told = [...table.matchAll(/^\| `(\w+)` \|[^|]*\| ([^|]*) \|$/gm)].map(([, room, rooms]) => [
+      room,
+      rooms,
+    ])
+    const planned = Object.entries(MAY_IMPORT).map(([room, rooms]) => [
+      room,
+      ['host', 'cli'].includes(room) ? 'all' : rooms.join(', ') || '–',
+    ])
+    expect(told.sort()).toEqual(planned.sort())
+  })
+
   test('import only what the plan allows', () => {
     const wrong = own().filter((i) => {
       const [from, to] = [roomOf(i.from), roomOf(i.to)]

@@ -68,7 +68,8 @@ const LOOKS: Record<Verdict, BadgeKind> = {
 
 async function Line({ check, outcome, verdict, weight, section, note, status }: ClinicLine) {
   const t = await getTranslations('clinic')
-  const seen = outcome === 'accepted' || outcome === 'refused'
+  // That it said yes and did nothing is not told as a refusal.
+  const seen = (outcome === 'accepted' || outcome === 'refused') && note !== 'yes_but_nothing'
   return (
     <Row
       className="roomy"

@@ -278,6 +278,17 @@ describe('client', () => {
     expect(await ok(['client', 'show', made.client_id])).toMatchObject({ security: 'dpop' })
     const wrong = await gatehouse([...add, '--security', 'fapi2'])
     expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('private_key_jwt')])
+
+    const update = ['client', 'update', made.client_id]
+    type Shown = { jwks: { keys: object[] } | null; jwks_uri: string | null; signed_requests: boolean }
+    const shown = () => ok<Shown>(['client', 'show', made.client_id])
+    const at = 'https://bank.example.com/jwks'
+    await ok([...update, '--jwks-uri', at, '--signed-requests'])
+    expect(await shown()).toMatchObject({ jwks: null, jwks_uri: at, signed_requests: true })
+    const none = await gatehouse([...update, '--jwks-uri', 'none'])
+    expect([none.code, none.err]).toEqual([1, expect.stringContaining('needs jwks or jwksUri')])
+    await ok([...update, '--jwks', keys, '--no-signed-requests'])
+    expect(await shown()).toMatchObject({ jwks: { keys: [{}] }, jwks_uri: null, signed_requests: false })
   })
 
   type Added = { client_id: string; client_secret?: string; issuer: string }
@@ -450,6 +461,20 @@ describe('client', () => {
     expect(await ok(['client', 'log', client_id])).toEqual([])
     expect((await gatehouse(['client', 'log', client_id])).out).toContain('No request of')
     expect((await gatehouse(['client', 'log', 'nobody'])).err).toContain('There is no client nobody')
+  })
+
+  test('disable switches an app off until enable, and says so of one that is not there', async () => {
+    const { client_id: id } = await ok<Added>(['client', 'add', '--name', 'Off', '--redirect-uri', uri])
+    const since = async () => (await ok<{ disabled_at: string | null }>(['client', 'show', id])).disabled_at
+    expect(await ok(['client', 'disable', id])).toEqual({ client_id: id, disabled: true })
+    expect(await since()).toMatch(/^\d{4}-/)
+    const { code, out } = await gatehouse(['client', 'enable', id])
+    expect([code, out]).toEqual([0, `${id} is on again.\n`])
+    expect(await since()).toBeNull()
+    for (const verb of ['disable', 'enable']) {
+      const wrong = await gatehouse(['client', verb, 'nobody'])
+      expect([wrong.code, wrong.err]).toEqual([1, 'There is no such client.\n'])
+    }
   })
 
   test('remove takes it away, once', async () => {

@@ -328,6 +328,7 @@ const minutesInWords = (minutes: number | null): string | null =>
   minutes === null ? null : `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`
 
 interface UpdateOptions extends Registered {
+  jwks?: string
   jwksUri?: string
   security?: Security
   grant?: ClientChanges['grants']
@@ -355,6 +356,7 @@ interface Registered {
   frontchannelLogoutUri?: string | null
   frontchannelLogoutSessionRequired?: boolean
   authMethod?: ClientChanges['authMethod']
+  signedRequests?: boolean
   firstParty?: boolean
   pkce?: boolean
   native?: boolean
@@ -388,7 +390,7 @@ const unlessNone = (options: Registered): Registered =>
 /** The options of `client add` for an app that is there: what may be missing goes with `none`, a yes has its no. */
 const registeredOptions = (command: Command): Command =>
   command
-    .option('--name <name>', 'what people read on the consent page')
+    .option('--name <name>', 'what people read on the hosted pages')
     .option('--redirect-uri <uri>', 'where sign-in returns to, in place of those before (repeatable)', many)
     .option(
       '--post-logout-redirect-uri <uri>',
@@ -409,6 +411,8 @@ const registeredOptions = (command: Command): Command =>
         'none',
       ]),
     )
+    .option('--signed-requests', 'its requests are signed by its key (JAR)')
+    .option('--no-signed-requests', 'they need not be')
     .option('--first-party', 'one of yours: no consent page')
     .option('--no-first-party', 'people are asked')
     .option('--pkce', 'require PKCE')
@@ -421,7 +425,7 @@ const registeredOptions = (command: Command): Command =>
     .option('--introspection-alg <alg>', 'ES256, RS256 or EdDSA, where it asks for signed answers')
     .option('--claims-in-id-token', 'put profile claims into the ID token')
     .option('--no-claims-in-id-token', 'leave them to userinfo')
-    .option('--logo-uri <uri>', 'a picture for the consent page; none')
+    .option('--logo-uri <uri>', 'a picture for the hosted pages on the way to it; none')
     .option('--client-uri <uri>', 'its own page; none')
     .option('--policy-uri <uri>', 'its privacy policy; none')
     .option('--tos-uri <uri>', 'its terms; none')
@@ -437,9 +441,10 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
   await withStores(async () => {
     const { clients } = await import('../oidc')
     const { grant: grants, resource: resources, redirectUri, postLogoutRedirectUri, ...rest } = options
-    const { entryRole: entryRoles, entryDomain: entryDomains, ...others } = rest
+    const { entryRole: entryRoles, entryDomain: entryDomains, jwks, ...others } = rest
     const changes = {
       ...unlessNone(others),
+      ...(jwks && { jwks: jwks === 'none' ? null : (keysIn(jwks) as ClientChanges['jwks']) }),
       ...(redirectUri && { redirectUris: redirectUri }),
       ...(postLogoutRedirectUri && { postLogoutRedirectUris: postLogoutRedirectUri }),
       ...(grants && { grants }),
@@ -458,7 +463,10 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
       say(`From now on that holds for ${id}. What there is now: gatehouse client show ${id}`)
     if (others.authMethod) say(secretWords(id, others.authMethod))
     if (options.security) say(`From now on ${id} is held to the level ${options.security}.`)
-    if (options.jwksUri) say(`The keys of ${id} are read from ${options.jwksUri}.`)
+    const { jwks: keys, jwksUri } = changed.value
+    if (jwksUri && options.jwksUri) say(`The keys of ${id} are read from ${jwksUri}.`)
+    else if (jwks ?? options.jwksUri)
+      say(`${id} has ${keys ? `the keys in ${jwks}` : 'no keys'} from now on.`)
     if (grants) say(`From now on ${id} may do this and nothing else: ${grants.join(', ')}.`)
     if (resources) say(reachWords(id, resources))
     if (options.serves) say(servesWords(id, options.serves))
@@ -551,6 +559,21 @@ async function remove(id: string, options: { json?: boolean }): Promise<void> {
     if (!removed.ok) throw refused(removed.refusal, 'client')
     if (options.json) return json({ clientId: id, removed: true })
     say(`Removed ${id}, its consents and its tokens.`)
+  })
+}
+
+/** `client disable` and `client enable`. */
+const toggle = (what: 'disable' | 'enable') => async (id: string, options: { json?: boolean }) => {
+  await withStores(async () => {
+    const { clients } = await import('../oidc')
+    const done = await clients[what](id, { actor: 'operator' })
+    if (!done.ok) throw refused(done.refusal, 'client')
+    if (options.json) return json({ clientId: id, disabled: what === 'disable' })
+    say(
+      what === 'disable'
+        ? `${id} is off: every request and token of it is refused, until gatehouse client enable ${id}`
+        : `${id} is on again.`,
+    )
   })
 }
 
@@ -659,7 +682,7 @@ export function clientCommands(program: Command): void {
   const adding = client
     .command('add')
     .description('register an app; prints its client_id and, this once, its client_secret')
-    .requiredOption('--name <name>', 'what people read on the consent page')
+    .requiredOption('--name <name>', 'what people read on the hosted pages')
     .option(
       '--redirect-uri <uri>',
       'where sign-in returns to, compared exactly (repeatable; needed by every app that people sign in to)',
@@ -710,9 +733,9 @@ export function clientCommands(program: Command): void {
   reachOptions(entryOptions(adding))
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--test-client', 'nobody uses it: the clinic may send it bad tokens')
-    .option('--logo-uri <uri>', 'a picture for the consent page')
+    .option('--logo-uri <uri>', 'a picture for the hosted pages on the way to it')
     .option('--client-uri <uri>', 'its own page, linked to on the consent page')
-    .option('--policy-uri <uri>', 'its privacy policy, linked to there')
+    .option('--policy-uri <uri>', 'its privacy policy, linked to on the hosted pages')
     .option('--tos-uri <uri>', 'its terms, linked to there')
     .option('--support-uri <uri>', 'where people get help with it, linked to there')
     .option('--brand-color <colour>', 'of the hosted pages on the way to it, such as #3b5bdb')
@@ -725,11 +748,11 @@ export function clientCommands(program: Command): void {
       '\nExample:\n  $ gatehouse client add --name "My app" --redirect-uri http://localhost:8080/callback',
     )
     .action(add)
-  client.command('list').description('all clients').option('--json', 'print JSON').action(list)
+  client.command('list').description('all apps').option('--json', 'print JSON').action(list)
   client
     .command('show')
     .argument('<client_id>')
-    .description('one client, without its secrets')
+    .description('one app, without its secrets')
     .option('--json', 'print JSON')
     .action(show)
   registeredOptions(reachOptions(entryOptions(client.command('update'))))
@@ -739,7 +762,8 @@ export function clientCommands(program: Command): void {
     )
     .addOption(acrOption())
     .option('--grant <grant>', 'all that it may do from now on (repeatable)', grant)
-    .option('--jwks-uri <uri>', 'where its public keys are (for private_key_jwt)')
+    .option('--jwks <file>', 'its public keys, a JWK Set in a file, in place of those before; none')
+    .option('--jwks-uri <uri>', 'where its public keys are, in place of a file; none')
     .addOption(securityOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
@@ -781,9 +805,21 @@ export function clientCommands(program: Command): void {
     .option('--json', 'print JSON')
     .action(showLog)
   client
+    .command('disable')
+    .argument('<client_id>')
+    .description('switch an app off: every request and token of it is refused')
+    .option('--json', 'print JSON')
+    .action(toggle('disable'))
+  client
+    .command('enable')
+    .argument('<client_id>')
+    .description('switch an app on again; tokens that are not over are good again')
+    .option('--json', 'print JSON')
+    .action(toggle('enable'))
+  client
     .command('remove')
     .argument('<client_id>')
-    .description('remove a client with its consents and tokens')
+    .description('remove an app with its consents and tokens')
     .option('--json', 'print JSON')
     .action(remove)
   client

@@ -70,7 +70,7 @@ export function doctorCommand(program: Command): void {
   program
     .command('doctor')
     .description(
-      'check config, database, migrations, Redis, mail, clock and issuer, and say how to mend them',
+      'look at configuration, stores, clock, signing keys, deliveries, mail, text messages, other providers and issuer, and say how to mend them',
     )
     .option('--json', 'print JSON')
     .action(doctor)

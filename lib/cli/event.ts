@@ -37,7 +37,7 @@ export function eventCommands(program: Command): void {
   event
     .command('verify')
     .argument('[user]', 'id or e-mail; everybody when left out')
-    .description('computes the chain of events again: shows what was changed, removed, moved or put in')
+    .description('compute the chain of events again: show what was changed, removed, moved or put in')
     .option('--json', 'print JSON')
     .action(verify)
 }

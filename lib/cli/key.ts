@@ -1,4 +1,4 @@
-/** gatehouse key …: the keys that sign ID tokens. */
+/** gatehouse key …: the keys that sign tokens. */
 import type { Command } from 'commander'
 import type { KeyView } from '../oidc'
 import { json, refused, say, table } from './output'
@@ -75,7 +75,7 @@ async function redate(options: { json?: boolean }): Promise<void> {
 }
 
 export function keyCommands(program: Command): void {
-  const key = program.command('key').description('the keys that sign ID tokens')
+  const key = program.command('key').description('the keys that sign tokens')
   key.command('list').description('all signing keys').option('--json', 'print JSON').action(list)
   key
     .command('rotate')

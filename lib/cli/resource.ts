@@ -169,6 +169,7 @@ export function resourceCommands(program: Command): void {
     .command('metadata')
     .argument('<uri>')
     .description('print what the API serves at /.well-known/oauth-protected-resource (RFC 9728)')
+    .option('--json', 'it is JSON anyway')
     .action(metadata)
   resource
     .command('remove')

@@ -91,6 +91,23 @@ describe('prompt and max_age', () => {
     expect(code(done)).toBeTruthy()
   })
 
+  it('max_age_is_not_met_by_a_word_that_nobody_dates', async () => {
+    const browser = new Browser(portal)
+    const asked = await browser.go(ask(portal, app, { max_age: '1000' }).url)
+    const again = await browser.signIn(user, asked, { undated: true })
+    expect([again.url.pathname, view(again).reasons]).toEqual(['/signin/start', ['max_age']])
+    const silent = ask(portal, app, { max_age: '1000', prompt: 'none' })
+    expect(error(await browser.go(silent.url))).toBe('login_required')
+    // It is a sign-in all the same: to apps that do not ask when, and under a limit that is the operator's.
+    expect(code(await browser.go(ask(portal, app).url))).toBeTruthy()
+    const limited = await newApp({ firstParty: true, sessionMaxMinutes: 480 })
+    expect(code(await browser.go(ask(portal, limited).url))).toBeTruthy()
+    const forced = await browser.go(ask(portal, app, { prompt: 'login' }).url)
+    expect(code(await browser.signIn(user, forced, { undated: true }))).toBeTruthy()
+    // What is proven here beside it, or after it, has a time.
+    expect(code(await browser.signIn(user, again))).toBeTruthy()
+  })
+
   it('max_age=0 is prompt=login; max_age=1 does not turn in circles over a slow consent', async () => {
     const browser = await signedInBrowser()
     expect((await browser.go(ask(portal, app, { max_age: '0' }).url)).url.pathname).toBe('/signin/start')

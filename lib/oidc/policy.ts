@@ -20,6 +20,8 @@ export interface LoginDemands {
   forced: boolean
   /** Seconds a proof may be old. */
   maxAgeSeconds?: number
+  /** The app itself named them, and is told when the proof was given: a time that nobody knows will not do. */
+  dated?: boolean
   /** The user an id_token_hint or the claims parameter names, as the app knows them. */
   subject?: string
   /** The app knows people by names of this sector alone. */
@@ -50,9 +52,9 @@ export function unmet(demands: LoginDemands, facts: SessionFacts | null, at: num
   const lacks: Unmet[] = []
   if (facts.guest && !demands.guests) lacks.push('guest')
   if (demands.forced && !fresh) lacks.push('login_prompt')
-  if (demands.maxAgeSeconds !== undefined && !fresh && at - facts.authAt > demands.maxAgeSeconds * 1000) {
+  const { maxAgeSeconds = Infinity } = demands
+  if ((demands.dated && facts.undated) || (!fresh && at - facts.authAt > maxAgeSeconds * 1000))
     lacks.push('max_age')
-  }
   if (demands.subject !== undefined && demands.subject !== subjectIn(demands.sector, facts.userId))
     lacks.push('other_subject')
   const essential = demands.acr && !demands.acr.some((level) => reaches(facts.acr, level))
@@ -135,7 +137,10 @@ function readDemands(ctx: KoaContextWithOIDC): LoginDemands {
     since: state.demandsSince,
     forced: prompts.has('login') || prompts.has('create'),
   }
-  if (ctx.oidc.params?.max_age !== undefined) demands.maxAgeSeconds = Number(ctx.oidc.params.max_age)
+  if (ctx.oidc.params?.max_age !== undefined) {
+    demands.maxAgeSeconds = Number(ctx.oidc.params.max_age)
+    demands.dated = true
+  }
   const wanted = claimsAsked(ctx)
   const subject = ctx.oidc.entities.IdTokenHint?.payload.sub ?? wanted?.sub?.value
   if (typeof subject === 'string') {

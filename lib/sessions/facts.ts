@@ -20,6 +20,8 @@ export interface SessionFacts {
    */
   secondSkipped: boolean
   authAt: number
+  /** `authAt` is when a provider's word came, and nothing else was proven: when the person did anything, nobody knows. */
+  undated?: true
   createdAt: number
   expiresAt: number
   idleSeconds: number

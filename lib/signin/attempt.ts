@@ -89,6 +89,8 @@ export interface Attempt {
   reauth: string | null
   /** Their id. */
   reauthUserId: string | null
+  /** An app asks for a proof of now: providers that can say when are told so. */
+  proveAnew?: boolean
   /** The guest this browser was when it began, who becomes a person in place; null for nobody or somebody. */
   guest: string | null
   /** The app that waits takes guests, and asks for nothing that a guest could not give. */

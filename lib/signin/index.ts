@@ -42,6 +42,7 @@ export { expect, type View } from './view'
  * @param input.reauth the session's owner proves again who they are, with all they have set up
  * @param input.level a relying app asks for it; asked for where the person can reach it
  * @param input.essential the app takes no less: somebody who cannot reach it sets up what is missing
+ * @param input.proveAnew the app asks for a proof of now, whatever there was before
  * @param input.offer false: nobody is offered a passkey at the end
  * @param input.mayGuest the relying app takes guests for what it asks
  * @returns the flow's id for the URL, and cookies to set; refusal `rate_limited`
@@ -54,6 +55,7 @@ export async function begin(input: {
   reauth?: boolean
   level?: 'aal2' | null
   essential?: boolean
+  proveAnew?: boolean
   offer?: boolean
   mayGuest?: boolean
   caller: Caller
@@ -76,6 +78,7 @@ export async function begin(input: {
     session: facts?.sid ?? null,
     reauth: owner?.email ?? null,
     reauthUserId: owner?.id ?? null,
+    proveAnew: input.proveAnew ?? false,
     guest: facts?.guest ? facts.userId : null,
     mayGuest: input.mayGuest ?? false,
     newGuest: null,

@@ -501,8 +501,9 @@ describe('proving again who one is', () => {
     const ada = await person()
     const there = somebodyThere()
     await linkedAt(peers(), 'github', ada.id, there)
-    const { facts } = done(await by(await begin(), peers(), 'github', there))
-    expect(sessions.isFresh(facts)).toBe(false)
+    const { facts, setCookies } = done(await by(await begin(), peers(), 'github', there))
+    expect([sessions.isFresh(facts), facts.undated]).toEqual([false, true])
+    expect(await sessions.check(jar(setCookies))).toMatchObject({ undated: true })
     // What is proven here beside it is as fresh as ever.
     const eve = await person({ totp: true })
     const other = somebodyThere()
@@ -512,7 +513,27 @@ describe('proving again who one is', () => {
     const both = done(
       await signin.second(browser.flow, { method: 'totp', code: codeOf(eve.secret) }, browser.caller),
     )
-    expect(sessions.isFresh(both.facts)).toBe(true)
+    expect([sessions.isFresh(both.facts), both.facts.undated]).toEqual([true, undefined])
+  })
+
+  it('an_app_that_asks_for_a_proof_of_now_has_it_asked_where_it_can_be_dated', async () => {
+    const prompts = async (id: ProviderId, proveAnew: boolean) => {
+      const away = await leave(await begin({}, { proveAnew }), id)
+      return away.step === 'away' ? new URL(away.url).searchParams.get('prompt') : away.step
+    }
+    expect([await prompts('acme', true), await prompts('acme', false)]).toEqual(['login', null])
+    // Where nobody says when, an answer would show nothing.
+    for (const id of ['github', 'google'] as const) expect(await prompts(id, true)).toBeNull()
+    // A clock that is behind by seconds asks nobody twice.
+    const ada = await person({ linked: atAcme(peers()) })
+    const auth_time = Math.floor(Date.now() / 1000) - 20
+    peers().acme.bend = { idToken: { auth_time } }
+    const browser = await begin({}, { proveAnew: true })
+    const { facts } = done(await FIRST.oauth(browser, ada))
+    expect(facts.authAt).toBeGreaterThan((auth_time + 15) * 1000)
+    peers().acme.bend = { idToken: { auth_time: auth_time - 1200 } }
+    const old = done(await FIRST.oauth(await begin({}, { proveAnew: true }), ada))
+    expect(old.facts.authAt).toBe((auth_time - 1200) * 1000)
   })
 
   it('auth_time_is_the_provider_s_where_it_says_one', async () => {

@@ -22,6 +22,7 @@ import { type Outcome, turnDown } from './outcome'
 import { syncRoles } from './roles'
 import { onlyPasskeys } from './steps'
 import * as store from './store'
+import { saysWhen } from './view'
 
 /** The browser goes to a provider. */
 export interface Away {
@@ -47,13 +48,15 @@ export async function toProvider(
   const limited = await spendRequest(caller)
   if (!limited.ok) return back(limited.refusal)
   if (onlyPasskeys(policy())) return back(refuse('method_off').refusal)
+  const known = federation.provider(provider)
+  const anew = found.value.reauth !== null || (found.value.proveAnew && known && saysWhen(known))
   const begun = await federation.begin({
     purpose: 'sign_in',
     flow,
     provider,
     returnTo: `/signin?flow=${flow}`,
     // Whoever proves again who they are is to do it there, too; who came back for another account is to choose one.
-    ...(found.value.reauth ? { prompt: 'login' } : found.value.stranger ? { prompt: 'select_account' } : {}),
+    ...(anew ? { prompt: 'login' } : found.value.stranger ? { prompt: 'select_account' } : {}),
     caller,
   })
   return begun.ok ? ok({ step: 'away', ...begun.value }) : back(begun.refusal)
@@ -130,13 +133,18 @@ function unfit(
 }
 
 /** The proof: no more than that a provider knows somebody. How they proved it there is the provider's to know. */
-function proofOf(identity: federation.Identity, accountId: string | null): sessions.Proof {
+function proofOf(
+  identity: federation.Identity,
+  accountId: string | null,
+  { reauth, proveAnew, createdAt }: Attempt,
+): sessions.Proof {
   const { authAt, provider, sessionId } = identity
-  const at = nowMs()
+  const asked = (reauth !== null || proveAnew) && authAt !== null && authAt >= createdAt - SKEW_MS
   return {
     method: 'oauth',
     amr: ['fed'],
-    at: Math.min(at, authAt ?? at),
+    // What was asked for just now was given just now, whatever the clock there says.
+    at: Math.min(nowMs(), asked ? Math.max(authAt, createdAt) : (authAt ?? Infinity)),
     ...(accountId && { credential: accountId }),
     ...(authAt === null && { undated: true as const }),
     ...(sessionId && { upstream: upstreamOf(provider, sessionId) }),
@@ -165,7 +173,7 @@ async function known(
     a.linking = null
     a.userId = id
     a.status = status
-    a.proofs = [proofOf(identity, account.id)]
+    a.proofs = [proofOf(identity, account.id, a)]
     a.versions = { session: sessionVersion, factor: factorVersion }
     a.linked = { account, identity }
   })
@@ -202,7 +210,7 @@ async function unknown(flow: string, identity: federation.Identity, back: Back):
   const attempt = await store.update(flow, (a) => {
     startOver(a)
     a.linking = null
-    a.proofs = [proofOf(identity, null)]
+    a.proofs = [proofOf(identity, null, a)]
     a.stranger = identity
     a.newcomer = email ? { userId: uuid(), email } : null
     a.typed = {}

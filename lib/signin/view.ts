@@ -169,7 +169,8 @@ async function waysOf(
 }
 
 /** Google tells nobody when somebody proved themselves, so its word is never a fresh one. */
-const saysWhen = ({ kind, brand }: federation.ProviderView): boolean => kind === 'oidc' && brand !== 'google'
+export const saysWhen = ({ kind, brand }: federation.ProviderView): boolean =>
+  kind === 'oidc' && brand !== 'google'
 
 /**
  * The providers that may be gone to: none where passkeys are the only way in, or while an account is proven that another

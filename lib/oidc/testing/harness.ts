@@ -66,7 +66,9 @@ async function pages(req: IncomingMessage, res: ServerResponse, url: URL): Promi
         userId,
         method: 'password',
         proofs: [
-          { method: 'password', amr: ['pwd'], at: nowMs() },
+          body.get('undated')
+            ? { method: 'oauth', amr: ['fed'], at: nowMs(), undated: true as const }
+            : { method: 'password', amr: ['pwd'], at: nowMs() },
           ...(body.get('second') ? [{ method: 'totp', amr: ['otp'], at: nowMs() }] : []),
         ],
         caller,
@@ -241,12 +243,13 @@ export class Browser {
   /**
    * Signs in on the page the browser stands at (its `request`), or without any request.
    * @param options.second with a one-time code beside the password
+   * @param options.undated by a provider that does not say when
    * @param options.trust the person does not want to be asked for that code here again
    */
   signIn(
     userId: string,
     at?: Stopped,
-    options: { second?: boolean; trust?: boolean } = {},
+    options: { second?: boolean; trust?: boolean; undated?: boolean } = {},
   ): Promise<Stopped> {
     const request = at?.url.searchParams.get('request')
     return this.post('/signin', {
@@ -254,6 +257,7 @@ export class Browser {
       ...(request && { request }),
       ...(options.second && { second: '1' }),
       ...(options.trust && { trust: '1' }),
+      ...(options.undated && { undated: '1' }),
     })
   }
 

@@ -51,6 +51,7 @@ export async function GET(request: Request): Promise<Response> {
     request: uid,
     level: wanted?.level ?? null,
     essential: wanted?.essential ?? false,
+    proveAnew: waiting.demands.forced || waiting.demands.dated === true,
     loginHint: switching ? undefined : (waiting.params.loginHint ?? undefined),
     reauth: !switching,
     mayGuest: waiting.mayGuest,
