@@ -27,8 +27,9 @@ export interface Bearer {
  * True while the app is switched on, the session is alive (not revoked, ended or replaced) and belongs
  * to this user, who may be signed in: a session of a disabled user is not alive. An app that was registered
  * with a level of assurance gets nothing out of a session below it, one that takes no guests (any more) nothing out
- * of a guest's, one with limits of its own nothing out of a session beyond them, one that lets in some people only nothing
- * of anybody else, and one that lost an API nothing for that API. Tokens that are not bound to a key are nothing once the app is registered to bind them.
+ * of a guest's, one with limits of its own nothing out of a session beyond them, one that lets in some people only
+ * nothing of anybody else, and one that lost an API nothing for that API. Tokens that are not bound to a key are nothing
+ * once the app is registered to bind them.
  * @throws StoresDown
  */
 export async function may({
