@@ -1,17 +1,35 @@
+import { redirect } from 'next/navigation'
 import { getLocale, getTranslations } from 'next-intl/server'
 import type { ReactNode } from 'react'
+import { currentCaller, one, type Query } from '@/app/_lib/login'
 import { cspNonce } from '@/app/_lib/page'
 import { brandSheet } from '@/components/brand'
 import { type Brand, brandOf } from '@/components/login/brand-of'
 import { Problem } from '@/components/login/problem'
 import type { RefusalView } from '@/components/login/words'
-import { oidc } from '@/lib'
+import { oidc, sessions, users } from '@/lib'
 import type { Caller } from '@/lib/base/caller'
 
 /** The app that waits for this sign-in, as its pages name it. */
 export async function waitingClient(request: string | null, caller: Caller) {
   const waiting = request ? await oidc.request(request, caller) : null
   return waiting && { logo: waiting.client.logoUri, ...brandOf(waiting.client) }
+}
+
+/**
+ * The request whose question is put to whoever is signed in, and who that is; null when it is over. Leads back to the sign-in
+ * where nobody is asked, or somebody else.
+ */
+export async function questionOf(searchParams: Query) {
+  const uid = one((await searchParams).request)
+  const caller = await currentCaller()
+  const waiting = await oidc.request(uid, caller)
+  if (!waiting) return null
+  const facts = await sessions.check(caller.cookies)
+  const theirs = facts && facts.userId === waiting.account?.id
+  const user = theirs ? await users.get(facts.userId) : null
+  const start = `/signin/start?request=${encodeURIComponent(uid)}`
+  return user ? { uid, waiting, user, start } : redirect(start)
 }
 
 /**

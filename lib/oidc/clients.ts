@@ -402,19 +402,13 @@ export async function keepDocumented(
 }
 
 /** What the hosted pages show of an app, and who answers for it. */
-export interface ClientFace {
-  name: string
-  logoUri: string | null
-  clientUri: string | null
-  policyUri: string | null
-  tosUri: string | null
-  supportUri: string | null
-  /** The colour that its operator gave it; null: the portal's. */
-  brandColor: string | null
+export interface ClientFace
+  extends Pick<
+    ClientView,
+    'name' | 'logoUri' | 'clientUri' | 'policyUri' | 'tosUri' | 'supportUri' | 'brandColor' | 'registered'
+  > {
   /** What its operator says on the hosted pages, by language. */
   welcome: { en?: string; de?: string }
-  /** It registered itself; null: an operator did. */
-  registered: ClientView['registered']
 }
 
 export function face(row: store.ClientRow): ClientFace {

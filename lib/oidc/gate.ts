@@ -6,6 +6,7 @@ import { nowMs } from '../base/clock'
 import * as sessions from '../sessions'
 import * as clients from './clients'
 import { mayEnter } from './entrants'
+import { isRestricted } from './entry'
 import { demands, reaches } from './levels'
 import { reachOf } from './resources'
 import type { ClientRow, ClientSettings } from './store-registry'
@@ -46,7 +47,8 @@ export async function may({
   if (facts.guest && !clients.takesGuests(client)) return false
   if (!withinLimits(client.settings, facts, nowMs())) return false
   if (client.settings.acr !== undefined && !reaches(facts.acr, client.settings.acr)) return false
-  if (!(await mayEnter(client, { userId, sid, believed: spent }))) return false
+  if (isRestricted(client.settings) && !(await mayEnter(client, { userId, sid, believed: spent })))
+    return false
   return reachesAudience(client, audience)
 }
 

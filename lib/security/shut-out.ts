@@ -96,8 +96,9 @@ export function whenShutOut(fn: Shutter): void {
 
 /**
  * Everything that both ways of shutting out have in common, in `tx`: the password takes nobody in until a new one is
- * chosen, every session, consent and personal access token ends, numbers, factors and linked accounts brought since are gone, links that set a password or lock
- * the account are void, and so are those that would take a change back for an address brought since. Addresses are the caller's, and so is `users.lockAccount`, taken first.
+ * chosen, every session, consent and personal access token ends, numbers, factors and linked accounts brought since are
+ * gone, links that set a password or lock the account are void, and so are those that would take a change back for an
+ * address brought since. Addresses are the caller's, and so is `users.lockAccount`, taken first.
  */
 export async function shutOut(
   tx: Tx,

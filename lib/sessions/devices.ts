@@ -1,5 +1,4 @@
 /** The devices page: what a person sees of their browsers and sessions, and the name they give to one. */
-
 import { record } from '../audit'
 import type { Caller } from '../base/caller'
 import { cleanText } from '../base/clean'

@@ -13,7 +13,9 @@ import { redis, withRedis } from '../base/redis'
 import { type Proof, type SessionFacts, withinRoles } from './facts'
 
 const FACTS = `s.id AS sid, s.generation, s.user_id, s.session_version, s.method, s.amr, s.acr, s.second_skipped, s.auth_at,
-  s.proofs <> '[]' AND NOT EXISTS (SELECT 1 FROM jsonb_array_elements(s.proofs) p WHERE p->'undated' IS NULL) AS undated, s.created_at, s.expires_at, s.idle_seconds, s.last_active_at, s.device_id, u.default_role, u.is_anonymous,
+  s.proofs <> '[]' AND NOT EXISTS (
+    SELECT 1 FROM jsonb_array_elements(s.proofs) p WHERE p->'undated' IS NULL) AS undated,
+  s.created_at, s.expires_at, s.idle_seconds, s.last_active_at, s.device_id, u.default_role, u.is_anonymous,
   ARRAY(SELECT r.role_name FROM user_roles r WHERE r.user_id = s.user_id ORDER BY r.role_name) AS roles`
 
 interface FactsRow {

@@ -1,25 +1,20 @@
 import type { Metadata } from 'next'
 import { redirect } from 'next/navigation'
 import { getTranslations } from 'next-intl/server'
-import { currentCaller, one, type Query } from '@/app/_lib/login'
+import type { Query } from '@/app/_lib/login'
 import { ConsentForm } from '@/components/login/consent-form'
-import { federation, oidc, requests, sessions, users } from '@/lib'
-import { Branded, FlowProblem } from '../_parts'
+import { federation, requests } from '@/lib'
+import { Branded, FlowProblem, questionOf } from '../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login'))('consent.page_title') }
 }
 
 export default async function ConsentPage({ searchParams }: { searchParams: Query }) {
-  const uid = one((await searchParams).request)
-  const caller = await currentCaller()
-  const waiting = await oidc.request(uid, caller)
-  if (!waiting) return <FlowProblem refusal={{ code: 'flow_expired' }} />
-  const facts = await sessions.check(caller.cookies)
-  const start = `/signin/start?request=${encodeURIComponent(uid)}`
-  if (waiting.prompt !== 'consent' || !facts || facts.userId !== waiting.account?.id) redirect(start)
-  const user = await users.get(facts.userId)
-  if (!user) redirect(start)
+  const question = await questionOf(searchParams)
+  if (!question) return <FlowProblem refusal={{ code: 'flow_expired' }} />
+  const { uid, waiting, user, start } = question
+  if (waiting.prompt !== 'consent') redirect(start)
   const { client } = waiting
   return (
     <Branded client={client} links={false}>
