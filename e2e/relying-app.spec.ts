@@ -64,6 +64,13 @@ test('signed in already: no password, no question', async ({ page, person, mailT
   await page.locator('#sign-in').click()
   await expect(page.locator('#greeting')).toContainText(person.firstName)
   expect(visited.filter((url) => /\/(signin|consent)/.test(url))).toEqual([])
+
+  // Asked for what it has, an app is not said to ask for more.
+  await page.goto(`${DEMO()}/login?prompt=consent`)
+  await expect(page.getByText('Nothing new is added.')).toBeVisible()
+  await expect(page.locator('main')).not.toContainText('also asks for')
+  await page.getByRole('button', { name: 'Allow' }).click()
+  await expect(page.locator('#greeting')).toContainText(person.firstName)
 })
 
 test('prompt=none, prompt=login and max_age=0 do what OpenID Connect says', async ({

@@ -51,7 +51,9 @@ export async function ConsentForm(props: Props) {
     getTranslations('ui'),
     scopeWords(client.name, providers, apis),
   ])
-  const lead = grantedScopes.length ? 'consent.subtitle_more' : 'consent.subtitle'
+  const more = grantedScopes.length > 0 ? 'consent.subtitle_more' : 'consent.subtitle'
+  // An app may ask again for what it has (Core 3.1.2.1, prompt=consent).
+  const lead = newScopes.length > 0 ? more : 'consent.subtitle_again'
   return (
     <AuthCard
       top={<ClientLogo client={client} />}
@@ -86,22 +88,24 @@ export async function ConsentForm(props: Props) {
       {unverifiedBy ? (
         <Notice kind="warning">{t('consent.unverified', { app: client.name, product: unverifiedBy })}</Notice>
       ) : null}
-      <ul className="grid gap-4">
-        {newScopes.map((scope) => {
-          const { shape, title, text } = words(scope)
-          return (
-            <li key={scope} className="flex gap-3.5">
-              <span className="grid size-10 shrink-0 place-items-center rounded-control bg-brand-soft text-brand-ink">
-                <Icon of={shape} />
-              </span>
-              <span className="min-w-0">
-                <span className="block font-medium break-words">{title}</span>
-                <span className="block text-[0.9375rem] text-ink-2">{text}</span>
-              </span>
-            </li>
-          )
-        })}
-      </ul>
+      {newScopes.length > 0 ? (
+        <ul className="grid gap-4">
+          {newScopes.map((scope) => {
+            const { shape, title, text } = words(scope)
+            return (
+              <li key={scope} className="flex gap-3.5">
+                <span className="grid size-10 shrink-0 place-items-center rounded-control bg-brand-soft text-brand-ink">
+                  <Icon of={shape} />
+                </span>
+                <span className="min-w-0">
+                  <span className="block font-medium break-words">{title}</span>
+                  <span className="block text-[0.9375rem] text-ink-2">{text}</span>
+                </span>
+              </li>
+            )
+          })}
+        </ul>
+      ) : null}
       {grantedScopes.length ? (
         <div className="rounded-control bg-sunken px-4 py-3 text-[0.9375rem]">
           <p className="text-sm font-medium text-ink-3">{t('consent.already')}</p>
