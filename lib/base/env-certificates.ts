@@ -63,7 +63,8 @@ export function readCertificates(
       'CLIENT_CERTIFICATE_CA must hold certificates of authorities (CA:TRUE), as PEM, and nothing else.',
     )
   const parsed = at && URL.canParse(at) ? new URL(at) : null
-  if (at && (!parsed || parsed.href !== `${parsed.origin}/` || parsed.protocol !== new URL(url).protocol))
+  const secure = parsed?.protocol === 'https:' || parsed?.protocol === new URL(url).protocol
+  if (at && (parsed?.href !== `${parsed?.origin}/` || !secure))
     missing(
       'CLIENT_CERTIFICATE_ORIGIN must be an origin such as https://apps.id.example.com, without a path, and as secure as GATEHOUSE_URL.',
     )

@@ -532,10 +532,13 @@ const TOLD = [
   'authMethod',
 ]
 
-const secretWords = (id: string, method: string): string =>
-  !method.startsWith('client_secret_')
-    ? `${id} proves itself by ${method === 'none' ? 'PKCE alone' : method.endsWith('tls_client_auth') ? 'its certificate' : 'its keys'}; the secrets it had are dead.`
-    : `${id} proves itself by a secret (${method}). If it has none yet: gatehouse client rotate-secret ${id}`
+function secretWords(id: string, method: string): string {
+  if (method.startsWith('client_secret_'))
+    return `${id} proves itself by a secret (${method}). If it has none yet: gatehouse client rotate-secret ${id}`
+  const certificate = method.endsWith('tls_client_auth')
+  const by = method === 'none' ? 'PKCE alone' : certificate ? 'its certificate' : 'its keys'
+  return `${id} proves itself by ${by}; the secrets it had are dead.`
+}
 
 function reachWords(id: string, all: NonNullable<ClientChanges['resources']>): string {
   if (all.length === 0) return `${id} gets tokens for no API; those there are get no good answer here.`

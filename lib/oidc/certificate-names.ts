@@ -1,5 +1,6 @@
 /** Whom a certificate is for, as apps are registered with it (RFC 8705 section 2.1.2): read strictly, compared exactly. Pure. */
 import { createPublicKey, type JsonWebKey, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { canonicalIp } from '../base/caller'
 
 export const CERTIFICATE_METHODS = ['tls_client_auth', 'self_signed_tls_client_auth'] as const
@@ -122,7 +123,7 @@ const SAME: Record<Kind, (value: string) => string | null> = {
   dns: (value) =>
     /^(?!.*\.\.)[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9])?$/i.test(value) ? value.toLowerCase() : null,
   uri: (value) => (URL.canParse(value) ? value : null),
-  ip: (value) => canonicalIp(value),
+  ip: (value) => (isIP(value) > 0 ? canonicalIp(value) : null),
   email: (value) => (/^[^\s@]+@[^\s@]+$/.test(value) ? value : null),
 }
 

@@ -72,12 +72,14 @@ export async function active(clientId: string): Promise<store.ClientRow | null> 
  * What is known by its document alone is an app for as long as the operator lets documents be, and one that shows
  * certificates for as long as these can come.
  */
-const isIn = ({ settings, metadata }: store.ClientRow): boolean =>
-  (settings.registered !== 'document' || env().registration.documents) &&
-  !certificatesProblem({
+function isIn({ id, settings, metadata }: store.ClientRow): boolean {
+  const off = certificatesProblem({
     authMethod: metadata.token_endpoint_auth_method,
     certificateBound: bindsByCertificate(metadata),
   })
+  if (off) log().warn({ clientId: id, why: off.message }, 'an app is off that shows certificates')
+  return !off && (settings.registered !== 'document' || env().registration.documents)
+}
 
 /** Whether an app's tokens are bound to its certificate. */
 export const bindsByCertificate = (metadata: store.ClientMetadata): boolean =>
