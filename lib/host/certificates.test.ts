@@ -85,6 +85,7 @@ beforeAll(async () => {
     CLIENT_CERTIFICATE_HEADER: 'client-cert',
     CLIENT_CERTIFICATE_CA: authority.pem,
     CLIENT_CERTIFICATE_ORIGIN: `https://127.0.0.1:${portOf(proxy)}`,
+    CLIENT_REGISTRATION: 'open',
   }
   configure()
   portal = await startPortal()
@@ -534,6 +535,53 @@ describe('doctor', () => {
       CLIENT_CERTIFICATE_ORIGIN: undefined,
     })
     expect(await checkCertificates()).toEqual([])
+  })
+})
+
+describe('who registers', () => {
+  const refusal = async (id: string, changes: oidc.ClientChanges) => {
+    const changed = await oidc.clients.update(id, changes, { hand: 'app' })
+    return changed.ok ? null : [changed.refusal.code, changed.refusal.field]
+  }
+
+  test('an_app_that_manages_apps_makes_no_proof_and_no_binding_weaker_without_trust', async () => {
+    const { clientId } = await newApp({
+      ...{ authMethod: 'self_signed_tls_client_auth', jwks: { keys: [own.jwk] }, certificateBound: true },
+    })
+    expect(await refusal(clientId, { certificateBound: false })).toEqual([
+      'rights_missing',
+      'certificateBound',
+    ])
+    expect(await refusal(clientId, { authMethod: 'client_secret_basic' })).toEqual([
+      'rights_missing',
+      'authMethod',
+    ])
+    expect(await refusal(clientId, { authMethod: 'private_key_jwt' })).toBeNull()
+  })
+
+  test('an_app_registers_itself_with_a_certificate_of_its_own_and_no_other', async () => {
+    const register = async (metadata: object) => {
+      const body = JSON.stringify({ redirect_uris: ['https://app.example.com/cb'], ...metadata })
+      const headers = { 'content-type': 'application/json' }
+      const res = await fetch(`${portal.issuer}/register`, { method: 'POST', headers, body })
+      return { status: res.status, json: await res.json() }
+    }
+    const method = (token_endpoint_auth_method: string) => ({ token_endpoint_auth_method })
+    const mine = { ...method('self_signed_tls_client_auth'), jwks: { keys: [own.jwk] } }
+    const made = await register({ ...mine, use_mtls_endpoint_aliases: true })
+    expect([made.status, made.json.token_endpoint_auth_method]).toEqual([201, 'self_signed_tls_client_auth'])
+    const { x5c: _, ...bare } = own.jwk
+    const named = { ...method('tls_client_auth'), tls_client_auth_san_dns: 'reports.example.com' }
+    const bound = { ...mine, tls_client_certificate_bound_access_tokens: true }
+    for (const [metadata, says] of [
+      [named, 'tls_client_auth is for operators to set'],
+      [bound, 'tls_client_certificate_bound_access_tokens is for operators to set'],
+      [{ ...mine, jwks: { keys: [bare] } }, 'x5c'],
+    ] as const) {
+      const { status, json } = await register(metadata)
+      expect([status, json.error]).toEqual([400, 'invalid_client_metadata'])
+      expect(json.error_description).toContain(says)
+    }
   })
 })
 

@@ -69,6 +69,7 @@ export const managementMetadata = (): object => ({
   scopes_supported: ['clients:read', 'clients:write', 'clients:trust'] satisfies ManagementScope[],
   bearer_methods_supported: ['header'],
   dpop_signing_alg_values_supported: DPOP_ALGORITHMS,
+  ...(env().certificates.header && { tls_client_certificate_bound_access_tokens: true }),
 })
 
 export const DPOP_ALGORITHMS = ['ES256', 'PS256', 'EdDSA', 'Ed25519'] as const
