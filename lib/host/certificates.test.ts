@@ -346,6 +346,16 @@ describe('who proves themselves', () => {
     expect(refusedAt(await machineToken(app, { ...shows(own), ...secret }))).toEqual(NOBODY)
   })
 
+  test('self_signed_tls_client_auth: certificates_at_an_address_of_the_app', async () => {
+    const keys = createPlain((_req, res) => res.end(JSON.stringify({ keys: [vouched.jwk, own.jwk] })))
+    await new Promise<void>((resolve) => keys.listen(0, '127.0.0.1', resolve))
+    const app = await ownMachine({ jwks: undefined, jwksUri: `http://127.0.0.1:${portOf(keys)}/jwks` })
+    for (const made of [own, vouched]) expect((await machineToken(app, shows(made))).status).toBe(200)
+    expect(refusedAt(await machineToken(app, shows(await newCertificate())))).toEqual(NOBODY)
+    keys.closeAllConnections()
+    keys.close()
+  })
+
   test('tls_client_auth: of_the_authority_for_the_subject_and_for_clients', async () => {
     const app = await vouchedMachine()
     expect((await machineToken(app, shows(vouched))).json.access_token).toBeTruthy()
