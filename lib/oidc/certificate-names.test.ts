@@ -1,4 +1,5 @@
 /** Whom a certificate is for: read strictly, compared exactly (RFC 8705 section 2.1.2, RFC 4514). */
+import { X509Certificate } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { certifiedKeysProblem, isFor, SUBJECTS, subjectProblem, subjectsOf } from './certificate-names'
 import { newCertificate } from './testing/certificates'
@@ -99,6 +100,28 @@ describe('subjects', () => {
   ])('a_subject_that_names_nobody_is_refused: %s', (subject) => {
     expect(subjectProblem(subject)).toMatch(/^must /)
     expect(matches(subject)).toBe(false)
+  })
+
+  test('whatever_byte_of_a_certificate_is_bent_it_is_for_nobody_or_for_whom_it_says', () => {
+    const der = odd.certificate.raw
+    let readable = 0
+    for (let at = 0; at < der.length; at++) {
+      const bent = Buffer.from(der)
+      bent[at] = 255 - (bent[at] ?? 0)
+      let certificate: X509Certificate
+      try {
+        certificate = new X509Certificate(bent)
+      } catch {
+        continue
+      }
+      readable++
+      for (const subject of subjectsOf(certificate)) {
+        const [kind = '', ...rest] = subject.split(':')
+        const property = SUBJECTS[kind as keyof typeof SUBJECTS]
+        expect(isFor(certificate, property, rest.join(':'))).toBe(subjectProblem(subject) === null)
+      }
+    }
+    expect(readable).toBeGreaterThan(300)
   })
 
   test('a_certificate_without_names_is_for_nobody', async () => {

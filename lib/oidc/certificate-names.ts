@@ -92,7 +92,9 @@ const NODES: Record<string, Kind> = { DNS: 'dns', URI: 'uri', 'IP Address': 'ip'
 /** One alternative name as Node writes it: what could be taken for more than one is a string of JSON. */
 const ALTERNATIVE = /([A-Za-z0-9 ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y
 
-function alternativesOf({ subjectAltName: text = '' }: X509Certificate): [Kind, string][] {
+function alternativesOf(certificate: X509Certificate): [Kind, string][] {
+  // Null where they cannot be read, whatever the types say.
+  const text = certificate.subjectAltName ?? ''
   const found: [Kind, string][] = []
   for (ALTERNATIVE.lastIndex = 0; ALTERNATIVE.lastIndex < text.length; ) {
     const [, node = '', value = ''] = ALTERNATIVE.exec(text) ?? []
