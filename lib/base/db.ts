@@ -30,13 +30,16 @@ function connect(): Clients {
     connectionString,
     max: env().databasePool,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    idleTimeoutMillis: 30_000,
+    // A new connection proves itself anew (SCRAM) and plans every statement anew, several times each.
+    idleTimeoutMillis: 600_000,
     // The server's own time-out does not help when the server hangs; query_timeout ends the wait here.
     query_timeout: STATEMENT_TIMEOUT_MS + 300,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: 10_000,
+    // Balancers and firewalls forget what is silent for some minutes.
     keepAlive: true,
+    keepAliveInitialDelayMillis: 60_000,
     application_name: 'gatehouse',
   })
   pool.on('error', (error) => log().warn({ err: error.message }, 'idle database connection ended'))
