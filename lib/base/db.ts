@@ -65,7 +65,10 @@ export function isDown(error: unknown): boolean {
     message = '',
     cause,
     meta,
-  } = error as { code?: string; message?: string; cause?: unknown; meta?: unknown }
+    syscall,
+  } = error as { code?: string; message?: string; cause?: unknown; meta?: unknown; syscall?: string }
+  // A server on a socket that is not there, or not to be entered.
+  if (syscall === 'connect') return true
   if (
     code &&
     /^(08|57P0|53|57014$|55P03$|ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|P1001|P1002|P1008|P1017|P2024|P2028)/.test(

@@ -27,7 +27,7 @@ test('every line of the access log leaves once and in order, also when the proce
   const module = pathToFileURL(path.join(import.meta.dirname, 'log.ts')).href
   const program = `import { logRequest } from ${JSON.stringify(module)}
     for (let ms = 0; ms < 150; ms++) logRequest({ method: 'GET', path: '/', status: 200, ms, requestId: 'r' })`
-  const env = { ...process.env, NODE_ENV: 'production', LOG_LEVEL: 'info' }
+  const env = { ...process.env, NODE_ENV: 'production' as const, LOG_LEVEL: 'info' }
   const args = ['--import', 'tsx', '--input-type=module', '-e', program]
   const { stdout } = await promisify(execFile)(process.execPath, args, { env })
   const found = stdout
