@@ -306,6 +306,7 @@ describe('a certificate counts', () => {
       'PEM within': `:${Buffer.from(own.pem).toString('base64')}:`,
       'two as PEM': encodeURIComponent(own.pem + own.pem),
       'a key': encodeURIComponent(own.key),
+      'PEM of spaces': `${encodeURIComponent('-----BEGIN CERTIFICATE-----')}${'%20'.repeat(3900)}!`,
       'a broken escape': '%E0%A4%A',
       'too long': `:${'A'.repeat(13_000)}:`,
       'nothing of a proxy that writes it always': '::',

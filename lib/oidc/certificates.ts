@@ -17,16 +17,18 @@ export type Shown = { ok: true; certificate: X509Certificate } | { ok: false; pr
 /** A certificate of an RSA key of 8192 bits with a hundred names has half of it. */
 const MOST_CHARACTERS = 12_000
 
-/** Base64 of DER in one of the forms that proxies have: RFC 9440, PEM with or without percent signs, or bare. */
+/** Base64 of DER in one of the forms that proxies have: RFC 9440, bare, or PEM without its lines. */
 const FORMS = [
   /^:([A-Za-z0-9+/]+={0,2}):$/,
-  /^-----BEGIN CERTIFICATE-----\s*([A-Za-z0-9+/\s]+={0,2})\s*-----END CERTIFICATE-----\s*$/,
   /^([A-Za-z0-9+/]+={0,2})$/,
+  /^-----BEGINCERTIFICATE-----([A-Za-z0-9+/]+={0,2})-----ENDCERTIFICATE-----$/,
 ]
 
-function unescaped(text: string): string {
+/** Without percent signs, and of PEM without lines. */
+function unfolded(text: string): string {
   try {
-    return text.includes('%') ? decodeURIComponent(text) : text
+    const plain = text.includes('%') ? decodeURIComponent(text) : text
+    return plain.startsWith('-----BEGIN CERTIFICATE-----') ? plain.replace(/\s/g, '') : plain
   } catch {
     return ''
   }
@@ -40,10 +42,8 @@ export function readCertificate(header: string | undefined): Shown | null {
   const no = (problem: string): Shown => ({ ok: false, problem })
   if (text.length > MOST_CHARACTERS) return no('the client certificate is too long')
   if (text.includes(',')) return no('more than one client certificate came')
-  const plain = unescaped(text)
-  const base64 = FORMS.map((form) => form.exec(plain)?.[1])
-    .find(Boolean)
-    ?.replace(/\s/g, '')
+  const plain = unfolded(text)
+  const base64 = FORMS.map((form) => form.exec(plain)?.[1]).find(Boolean)
   if (!base64) return no('the client certificate is in no form that is known')
   const der = Buffer.from(base64, 'base64')
   let certificate: X509Certificate
