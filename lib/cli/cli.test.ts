@@ -308,12 +308,22 @@ describe('client', () => {
       jwks: { keys: [{ kty: 'EC', x5c }] },
       certificate_bound: true,
     })
+    type Report = { checks: { name: string; message: string; hint?: string }[] }
+    const said = async (env: Record<string, string>) =>
+      (await ok<Report>(['doctor'], { env })).checks.find(({ name }) => name === 'apps')
+    expect(await said({})).toMatchObject({
+      message: '1 app is off, registered to show certificates',
+      hint: expect.stringContaining('CLIENT_CERTIFICATE_HEADER'),
+    })
     const update = ['client', 'update', id, '--auth-method', 'tls_client_auth', '--no-certificate-bound']
     const named = await gatehouse([...update, '--certificate-subject', 'dns:reports.example.com'], { env })
     expect(named.out).toContain('proves itself by its certificate')
     expect((await gatehouse(['client', 'show', id])).out).toMatch(
       /certificate is for +dns:reports\.example\.com/,
     )
+    expect((await said({ ...env, CLIENT_CERTIFICATE_CA: '' }))?.hint).toContain('CLIENT_CERTIFICATE_CA')
+    expect(await said(env)).toBeUndefined()
+    await ok(['client', 'remove', id])
   })
 
   type Added = { client_id: string; client_secret?: string; issuer: string }

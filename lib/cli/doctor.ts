@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { ConfigError, env } from '../base/env'
 import {
   type Check,
+  checkCertificateApps,
   checkClock,
   checkDatabase,
   checkDeliveries,
@@ -42,6 +43,7 @@ async function examine(): Promise<Check[]> {
       checks.push(await checkDeliveries())
       checks.push(await checkKeys())
       checks.push(await checkSms())
+      checks.push(...(await checkCertificateApps()))
     })
   } catch (error) {
     const hint = 'Mend this first: what hangs on it was not looked at.'
