@@ -164,7 +164,8 @@ function redisAdapter(model: string): Adapter {
       if (GATED.has(model) && !(await admit(payload))) return undefined
       if (model === 'Interaction' && !(await mayGoBack(payload))) return undefined
       if (model === 'AuthorizationCode') bindTo(payload.dpopJkt)
-      if (model === 'ClientCredentials' && !(await mayMachine(payload))) return undefined
+      if (model === 'ClientCredentials' && !(await mayMachine({ ...payload, unbound: isUnbound(payload) })))
+        return undefined
       if (grant) remember(payload, grant)
       return { ...payload, jti: payload.jti ?? id, ...(found.consumed && { consumed: true }) }
     },
@@ -234,6 +235,9 @@ export function remember({ grantId: id, accountId, clientId }: AdapterPayload, g
   if (id && accountId && clientId) current()?.granted.set(id, { ...grant, userId: accountId, clientId })
 }
 
+/** Whether whoever has a token can use it: neither a key (DPoP) nor a certificate is needed. */
+const isUnbound = (payload: AdapterPayload): boolean => !payload.jkt && !payload['x5t#S256']
+
 export async function admit(payload: AdapterPayload): Promise<boolean> {
   const { accountId, clientId, sessionUid, grantId: id, aud } = payload
   if (!accountId || !clientId || !sessionUid || !id) return false
@@ -244,7 +248,7 @@ export async function admit(payload: AdapterPayload): Promise<boolean> {
       clientId,
       sid: sessionUid,
       audience: aud,
-      unbound: payload.kind === 'AccessToken' && !payload.jkt,
+      unbound: payload.kind === 'AccessToken' && isUnbound(payload),
       spent: payload.kind === 'AccessToken',
     }),
   ])
