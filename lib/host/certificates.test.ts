@@ -406,8 +406,13 @@ describe('bound tokens', () => {
   }
   const userinfo = async (token: string, made: Made | null) =>
     (await send('/oidc/userinfo', { authorization: `Bearer ${token}`, ...shows(made) })).status
-  const refreshed = (app: App, refresh_token: string, made: Made | null) =>
-    send('/oidc/token', shows(made), { grant_type: 'refresh_token', client_id: app.clientId, refresh_token })
+  const refreshed = (app: App, refresh_token: string, made: Made | null, more: Record<string, string> = {}) =>
+    send('/oidc/token', shows(made), {
+      grant_type: 'refresh_token',
+      client_id: app.clientId,
+      refresh_token,
+      ...more,
+    })
 
   test('of_an_app_without_a_secret_are_good_with_the_certificate_alone_and_so_is_its_refresh_token', async () => {
     const app = await newApp({ authMethod: 'none', certificateBound: true })
@@ -426,16 +431,26 @@ describe('bound tokens', () => {
     expect(await oidc.access(next.json.access_token)).toBeNull()
   })
 
-  test('tokens_from_before_are_dead_once_the_app_binds_them', async () => {
-    const app = await newApp({ authMethod: 'none' })
-    const { json } = await signedIn(app, shows(own))
-    expect(await userinfo(json.access_token, null)).toBe(200)
-    expect((await oidc.clients.update(app.clientId, { certificateBound: true })).ok).toBe(true)
-    for (const made of [null, own]) expect(await userinfo(json.access_token, made)).toBe(401)
-    const bound = await refreshed(app, json.refresh_token, own)
-    expect(await userinfo(bound.json.access_token, own)).toBe(200)
-    expect(await userinfo(bound.json.access_token, null)).toBe(401)
-  })
+  test.each([
+    ['none', 400],
+    ['client_secret_post', 200],
+  ] as const)(
+    'tokens_from_before_are_dead_once_the_app_binds_them, and of an app with %s it refreshes with %i',
+    async (authMethod, status) => {
+      const app = await newApp({ authMethod })
+      const secret: Record<string, string> = app.clientSecret ? { client_secret: app.clientSecret } : {}
+      const { json } = await signedIn(app, shows(own), secret)
+      expect(await userinfo(json.access_token, null)).toBe(200)
+      expect((await oidc.clients.update(app.clientId, { certificateBound: true })).ok).toBe(true)
+      for (const made of [null, own]) expect(await userinfo(json.access_token, made)).toBe(401)
+      // Whoever stole it from an app that nothing else proves could bind it to a certificate of their own.
+      const next = await refreshed(app, json.refresh_token, own, secret)
+      expect(next.status).toBe(status)
+      if (status !== 200) return
+      expect(await userinfo(next.json.access_token, own)).toBe(200)
+      expect(await userinfo(next.json.access_token, null)).toBe(401)
+    },
+  )
 
   test('tokens_for_an_api_say_what_they_are_bound_to', async () => {
     const app = await ownMachine({ certificateBound: true })
