@@ -2,11 +2,12 @@
  * Mutual TLS (RFC 8705) as it is in production: a proxy that ends TLS, the portal's host behind it, and apps that show
  * certificates. A real client library goes the whole way; the rest is what must not go.
  */
+import { randomUUID } from 'node:crypto'
 import { createServer as createPlain, request as plain, type Server } from 'node:http'
 import { createServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { decodeJwt } from 'jose'
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as client from 'openid-client'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { setClock } from '../base/clock'
@@ -377,6 +378,17 @@ describe('who proves themselves', () => {
       expect([what, ...refusedAt(await machineToken(app, shows(made)))]).toEqual([what, ...NOBODY])
   })
 
+  test('an_authority_outside_its_dates_vouches_for_nobody', async () => {
+    const old = await newCertificate({ subject: [{ CN: ['Old'] }], authority: true, from: -7200, to: -60 })
+    const made = await newCertificate({ names: [{ type: 'dns', value: 'reports.example.com' }], by: old })
+    configure({ CLIENT_CERTIFICATE_CA: authority.pem + old.pem })
+    const app = await vouchedMachine()
+    expect(refusedAt(await machineToken(app, shows(made)))).toEqual(NOBODY)
+    expect((await machineToken(app, shows(vouched))).status).toBe(200)
+    setClock(() => Date.now() - 600_000)
+    expect((await machineToken(app, shows(made))).status).toBe(200)
+  })
+
   test('expired_certificates_are_refused_by_both_methods', async () => {
     const byKeys = await ownMachine({ jwks: { keys: [expired.jwk] } })
     expect(refusedAt(await machineToken(byKeys, shows(expired)))).toEqual(NOBODY)
@@ -451,6 +463,33 @@ describe('bound tokens', () => {
       expect(await userinfo(next.json.access_token, null)).toBe(401)
     },
   )
+
+  test('however_a_bound_token_is_shown_its_certificate_is_asked_for', async () => {
+    const app = await newApp({ authMethod: 'none', certificateBound: true })
+    const { json } = await signedIn(app, shows(own))
+    const { access_token } = json
+    for (const [made, status] of [
+      [own, 200],
+      [null, 401],
+      [vouched, 401],
+    ] as const) {
+      expect((await send('/oidc/userinfo', shows(made), { access_token })).status).toBe(status)
+      // In another header than the one that counts, it is not shown.
+      const aside = { 'x-client-cert': written.rfc9440(own), ...shows(made) }
+      expect((await send('/oidc/userinfo', aside, { access_token })).status).toBe(status)
+    }
+  })
+
+  test('a_token_is_not_bound_to_a_key_and_a_certificate_at_once', async () => {
+    const app = await ownMachine({ certificateBound: true })
+    const { publicKey, privateKey } = await generateKeyPair('ES256')
+    const dpop = await new SignJWT({ htm: 'POST', htu: `${portal.issuer}/token`, jti: randomUUID() })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: await exportJWK(publicKey) })
+      .setIssuedAt()
+      .sign(privateKey)
+    expect(refusedAt(await machineToken(app, { ...shows(own), dpop }))).toEqual([400, 'invalid_request'])
+    expect(refusedAt(await machineToken(app, { dpop }))).toEqual(NOBODY)
+  })
 
   test('tokens_for_an_api_say_what_they_are_bound_to', async () => {
     const app = await ownMachine({ certificateBound: true })
