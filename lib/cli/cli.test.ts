@@ -526,6 +526,11 @@ describe('user', () => {
     )
     expect((await gatehouse(['user', 'show', id])).out).toMatch(/live sessions\s+1/)
     await withApp(id)
+    await db.query(
+      `INSERT INTO personal_access_tokens (user_id, name, token_hash, scopes, expires_at)
+       VALUES ($1, 'Nightly export', 'x', '{openid}', now() + interval '1 day')`,
+      [id],
+    )
     const off = await ok<{ sessions_revoked: number }>([
       'user',
       'disable',
@@ -537,6 +542,8 @@ describe('user', () => {
     expect(await owedToApps(id)).toBe(1)
     expect((await gatehouse(['user', 'show', id])).out).toContain('disabled (left)')
     expect(await ok(['user', 'enable', id])).toMatchObject({ status: 'active' })
+    const live = 'SELECT 1 FROM personal_access_tokens WHERE user_id = $1 AND revoked_at IS NULL'
+    expect((await db.query(live, [id])).rows).toEqual([])
   })
 
   test('reset-factors takes every second factor and the sessions, once, and leaves the password', async () => {

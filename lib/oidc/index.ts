@@ -16,6 +16,7 @@ import { CHANNELS } from '../base/keys'
 import { log } from '../base/log'
 import { onSubscription, subscribe } from '../base/redis'
 import { whenEnding } from '../sessions'
+import { whenDisabling } from '../users'
 import * as backchannel from './backchannel'
 import * as claims from './claims'
 import { previewClaims } from './claims-shown'
@@ -141,6 +142,10 @@ whenEnding(backchannel.oweLogouts)
 handleDeliveries(backchannel.KIND, async (delivery, payload, signal) =>
   backchannel.deliver((await theInstance()).provider, delivery, payload, signal),
 )
+// Their tokens do not come to life again with them (decision 114).
+whenDisabling(async (tx, userId, by) => {
+  await personal.end(tx, userId, null, by)
+})
 
 // ── the process ──────────────────────────────────────────────────────────────
 

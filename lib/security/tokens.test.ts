@@ -237,6 +237,44 @@ describe('ends at the next use', () => {
     })
   }
 
+  test('personal_tokens_of_a_disabled_user_stay_dead', async () => {
+    const [ada, app] = [await person(), await api()]
+    const { value } = must(await make(ada))
+    const caller = somewhere()
+    must(await users.disable(ada.id, { actor: 'operator', caller }))
+    must(await users.enable(ada.id, { actor: 'operator' }))
+    believedNoMore()
+    expect([(await userinfo(portal, value)).status, await active(app, value)]).toEqual([401, false])
+    expect(await oidc.personalTokens.list(ada.id)).toEqual([])
+    const [ended] = (await audit.list(ada.id, { types: ['personal_token.ended'], limit: 9 })).items
+    expect(ended).toMatchObject({ actor: 'operator', ip: caller.ip, data: { name: wanted.name } })
+  })
+
+  test('what_is_taken_back_with_the_disabling_is_taken_back_with_the_tokens', async () => {
+    const [ada, app] = [await person(), await api()]
+    const { value } = must(await make(ada))
+    const undone = inTx(async (tx) => {
+      must(await users.disable(ada.id, { actor: 'operator', tx }))
+      throw new Error('undone')
+    })
+    await expect(undone).rejects.toThrow('undone')
+    expect(await active(app, value)).toBe(true)
+  })
+
+  test('a_token_made_while_its_owner_is_disabled_is_dead_or_none', async () => {
+    const [ada, app] = [await person(), await api()]
+    const [made] = await Promise.all([
+      make(ada),
+      users.disable(ada.id, { actor: 'operator' }),
+      users.disable(ada.id, { actor: 'operator' }),
+    ])
+    expect([null, 'session_required']).toContain(refusal(made))
+    must(await users.enable(ada.id, { actor: 'operator' }))
+    believedNoMore()
+    if (made.ok) expect(await active(app, made.value.value)).toBe(false)
+    expect(await oidc.personalTokens.list(ada.id)).toEqual([])
+  })
+
   test('a new password by mail ends them, as it ends every session; a sign-out everywhere does not', async () => {
     const [ada, app] = [await person(), await api()]
     const { value } = must(await make(ada))

@@ -32,7 +32,7 @@ export { foreignNumbers, MAX_PHONES, type PhoneClaim, type PhoneView } from './p
 export type { ProfilePatch, ProfileView } from './profile'
 export { type Registration, register } from './register'
 export { changeRoles, ROLE, setRoles } from './roles'
-export { type Decision, disable, enable } from './standing'
+export { type Decision, disable, enable, whenDisabling } from './standing'
 export { MAX_NAME, plainLine } from './text'
 export { keepsWayBack, type WaysBack, waysBack } from './ways-back'
 
