@@ -196,6 +196,13 @@ describe('resource', () => {
     })
     const served = await ok<{ client_id: string }>(['client', 'add', '--name', 'Orders', '--serves', id])
     expect(await ok(['client', 'show', served.client_id])).toMatchObject({ grants: [], serves: [id] })
+    const asks = await ok<{ client_id: string }>(['client', 'add', '--name', 'Reports', '--personal-tokens'])
+    const only = { grants: [], redirect_uris: [], personal_tokens: true }
+    expect(await ok(['client', 'show', asks.client_id])).toMatchObject(only)
+    const more = ['--grant', 'authorization_code', '--redirect-uri', 'https://reports.example.com/cb']
+    await ok(['client', 'update', asks.client_id, ...more])
+    await ok(['client', 'update', asks.client_id, '--grant', 'none', '--redirect-uri', 'none'])
+    expect(await ok(['client', 'show', asks.client_id])).toMatchObject(only)
     const unknown = await gatehouse([...app, 'https://nobody.example.com'])
     expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('there is no API')])
     expect(JSON.parse((await gatehouse(['resource', 'metadata', id])).out)).toEqual({

@@ -53,6 +53,7 @@ const entryOptions = (command: Command): Command =>
 const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'] as const
 
 function grant(value: string, before: string[] = []): string[] {
+  if (value === 'none') return []
   if (!GRANTS.some((name) => name === value))
     throw new InvalidArgumentError(`must be one of ${GRANTS.join(', ')}.`)
   return [...before, value]
@@ -137,6 +138,9 @@ interface AddOptions {
   json?: boolean
 }
 
+const introspects = ({ serves, personalTokens }: AddOptions): boolean =>
+  serves !== undefined || personalTokens === true
+
 async function add(options: AddOptions): Promise<void> {
   await withStores(async () => {
     const { clients } = await import('../oidc')
@@ -158,7 +162,7 @@ async function add(options: AddOptions): Promise<void> {
       pairwise: options.pairwise,
       signedRequests: options.signedRequests,
       // An API that only introspects needs nothing at the token endpoint.
-      grants: options.grant ?? (options.serves && !options.redirectUri ? [] : undefined),
+      grants: options.grant ?? (introspects(options) && !options.redirectUri ? [] : undefined),
       firstParty: options.firstParty,
       pkce: options.pkce,
       native: options.native,
@@ -391,7 +395,11 @@ const unlessNone = (options: Registered): Registered =>
 const registeredOptions = (command: Command): Command =>
   command
     .option('--name <name>', 'what people read on the hosted pages')
-    .option('--redirect-uri <uri>', 'where sign-in returns to, in place of those before (repeatable)', many)
+    .option(
+      '--redirect-uri <uri>',
+      'where sign-in returns to, in place of those before (repeatable); none',
+      served,
+    )
     .option(
       '--post-logout-redirect-uri <uri>',
       'where sign-out may return to, in place of those before (repeatable); none',
@@ -467,7 +475,10 @@ async function update(id: string, { json: asJson, ...options }: UpdateOptions): 
     if (jwksUri && options.jwksUri) say(`The keys of ${id} are read from ${jwksUri}.`)
     else if (jwks ?? options.jwksUri)
       say(`${id} has ${keys ? `the keys in ${jwks}` : 'no keys'} from now on.`)
-    if (grants) say(`From now on ${id} may do this and nothing else: ${grants.join(', ')}.`)
+    if (grants)
+      say(
+        `From now on ${id} may do ${grants.length > 0 ? `this and nothing else: ${grants.join(', ')}` : 'nothing at the token endpoint'}.`,
+      )
     if (resources) say(reachWords(id, resources))
     if (options.serves) say(servesWords(id, options.serves))
     if (providerTokens) say(tokensWords(id, providerTokens))
@@ -685,7 +696,7 @@ export function clientCommands(program: Command): void {
     .requiredOption('--name <name>', 'what people read on the hosted pages')
     .option(
       '--redirect-uri <uri>',
-      'where sign-in returns to, compared exactly (repeatable; needed by every app that people sign in to)',
+      'where sign-in returns to, compared exactly (repeatable; needed by every app that people sign in to by a browser)',
       many,
     )
     .option('--post-logout-redirect-uri <uri>', 'where sign-out may return to (repeatable)', many)
@@ -761,7 +772,11 @@ export function clientCommands(program: Command): void {
       'change what an app is registered with, from the next request on; judged as a new one would be',
     )
     .addOption(acrOption())
-    .option('--grant <grant>', 'all that it may do from now on (repeatable)', grant)
+    .option(
+      '--grant <grant>',
+      'all that it may do from now on (repeatable); none, for an API that only introspects',
+      grant,
+    )
     .option('--jwks <file>', 'its public keys, a JWK Set in a file, in place of those before; none')
     .option('--jwks-uri <uri>', 'where its public keys are, in place of a file; none')
     .addOption(securityOption())

@@ -161,6 +161,25 @@ describe('at userinfo and introspection', () => {
     await expect(newApp({ authMethod: 'none', personalTokens: true })).rejects.toThrow('secret')
   })
 
+  test('an_api_that_only_introspects_needs_no_redirect_uri_and_can_do_nothing_else', async () => {
+    const { value } = must(await make(await person()))
+    const app = await newApp({ personalTokens: true, redirectUris: [], grants: [] })
+    expect(await active(app, value)).toBe(true)
+    for (const grant_type of ['authorization_code', 'refresh_token', 'client_credentials']) {
+      const answer = await call(portal, '/token', app, { grant_type, code: 'x', refresh_token: 'x' })
+      expect([grant_type, answer.status]).toEqual([grant_type, 400])
+    }
+    const url = `${portal.issuer}/auth?client_id=${app.clientId}&response_type=code&scope=openid`
+    expect((await fetch(url, { redirect: 'manual' })).status).toBe(400)
+    // With the grant it needs an address, and without what it asks about it is no app.
+    const { update } = oidc.clients
+    const no = (field: string) => ({ ok: false, refusal: { code: expect.any(String), field } })
+    expect(await update(app.clientId, { grants: ['authorization_code'] })).toMatchObject(no('redirectUris'))
+    expect(await update(app.clientId, { personalTokens: false })).toMatchObject(no('grants'))
+    await expect(newApp({ redirectUris: [], grants: [] })).rejects.toThrow('introspects')
+    await expect(newApp({ redirectUris: [], personalTokens: true })).rejects.toThrow('at least one address')
+  })
+
   test('is_good_nowhere_else', async () => {
     const { value } = must(await make(await person()))
     const app = await api()
