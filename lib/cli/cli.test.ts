@@ -538,6 +538,12 @@ describe('user', () => {
        VALUES ($1, 'Nightly export', 'x', '{openid}', now() + interval '1 day')`,
       [id],
     )
+    await db.query(`UPDATE clients SET settings = '{"entryRoles": ["staff"]}' WHERE id = 'told'`)
+    await db.query(`INSERT INTO roles (name) VALUES ('staff') ON CONFLICT DO NOTHING`)
+    await db.query(`INSERT INTO user_roles (user_id, role_name) VALUES ($1, 'staff')`, [id])
+    await ok(['user', 'roles', id, '--set', 'none'])
+    expect(await owedToApps(id)).toBe(1)
+    await db.query(`UPDATE clients SET settings = '{}' WHERE id = 'told'`)
     const off = await ok<{ sessions_revoked: number }>([
       'user',
       'disable',
@@ -546,7 +552,7 @@ describe('user', () => {
       'left',
     ])
     expect(off).toMatchObject({ status: 'disabled', sessions_revoked: 1 })
-    expect(await owedToApps(id)).toBe(1)
+    expect(await owedToApps(id)).toBe(2)
     expect((await gatehouse(['user', 'show', id])).out).toContain('disabled (left)')
     expect(await ok(['user', 'enable', id])).toMatchObject({ status: 'active' })
     const live = 'SELECT 1 FROM personal_access_tokens WHERE user_id = $1 AND revoked_at IS NULL'

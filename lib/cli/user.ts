@@ -278,7 +278,8 @@ async function roles(
 ): Promise<void> {
   await withStores(async () => {
     const user = await userNamed(name)
-    const users = await import('../users')
+    // Apps that they may not enter any more are told.
+    const [users] = await Promise.all([import('../users'), sessionsToEnd()])
     const changes = {
       ...(options.set !== undefined && {
         roles: options.set === 'none' ? [] : options.set.split(',').map((role) => role.trim()),

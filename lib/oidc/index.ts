@@ -16,7 +16,7 @@ import { CHANNELS } from '../base/keys'
 import { log } from '../base/log'
 import { onSubscription, subscribe } from '../base/redis'
 import { whenEnding } from '../sessions'
-import { whenDisabling } from '../users'
+import { whenDisabling, whenLosing } from '../users'
 import * as backchannel from './backchannel'
 import * as claims from './claims'
 import { previewClaims } from './claims-shown'
@@ -139,6 +139,7 @@ export const keys = { list: signingKeys.list, rotate: signingKeys.rotate, redate
 
 // Whoever has this room loaded owes apps their sign-outs; the portal alone sends them.
 whenEnding(backchannel.oweLogouts)
+whenLosing(backchannel.oweNoEntry)
 handleDeliveries(backchannel.KIND, async (delivery, payload, signal) =>
   backchannel.deliver((await theInstance()).provider, delivery, payload, signal),
 )
