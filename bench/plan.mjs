@@ -94,7 +94,7 @@ export async function portalTarget(portal) {
   return target
 }
 
-async function libraryTarget(env, redisPid) {
+export async function libraryTarget(env, redisPid) {
   const clientId = 'bench'
   const clientSecret = randomBytes(32).toString('base64url')
   const child = start('library.mjs', {

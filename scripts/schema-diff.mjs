@@ -68,7 +68,7 @@ export async function schemaDiff(databaseUrl, { empty = false } = {}) {
   const url = new URL(databaseUrl)
   const adapter = bindMigrationAwareSqlAdapterFactory(
     new CataloguePg({
-      host: url.hostname,
+      host: decodeURIComponent(url.hostname),
       port: Number(url.port || 5432),
       user: decodeURIComponent(url.username),
       password: decodeURIComponent(url.password),

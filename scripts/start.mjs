@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { shareOneContext } from './async-context.mjs'
 import { ensureInstalled, isCurrent, nodeTrouble } from './prepare.mjs'
 import { progressLine } from './progress.mjs'
 
@@ -56,6 +57,8 @@ try {
   )
 }
 
+// Before anything that makes a storage is loaded.
+shareOneContext()
 const { explain, run } = await import(pathToFileURL(path.join(root, 'dist/server.mjs')).href)
 try {
   await run({ began, progress: progress.say, ready: progress.end })

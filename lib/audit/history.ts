@@ -46,12 +46,16 @@ export async function list(
 /** The ids of apps that a history names, to choose among. */
 export const clientsIn = (userId: string): Promise<string[]> => store.selectClients(userId)
 
-/** What a sign-in is compared with: the last ones, newest first, and how many tries failed since then. */
+/**
+ * What a sign-in is compared with: the last ones, newest first, and how many tries failed since then.
+ * @param places false: where they came from is of no use, and none of them are read
+ */
 export const past = (
   userId: string,
   failedSince: Date,
+  places: boolean,
 ): Promise<{ signIns: { at: Date; place: EventPlace | null }[]; failures: number }> =>
-  store.selectPast(userId, failedSince)
+  store.selectPast(userId, failedSince, places)
 
 /**
  * All of what a filter asks for, newest first, page by page: no more than a page is in memory.

@@ -88,18 +88,22 @@ export async function selectClients(userId: string): Promise<string[]> {
 
 const SIGN_INS = 50
 const FAILURES = 50
+const BEFORE = `(SELECT at, data->'place' AS place, NULL::int AS failures FROM events
+  WHERE user_id = $1::uuid AND type = 'session.opened' ORDER BY id DESC LIMIT ${SIGN_INS})`
 
-/** The last sign-ins, newest first, and how many tries failed since the last of them or a later moment (to fifty). */
+/**
+ * The last sign-ins, newest first (none unless `places`), and how many tries failed since the last of them or a later
+ * moment (to fifty).
+ */
 export async function selectPast(
   userId: string,
   failedSince: Date,
+  places: boolean,
 ): Promise<{ signIns: { at: Date; place: EventPlace | null }[]; failures: number }> {
   const rows = await sql<{ at: Date | null; place: EventPlace | null; failures: number | null }>({
-    name: 'audit-past',
-    text: `(SELECT at, data->'place' AS place, NULL::int AS failures FROM events
-            WHERE user_id = $1::uuid AND type = 'session.opened' ORDER BY id DESC LIMIT ${SIGN_INS})
-           UNION ALL
-           SELECT NULL, NULL, count(*)::int FROM (
+    name: places ? 'audit-past' : 'audit-failures',
+    text: `${places ? `${BEFORE} UNION ALL` : ''}
+           SELECT NULL::timestamptz AS at, NULL::jsonb AS place, count(*)::int AS failures FROM (
              SELECT at, type FROM events WHERE user_id = $1::uuid AND outcome = 'failure'
              ORDER BY id DESC LIMIT ${FAILURES}) f
            WHERE f.at >= greatest($2, (SELECT at FROM events

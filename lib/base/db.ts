@@ -30,13 +30,16 @@ function connect(): Clients {
     connectionString,
     max: env().databasePool,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    idleTimeoutMillis: 30_000,
+    // A new connection proves itself anew (SCRAM) and plans every statement anew, several times each.
+    idleTimeoutMillis: 600_000,
     // The server's own time-out does not help when the server hangs; query_timeout ends the wait here.
     query_timeout: STATEMENT_TIMEOUT_MS + 300,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: 10_000,
+    // Balancers and firewalls forget what is silent for some minutes.
     keepAlive: true,
+    keepAliveInitialDelayMillis: 60_000,
     application_name: 'gatehouse',
   })
   pool.on('error', (error) => log().warn({ err: error.message }, 'idle database connection ended'))
@@ -62,7 +65,10 @@ export function isDown(error: unknown): boolean {
     message = '',
     cause,
     meta,
-  } = error as { code?: string; message?: string; cause?: unknown; meta?: unknown }
+    syscall,
+  } = error as { code?: string; message?: string; cause?: unknown; meta?: unknown; syscall?: string }
+  // A server on a socket that is not there, or not to be entered.
+  if (syscall === 'connect') return true
   if (
     code &&
     /^(08|57P0|53|57014$|55P03$|ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|P1001|P1002|P1008|P1017|P2024|P2028)/.test(

@@ -67,7 +67,9 @@ export interface RequestLine {
 }
 
 const ACCESS_LOG_DELAY_MS = 200
+const ACCESS_LOG_LINES = 64
 let accessLog: ReturnType<typeof pino.destination> | null = null
+let waiting: string[] = []
 
 /** A request that was answered, as a line of JSON like those of `log()`. */
 export const requestLine = ({ method, path, status, ms, requestId }: RequestLine): string =>
@@ -80,13 +82,20 @@ export const requestLine = ({ method, path, status, ms, requestId }: RequestLine
  */
 export function logRequest(line: RequestLine): void {
   if (!log().isLevelEnabled('info')) return
-  accessLog ??= pino.destination({
-    dest: 1,
-    sync: false,
-    minLength: 4096,
-    periodicFlush: ACCESS_LOG_DELAY_MS,
-  })
-  accessLog.write(requestLine(line))
+  if (!accessLog) {
+    // Before the destination, which writes what it still has when the process exits.
+    process.once('exit', sendLines)
+    accessLog = pino.destination({ dest: 1, sync: false })
+  }
+  if (waiting.push(requestLine(line)) === ACCESS_LOG_LINES) sendLines()
+  else if (waiting.length === 1) setTimeout(sendLines, ACCESS_LOG_DELAY_MS).unref()
+}
+
+/** Joined here: the destination would measure all that waits anew with every line. */
+function sendLines(): void {
+  if (waiting.length === 0) return
+  accessLog?.write(waiting.join(''))
+  waiting = []
 }
 
 export const resetLog = (): void => {

@@ -162,7 +162,8 @@ async function keepElsewhere(link: string): Promise<void> {
  */
 function copy(from: string, to: string, owner: Ids | undefined): void {
   if (!owner) {
-    cpSync(from, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+    const filter = (file: string) => !lstatSync(file).isSocket()
+    cpSync(from, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true, filter })
     chmodSync(to, 0o700)
     return
   }

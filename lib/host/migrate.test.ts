@@ -144,9 +144,14 @@ describe('a database that cannot be entered', () => {
   test('nothing listens there', async () => {
     await expect(
       wrong((at) => {
-        at.port = '1'
+        at.host = '127.0.0.1:1'
       }),
     ).rejects.toThrow(/DATABASE_URL is wrong or the database is down: nothing answers at 127\.0\.0\.1:1\./)
+    await expect(
+      wrong((at) => {
+        at.host = '%2Fnowhere:5432'
+      }),
+    ).rejects.toThrow(/DATABASE_URL is wrong or the database is down: nothing answers at \/nowhere:5432\./)
   })
   test('wrong password, and it is not repeated', async () => {
     await expect(

@@ -195,12 +195,14 @@ async function connect(databaseUrl: string): Promise<pg.Client> {
 /** Why a database cannot be entered, in one sentence without its password. */
 export function databaseTrouble(error: unknown, databaseUrl: string): BootError {
   const url = new URL(databaseUrl)
-  const place = `${url.hostname}:${url.port || 5432}`
+  const place = `${decodeURIComponent(url.hostname)}:${url.port || 5432}`
   const user = decodeURIComponent(url.username)
   const database = decodeURIComponent(url.pathname.slice(1))
   const code = errorCode(error)
   switch (code) {
     case 'ECONNREFUSED':
+    // A socket that is not there.
+    case 'ENOENT':
       return new BootError(`DATABASE_URL is wrong or the database is down: nothing answers at ${place}.`)
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

@@ -1,6 +1,6 @@
 /**
- * The embedded PostgreSQL: a real server of our own, on a random loopback port, with a password and no
- * socket file. It is started in its own process group (Ctrl-C reaches the portal alone, which stops it
+ * The embedded PostgreSQL: a real server of our own, with a password, on a socket in its own folder and no
+ * port (where that path is too long for a socket: on a random loopback port). It is started in its own process group (Ctrl-C reaches the portal alone, which stops it
  * when its requests are done), restarted when it dies, and adopted when it outlived a killed portal.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -10,6 +10,7 @@ import {
   closeSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
@@ -33,8 +34,6 @@ const READY_WITHIN_MS = 120_000
  * synchronous_commit stay on); there are no replicas, so the WAL may be minimal.
  */
 const SETTINGS: Record<string, string> = {
-  listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
   max_connections: '60',
   shared_buffers: '64MB',
   wal_level: 'minimal',
@@ -96,13 +95,14 @@ export async function startPostgres(options: Options): Promise<EmbeddedPostgres>
   }
   void watch()
 
-  const url = connectionUrl(ROLE, options.passwords.postgres, server.port, ROLE)
+  const enter = { ...files, port: server.port }
+  const url = connectionUrl(enter, ROLE, options.passwords.postgres, ROLE)
   const stop = async () => {
     stopping = true
     await stopServer(server)
   }
   try {
-    await ensureRole(url, server.port, options.passwords)
+    await ensureRole(url, enter, options.passwords)
   } catch (error) {
     await stop()
     throw error
@@ -120,15 +120,43 @@ interface Server extends Process {
   gone: Promise<void>
 }
 
-const connectionUrl = (user: string, password: string, port: number, database: string) =>
-  `postgresql://${user}:${password}@127.0.0.1:${port}/${database}`
+/** Beside the cluster's files, in a folder that nobody but the server's user and root can enter. */
+const SOCKET = '.s.PGSQL.'
+/** `sun_path` of a socket's address holds 104 bytes on macOS, 108 on Linux. */
+const LONGEST_SOCKET = 103
+
+/**
+ * A socket costs less than loopback TCP on both its ends, and nobody else on the machine can knock. The setting is a
+ * list, so that a folder with a comma or a quote in its name is none for it.
+ */
+const hasSocket = (data: string): boolean =>
+  process.platform !== 'win32' &&
+  !/[,"]/.test(data) &&
+  Buffer.byteLength(path.join(data, `${SOCKET}65535`)) <= LONGEST_SOCKET
+
+const listening = (data: string): Record<string, string> =>
+  hasSocket(data)
+    ? { listen_addresses: '', unix_socket_directories: data, unix_socket_permissions: '0700' }
+    : { listen_addresses: '127.0.0.1', unix_socket_directories: '' }
+
+/** A socket's folder stands, encoded, where the host would; its port is the end of its name. */
+const connectionUrl = (
+  at: { data: string; port: number },
+  user: string,
+  password: string,
+  database: string,
+) =>
+  `postgresql://${user}:${password}@${hasSocket(at.data) ? encodeURIComponent(at.data) : '127.0.0.1'}:${at.port}/${database}`
 
 const args = ({ data, settings }: Cluster, port: number): string[] => [
   '-D',
   data,
   '-p',
   String(port),
-  ...Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ...Object.entries({ ...SETTINGS, ...listening(data), ...settings }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ]),
 ]
 
 /** What we give a child: a plain environment, a folder it can enter, and the other user when we are root. */
@@ -240,9 +268,16 @@ async function goneByPolling(server: Process): Promise<void> {
   while (isStill(server)) await new Promise((resolve) => setTimeout(resolve, 500).unref())
 }
 
+/** No server runs here: what one that was killed left of its sockets names a process that may be a stranger by now. */
+function dropSockets({ data }: Cluster): void {
+  for (const name of readdirSync(data).filter((file) => file.startsWith(SOCKET)))
+    rmSync(path.join(data, name), { force: true })
+}
+
 async function launch(files: Cluster, log: ServerLog, wantedPort?: number): Promise<Server> {
   for (let attempt = 1; ; attempt++) {
     const port = wantedPort ?? (await storePort())
+    dropSockets(files)
     const from = log.size()
     const fd = log.open()
     const child = spawn(files.postgres, args(files, port), {
@@ -277,10 +312,14 @@ async function launch(files: Cluster, log: ServerLog, wantedPort?: number): Prom
 }
 
 /** The portal's role and database. Asked for only when the portal cannot enter with what it has. */
-async function ensureRole(url: string, port: number, passwords: Options['passwords']): Promise<void> {
+async function ensureRole(
+  url: string,
+  at: { data: string; port: number },
+  passwords: Options['passwords'],
+): Promise<void> {
   if (await canEnter(url)) return
   const admin = new pg.Client({
-    connectionString: connectionUrl('postgres', passwords.postgresAdmin, port, 'postgres'),
+    connectionString: connectionUrl(at, 'postgres', passwords.postgresAdmin, 'postgres'),
   })
   try {
     await admin.connect()

@@ -151,7 +151,7 @@ async function eventually<Row extends pg.QueryResultRow>(url: string, text: stri
       return await query<Row>(url, text)
     } catch (error) {
       if (
-        !/ECONNREFUSED|terminat|starting up|recovery|not yet accepting|shutting down|timeout/.test(
+        !/ECONNREFUSED|ENOENT|terminat|starting up|recovery|not yet accepting|shutting down|timeout/.test(
           String(error),
         )
       )
@@ -169,18 +169,21 @@ function postmaster(): number | null {
   }
 }
 
+const NOBODY = 65534
 const WRITE = "CREATE TABLE kept (v text); INSERT INTO kept VALUES ('committed')"
 const READ = 'SELECT v FROM kept'
 const KEPT = [{ v: 'committed' }]
 
 describe('the embedded database', () => {
-  test('is migrated, entered by password only, on loopback only, with no power beyond its own', async () => {
+  test('is migrated, entered by password only, on a socket of its own user alone, with no power beyond its own', async () => {
     const { databaseUrl, migrated } = await begin()
     expect(migrated).toHaveLength(
       readdirSync('prisma/migrations', { withFileTypes: true }).filter((e) => e.isDirectory()).length,
     )
     const url = new URL(databaseUrl)
-    expect(url.hostname).toBe('127.0.0.1')
+    const folder = decodeURIComponent(url.hostname)
+    expect(statSync(folder).mode & 0o077).toBe(0)
+    expect(statSync(path.join(folder, `.s.PGSQL.${url.port}`)).mode & 0o077).toBe(0)
     url.password = ''
     await expect(query(url.href, 'SELECT 1')).rejects.toThrow()
     url.password = 'guess'
@@ -194,9 +197,9 @@ describe('the embedded database', () => {
       databaseUrl,
       "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS sync, current_setting('listen_addresses') AS listen",
     )
-    expect(settings).toEqual({ fsync: 'on', sync: 'on', listen: '127.0.0.1' })
+    expect(settings).toEqual({ fsync: 'on', sync: 'on', listen: '' })
     const listening = readFileSync(path.join(data, 'data/postgres/postmaster.pid'), 'utf8').split('\n')
-    expect([listening[4], listening[5]]).toEqual(['', '127.0.0.1'])
+    expect([listening[4], listening[5]]).toEqual([folder, ''])
   })
 
   test('ends with its portal, and is there again at the next start', async () => {
@@ -255,13 +258,22 @@ describe('the embedded database', () => {
     expect(isAlive(process.ppid)).toBe(true)
   })
 
-  test('that a kill left half made is made anew', async () => {
-    const folder = path.join(data, 'data')
+  test('that a kill left half made is made anew, and one too deep for a socket is on loopback', async () => {
+    const folder = path.join(data, 'deep'.repeat(20), 'data')
     mkdirSync(path.join(folder, 'postgres.new/base'), { recursive: true })
     writeFileSync(path.join(folder, 'postgres.new/PG_VERSION'), '18\n')
-    const { databaseUrl } = await begin()
-    expect(await query(databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+    // The cluster of a portal of root lies elsewhere.
+    const uid = isRoot() ? NOBODY : undefined
+    if (uid) execFileSync('chown', ['-R', `${uid}:${uid}`, data])
+    const { child, databaseUrl } = await begin({ uid, env: { GATEHOUSE_DATA: folder } })
+    expect(new URL(databaseUrl).hostname).toBe('127.0.0.1')
+    const [settings] = await query<Record<string, string>>(
+      databaseUrl,
+      "SELECT current_setting('listen_addresses') AS listen",
+    )
+    expect(settings).toEqual({ listen: '127.0.0.1' })
     expect(existsSync(path.join(folder, 'postgres.new'))).toBe(false)
+    await end(child)
   })
 
   test('with secrets that are not its own says so', async () => {

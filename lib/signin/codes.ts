@@ -188,7 +188,7 @@ export async function verify(
     a.notice = null
   })
   if (!attempt) return refuse('flow_expired')
-  return advance(flow, caller)
+  return advance(flow, attempt, caller)
 }
 
 const ownerOf = async (email: string): Promise<string | null> => (await users.find({ email }))?.id ?? null

@@ -8,6 +8,7 @@ import { password } from '../factors'
 import * as federation from '../federation'
 import { tellSecurity } from '../security'
 import * as sessions from '../sessions'
+import type { UserSummary } from '../users'
 import type { Attempt } from './attempt'
 import { policy, running, stepOf } from './gate'
 import { join } from './join'
@@ -28,26 +29,32 @@ export interface Completed {
 /**
  * Looks at the person of an attempt anew and goes to what is missing, or out of it with a session when nothing
  * is. Every verb that proves something ends here, so no way in decides for itself that it was enough.
+ * @param at the attempt as this caller's request has just written or found it
+ * @param user the person as this request has just read them, if it did; a session opens only at their versions
  * @returns refusal `flow_expired`; a person who may not sign in is an outcome at `identify`
  */
-export async function advance(flow: string, caller: Caller): Promise<Result<Outcome>> {
-  const found = await running(flow, caller)
-  if (!found.ok) return found
-  const { userId } = found.value
-  if (!userId) return ok({ step: waiting(stepOf(found.value)) })
-  const seen = await look(found.value, caller)
+export async function advance(
+  flow: string,
+  at: Attempt,
+  caller: Caller,
+  user?: UserSummary,
+): Promise<Result<Outcome>> {
+  const { userId } = at
+  if (!userId) return ok({ step: waiting(stepOf(at)) })
+  const seen = await look(at, caller, user)
   if (!seen) return beginAnew(flow, refuse('account_disabled').refusal)
-  const attempt = await store.update(flow, (a) => {
+  const change = (a: Attempt) => {
     // Another tab may have begun with somebody else meanwhile: what was seen is not about them.
     if (a.userId !== userId) return
     a.status = 'active'
     // A reason that was seen once stays: with it the attempt may not come back from a better address.
     a.person = { ...seen.person, unusual: union(a.person?.unusual, seen.person.unusual) }
     a.versions ??= { session: seen.user.sessionVersion, factor: seen.user.factorVersion }
-  })
+  }
+  const attempt = await store.update(flow, change, at)
   if (!attempt) return refuse('flow_expired')
   const step = stepOf(attempt)
-  if (!found.value.person?.unusual?.length) await noteUnusual(attempt, caller)
+  if (!at.person?.unusual?.length) await noteUnusual(attempt, caller)
   if (step !== 'done') return ok({ step })
   const joined = await join(flow, attempt, caller)
   return joined.ok ? take(flow, caller) : beginAnew(flow, joined.refusal)
@@ -76,7 +83,7 @@ export async function complete(flow: string, caller: Caller): Promise<Result<Out
   const found = await running(flow, caller)
   if (!found.ok) return found
   if (stepOf(found.value) !== 'done') return refuse('flow_expired')
-  return advance(flow, caller)
+  return advance(flow, found.value, caller)
 }
 
 /** A step that an attempt without a person can be at. */

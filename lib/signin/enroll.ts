@@ -90,7 +90,7 @@ export async function enroll(
     a.offer = false
     a.notice = null
   })
-  return updated ? advance(flow, caller) : refuse('flow_expired')
+  return updated ? advance(flow, updated, caller) : refuse('flow_expired')
 }
 
 interface NewProof {
@@ -156,7 +156,7 @@ export async function postponeEnroll(flow: string, caller: Caller): Promise<Resu
     a.postponed = 'now'
     a.notice = null
   })
-  return updated ? advance(flow, caller) : refuse('flow_expired')
+  return updated ? advance(flow, updated, caller) : refuse('flow_expired')
 }
 
 /** The person says that the backup codes are written down; they are kept nowhere from now on. */
@@ -168,5 +168,5 @@ export async function savedCodes(flow: string, caller: Caller): Promise<Result<O
     a.backupCodes = null
     a.notice = null
   })
-  return updated ? advance(flow, caller) : refuse('flow_expired')
+  return updated ? advance(flow, updated, caller) : refuse('flow_expired')
 }

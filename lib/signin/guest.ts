@@ -62,7 +62,7 @@ export async function asGuest(flow: string, caller: Caller): Promise<Result<Outc
     a.status = 'active'
     a.proofs = [{ method: 'guest', amr: [], at: nowMs() }]
   })
-  return proven ? advance(flow, caller) : refuse('flow_expired')
+  return proven ? advance(flow, proven, caller) : refuse('flow_expired')
 }
 
 /**

@@ -14,10 +14,14 @@ interface Seen {
   person: Person
 }
 
-/** A look at the person of an attempt as they are now; null when they may not sign in (any more). */
+/**
+ * A look at the person of an attempt as they are now; null when they may not sign in (any more).
+ * @param user as read a moment ago, if they were
+ */
 export async function look(
   attempt: Pick<Attempt, 'userId' | 'reauth' | 'level' | 'linking'>,
   caller: Caller,
+  user?: users.UserSummary,
 ): Promise<Seen | null> {
   const { userId, reauth, level, linking } = attempt
   if (!userId) return null
@@ -25,9 +29,9 @@ export async function look(
   // get all that there is.
   const mayTrust = reauth === null && level === null && linking === null
   const [seen, trusted, past] = await Promise.all([
-    standingOf(userId),
+    standingOf(userId, user),
     mayTrust ? sessions.trustedDevice(userId, caller.cookies) : null,
-    reauth === null ? audit.past(userId, new Date(nowMs() - DAY_MS)) : null,
+    reauth === null ? audit.past(userId, new Date(nowMs() - DAY_MS), caller.place !== null) : null,
   ])
   if (!seen) return null
   const unusual = past ? unlike(past, seen.user, caller) : []
@@ -51,8 +55,8 @@ const unlike = (
   })
 
 /** What somebody has set up, in a browser that nobody trusts. */
-export async function standingOf(userId: string): Promise<Seen | null> {
-  const user = await users.get(userId)
+export async function standingOf(userId: string, known?: users.UserSummary): Promise<Seen | null> {
+  const user = known ?? (await users.get(userId))
   if (user?.status !== 'active') return null
   const { methods } = env().secondFactor
   const [enrolled, phone, passwordByMail] = await Promise.all([

@@ -11,7 +11,7 @@ import * as factors from '../factors'
 import { tellSecurity } from '../security'
 import * as sessions from '../sessions'
 import * as users from '../users'
-import { startOver, type Typed } from './attempt'
+import { type Attempt, startOver, type Typed } from './attempt'
 import { sendCode } from './codes'
 import { advance } from './complete'
 import { running, spendRequest, stepOf } from './gate'
@@ -70,7 +70,7 @@ export async function password(
   }
 
   const { status } = user
-  const attempt = await store.update(flow, (a) => {
+  const proven = (a: Attempt) => {
     startOver(a)
     a.userId = user.id
     a.status = status
@@ -79,7 +79,8 @@ export async function password(
     a.versions = { session: user.sessionVersion, factor: user.factorVersion }
     a.canPasskey = input.canPasskey ?? a.canPasskey
     a.typed = typed
-  })
+  }
+  const attempt = await store.update(flow, proven, found.value)
   if (!attempt) return refuse('flow_expired')
   if (stepOf(attempt) === 'verify_email') {
     return sendCode(
@@ -88,7 +89,7 @@ export async function password(
       caller,
     )
   }
-  return advance(flow, caller)
+  return advance(flow, attempt, caller, user)
 }
 
 /** Writes an event without making the answer wait: a known name must not answer later than an unknown one. */

@@ -182,7 +182,7 @@ async function known(
     const to = { purpose: 'email_verification', key: id, to: user.email, decoy: false } as const
     return sendCode(flow, to, caller)
   }
-  return advance(flow, caller)
+  return advance(flow, attempt, caller)
 }
 
 /**

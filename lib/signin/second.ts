@@ -109,7 +109,7 @@ export async function addProof(
     a.secondSent = null
     a.notice = null
   })
-  return attempt ? advance(flow, caller) : refuse('flow_expired')
+  return attempt ? advance(flow, attempt, caller) : refuse('flow_expired')
 }
 
 /** Whoever came this far gave a right first proof, so the owner is told (ASVS 6.3.5); once a day, however often. */

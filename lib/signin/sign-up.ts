@@ -138,7 +138,7 @@ export async function details(
     a.stranger = null
     a.notice = null
   })
-  return attempt ? advance(flow, caller) : refuse('flow_expired')
+  return attempt ? advance(flow, attempt, caller) : refuse('flow_expired')
 }
 
 /** An address that no provider vouches for is proven as at every sign-up, and is nobody's until then (LNK2, LNK3). */

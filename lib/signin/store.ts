@@ -1,6 +1,6 @@
 /**
- * Attempts in Redis, sealed, one key each. Atomic: `update` writes only if nothing changed since it
- * read; `take` is GETDEL, so an attempt completes once.
+ * Attempts in Redis, sealed, one key each. Atomic: `update` writes only if nothing changed since it (or whoever
+ * handed it an attempt) read; `take` is GETDEL, so an attempt completes once.
  */
 import { nowMs } from '../base/clock'
 import { key } from '../base/keys'
@@ -14,11 +14,16 @@ const FINISHED_SECONDS = 600
 const FLOW = /^[\w-]{22}$/
 export const isFlow = (flow: string): boolean => FLOW.test(flow)
 
+/** The text that each attempt at hand is kept as. */
+const keptAs = new WeakMap<Attempt | Finished, string>()
+
 /** Null when it was sealed under a secret that is gone: the person begins again. */
 function decode(flow: string, raw: string | null): Attempt | Finished | null {
   if (!raw) return null
   try {
-    return JSON.parse(open(PURPOSE, flow, raw)) as Attempt | Finished
+    const attempt = JSON.parse(open(PURPOSE, flow, raw)) as Attempt | Finished
+    keptAs.set(attempt, raw)
+    return attempt
   } catch {
     return null
   }
@@ -41,19 +46,32 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`
 
-/** Changes a running attempt; `change` may run again when another tab was faster. Null when it is gone or done. */
-export async function update(flow: string, change: (attempt: Attempt) => void): Promise<Attempt | null> {
+/**
+ * Changes a running attempt; `change` may run again when another tab was faster. Null when it is gone or done.
+ * @param at as `read` or `update` gave it: if it is still that, it need not be read again
+ */
+export async function update(
+  flow: string,
+  change: (attempt: Attempt) => void,
+  at?: Attempt,
+): Promise<Attempt | null> {
+  let known = at && keptAs.get(at)
   for (let tries = 0; tries < 8; tries++) {
-    const raw = await withRedis((redis) => redis.get(key('loginAttempt', flow)))
+    const raw = known ?? (await withRedis((redis) => redis.get(key('loginAttempt', flow))))
+    known = undefined
     const attempt = decode(flow, raw)
     if (!raw || !attempt || 'finished' in attempt) return null
     change(attempt)
     const life = attempt.expiresAt - nowMs()
     if (life <= 0) return null
+    const next = encode(flow, attempt)
     const set = await withRedis((redis) =>
-      redis.eval(COMPARE_AND_SET, 1, key('loginAttempt', flow), raw, encode(flow, attempt), Math.ceil(life)),
+      redis.eval(COMPARE_AND_SET, 1, key('loginAttempt', flow), raw, next, Math.ceil(life)),
     )
-    if (set === 1) return attempt
+    if (set === 1) {
+      keptAs.set(attempt, next)
+      return attempt
+    }
   }
   throw new Error('login attempt: too many writers')
 }

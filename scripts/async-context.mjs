@@ -1,0 +1,57 @@
+/**
+ * One asynchronous context for the whole process. Before Node 24 every AsyncLocalStorage that was ever entered writes
+ * itself onto every promise, timer and callback made afterwards, and Next, React, the OpenID library and the portal
+ * have a dozen of them. Here all of them share one, whose value is a frame of all their values: what Node 24 does by
+ * itself (AsyncContextFrame). See docs/decisions/113-one-asynchronous-context.md.
+ */
+import async_hooks from 'node:async_hooks'
+import { syncBuiltinESMExports } from 'node:module'
+
+/**
+ * @param Native Node's own class
+ * @returns a class that keeps its contract, whose instances share one instance of Node's
+ */
+export function sharingOne(Native) {
+  const shared = new Native()
+  const frameWith = (key, value) => new Map(shared.getStore()).set(key, value)
+
+  return class AsyncLocalStorage {
+    // Disabled, an instance forgets what was entered anywhere: no frame knows its new key.
+    #key = {}
+
+    // The frame is what a captured context carries, so Node's own serve for all.
+    static bind = Native.bind
+    static snapshot = Native.snapshot
+
+    getStore() {
+      return shared.getStore()?.get(this.#key)
+    }
+
+    run(value, fn, ...args) {
+      return shared.run(frameWith(this.#key, value), fn, ...args)
+    }
+
+    exit(fn, ...args) {
+      return this.run(undefined, fn, ...args)
+    }
+
+    enterWith(value) {
+      shared.enterWith(frameWith(this.#key, value))
+    }
+
+    disable() {
+      this.#key = {}
+    }
+  }
+}
+
+/** Whether this Node's storages each follow every promise by themselves. */
+const eachFollows = (Native) => typeof Native.prototype._propagate === 'function'
+
+/** Replaces Node's class for everything loaded from now on; does nothing where Node has one context itself. */
+export function shareOneContext() {
+  const { AsyncLocalStorage: Native } = async_hooks
+  if (!eachFollows(Native)) return
+  async_hooks.AsyncLocalStorage = sharingOne(Native)
+  syncBuiltinESMExports()
+}
