@@ -527,9 +527,10 @@ export async function update(
     if (away) return asRefusal(away)
     if (by.versions && !by.versions.includes(versionOf(row))) return refuse('version_changed')
     if (unknown) return unknown
-    if (row.settings.registered === 'document' && !Object.keys(said).every(isPinned)) {
-      const message = `clientId: its document says what this app is; what can be set of it is ${store.PINNED.join(', ')}, and it can be switched off, or registered under a name of yours`
-      return refuse('invalid_input', { field: 'clientId', values: { message } })
+    const itself = row.settings.registered === 'document' && Object.keys(said).find((name) => !isPinned(name))
+    if (itself) {
+      const message = `${itself}: its document says what this app is; what can be set of it is ${store.PINNED.join(', ')}, and it can be switched off, or registered under a name of yours`
+      return refuse('invalid_input', { field: itself, values: { message } })
     }
     const judged = judge(changed(row, said))
     if (!judged.ok) return judged

@@ -588,9 +588,9 @@ describe('an app that a document describes', () => {
       providerTokens: ['github'],
       personalTokens: true,
     })
-    expect(changed).toMatchObject({ ok: false, refusal: { field: 'clientId' } })
+    expect(changed).toMatchObject({ ok: false, refusal: { field: 'providerTokens' } })
     const both = await oidc.clients.update(app.clientId, { entryRoles: ['staff'], redirectUris: [] })
-    expect(both).toMatchObject({ ok: false, refusal: { field: 'clientId' } })
+    expect(both).toMatchObject({ ok: false, refusal: { field: 'redirectUris' } })
     expect((await oidc.clients.get(app.clientId))?.entryRoles).toEqual([])
   })
 
