@@ -291,5 +291,6 @@ test('docs/openapi.yaml describes the JSON endpoints of the portal', () => {
     '/.well-known/oauth-protected-resource/api/admin',
     '/.well-known/change-password',
     '/oidc/.well-known/openid-configuration',
+    '/oidc/client-certificate',
   ])
 })

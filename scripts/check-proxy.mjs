@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 /**
  * Runs the nginx configuration of docs/reverse-proxy.md on loopback with a portal behind it, and attacks it: old
- * protocols and ciphers (OPS4), and requests that two servers might read differently (HST2). Needs nginx and
- * openssl on the machine. Ends with code 1 if anything gets through.
+ * protocols and ciphers (OPS4), requests that two servers might read differently (HST2), and certificates of apps that
+ * callers write themselves (RFC 9440 section 4). Needs nginx and openssl on the machine. Ends with code 1 if anything
+ * gets through.
  */
 import { execFileSync, spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import tls from 'node:tls'
@@ -20,26 +22,36 @@ function check(what, good, got = '') {
   process.stdout.write(`${good ? 'ok    ' : 'FAILED'}  ${what}${got ? `: ${got}` : ''}\n`)
 }
 
+/** The name at which apps show certificates. */
+const APPS = 'apps.localhost'
 const port = await freePort()
 const plainPort = await freePort([port])
 const origin = `https://localhost:${port}`
 let log = ''
 const portal = await startPortal({
   folder,
-  settings: { GATEHOUSE_URL: origin, TRUSTED_PROXIES: 'loopback' },
+  settings: {
+    GATEHOUSE_URL: origin,
+    TRUSTED_PROXIES: 'loopback',
+    CLIENT_CERTIFICATE_HEADER: 'client-cert',
+    CLIENT_CERTIFICATE_ORIGIN: `https://${APPS}:${port}`,
+  },
   onOutput: (text) => (log += text),
 })
 
 /** The text of the page, but for names, ports and the certificate. */
 function configuration() {
   const text = readFileSync(path.join(ROOT, 'docs/reverse-proxy.md'), 'utf8')
-  const sample = /```nginx\n(upstream[\s\S]*?)```/.exec(text)[1]
-  const ours = sample
+  const people = /```nginx\n(upstream[\s\S]*?)```/.exec(text)[1]
+  const apps = /### nginx: certificates\n\n```nginx\n([\s\S]*?)```/.exec(text)[1]
+  const ours = (people + apps)
     .replaceAll('127.0.0.1:3000', `127.0.0.1:${portal.port}`)
     .replaceAll('listen 443', `listen 127.0.0.1:${port}`)
     .replaceAll('listen 80', `listen 127.0.0.1:${plainPort}`)
     .replaceAll('https://id.example.com', origin)
     .replaceAll('server_name id.example.com', 'server_name localhost')
+    .replaceAll('server_name apps.id.example.com', `server_name ${APPS}`)
+    .replaceAll('Host id.example.com;', `Host localhost:${port};`)
     .replaceAll('/etc/ssl/id.example.com', file('site'))
     .replaceAll('$host;', '$http_host;')
   return `daemon off; pid ${file('nginx.pid')}; error_log stderr warn;
@@ -48,6 +60,15 @@ http { access_log off; client_body_temp_path ${file('body')}; proxy_temp_path ${
 fastcgi_temp_path ${file('f')}; uwsgi_temp_path ${file('u')}; scgi_temp_path ${file('s')};
 ${ours} }`
 }
+
+const newCertificate = (subject, key, certificate) =>
+  execFileSync(
+    'openssl',
+    `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=${subject} -keyout ${key} -out ${certificate}`.split(
+      ' ',
+    ),
+    { stdio: 'ignore' },
+  )
 
 const connect = (options) =>
   new Promise((resolve) => {
@@ -84,6 +105,49 @@ async function send(text) {
   return got
 }
 
+/** What the portal sees of a certificate that is shown at a name, and of one that is written into the header there. */
+async function certificateSeen(name, shown, header = '') {
+  const socket = await connect({ servername: name, ALPNProtocols: ['http/1.1'], ...shown })
+  let got = ''
+  socket.on('data', (chunk) => (got += chunk))
+  socket.write(
+    `GET /oidc/client-certificate HTTP/1.1\r\nHost: ${name}:${port}\r\n${header}Connection: close\r\n\r\n`,
+  )
+  await new Promise((resolve) => socket.once('close', resolve))
+  return JSON.parse(/\{[\s\S]*\}/.exec(got)?.[0] ?? 'null')
+}
+
+async function certificates() {
+  const [own, forged] = ['own', 'forged'].map((subject) => {
+    const [key, cert] = [file(`${subject}.key`), file(`${subject}.pem`)]
+    newCertificate(subject, key, cert)
+    return { key: readFileSync(key), cert: readFileSync(cert) }
+  })
+  const der = new X509Certificate(forged.cert).raw.toString('base64')
+  const lines = [`:${der}:`, encodeURIComponent(String(forged.cert)), der].flatMap((value) =>
+    ['Client-Cert', 'client-cert', 'Client_Cert'].map((name) => `${name}: ${value}\r\n`),
+  )
+  const subjects = (seen) => seen?.certificate?.subjects.join() ?? seen?.problem ?? 'none'
+  const arrives = await certificateSeen(APPS, own)
+  check('a certificate arrives', subjects(arrives) === 'dn:CN=own', subjects(arrives))
+  const bare = await certificateSeen(APPS, {})
+  check('and none where none is shown', subjects(bare) === 'none', subjects(bare))
+  for (const [what, name, shown, wanted] of [
+    ['for people', 'localhost', {}, 'none'],
+    ['for apps', APPS, {}, 'none'],
+    ['for apps, beside one of its own', APPS, own, 'dn:CN=own'],
+  ]) {
+    const seen = await Promise.all(
+      [...lines, lines.join('')].map(async (line) => subjects(await certificateSeen(name, shown, line))),
+    )
+    check(
+      `what a caller writes does not: ${what}`,
+      seen.every((one) => one === wanted),
+      [...new Set(seen)].join(),
+    )
+  }
+}
+
 const host = `Host: localhost:${port}`
 const form = `${host}\r\nOrigin: ${origin}\r\nContent-Type: application/x-www-form-urlencoded`
 
@@ -112,13 +176,7 @@ const PAIRS = {
 }
 
 try {
-  execFileSync(
-    'openssl',
-    `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost -keyout ${file('site.key')} -out ${file('site.pem')}`.split(
-      ' ',
-    ),
-    { stdio: 'ignore' },
-  )
+  newCertificate('localhost', file('site.key'), file('site.pem'))
   writeFileSync(file('nginx.conf'), configuration())
   const nginx = spawn('nginx', ['-p', folder, '-c', file('nginx.conf')], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -156,6 +214,8 @@ try {
     plain.headers.get('location') === `${origin}/signin?a=b`,
     plain.headers.get('location'),
   )
+
+  await certificates()
 
   const chunked = await send(
     `POST /signin/password HTTP/1.1\r\n${form}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n6\r\nflow=x\r\n0\r\n\r\n`,

@@ -104,6 +104,16 @@ describe('the form of an app', () => {
       'one with as little as may be',
       { name: 'Little', redirectUris: ['https://x.example.com/'], pkce: false },
     ],
+    [
+      'one with a certificate',
+      {
+        name: 'Machine',
+        redirectUris: ['https://x.example.com/'],
+        authMethod: 'tls_client_auth',
+        certificateSubject: 'dn:CN=reports,O=Example',
+        certificateBound: true,
+      },
+    ],
     ['one that takes guests', { name: 'Open', redirectUris: ['https://x.example.com/'], guests: true }],
     ['an API', { name: 'API', grants: [], serves: ['https://a.example.com'], redirectUris: [] }],
   ])('sent_as_it_is_drawn_it_changes_nothing: %s', (_, input) => {

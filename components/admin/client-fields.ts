@@ -6,7 +6,14 @@
 import type { ClientChanges, ClientView } from '@/lib/oidc'
 
 export const CHOICES = {
-  authMethod: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+  authMethod: [
+    'client_secret_basic',
+    'client_secret_post',
+    'private_key_jwt',
+    'tls_client_auth',
+    'self_signed_tls_client_auth',
+    'none',
+  ],
   security: ['standard', 'par', 'dpop', 'fapi2'],
   acr: ['aal1', 'aal2'],
   idTokenAlg: ['ES256', 'RS256', 'EdDSA'],
@@ -28,7 +35,7 @@ export const GRANT_NAMES = Object.keys(GRANT_FIELDS) as GrantField[]
 
 /**
  * How a field is typed: `lines` one thing a line, `names` with commas, `reach` an API and its scopes a line, `json` as
- * it stands in a file, `perhaps` a choice or none. What is left empty is taken away.
+ * it stands in a file, `code` a line of it, `perhaps` a choice or none. What is left empty is taken away.
  */
 export type Kind =
   | 'text'
@@ -39,6 +46,7 @@ export type Kind =
   | 'names'
   | 'reach'
   | 'json'
+  | 'code'
   | 'yes'
   | 'choice'
   | 'perhaps'
@@ -61,6 +69,8 @@ export const SECTIONS = {
     authMethod: 'choice',
     jwksUri: 'url',
     jwks: 'json',
+    certificateSubject: 'code',
+    certificateBound: 'yes',
     security: 'choice',
     pkce: 'yes',
     signedRequests: 'yes',
@@ -189,6 +199,7 @@ function read(kind: Exclude<Kind, 'json' | 'grants'>, value: string): unknown {
       return value ? Number(value) : null
     case 'url':
     case 'line':
+    case 'code':
     case 'color':
     case 'perhaps':
       return value || null

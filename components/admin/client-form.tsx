@@ -112,6 +112,7 @@ export async function ClientField({ name, kind, values, more }: FieldProps) {
     case 'url':
       return <FormInput {...common} {...written} type="url" note={ui('optional')} />
     case 'names':
+    case 'code':
       return <FormInput {...common} {...written} note={ui('optional')} />
     case 'minutes':
       return (

@@ -158,6 +158,7 @@ describe('what is offered', () => {
     authMethod: 'client_secret_basic',
     grants: ['authorization_code', 'refresh_token'],
     security: 'standard' as const,
+    certificateBound: false,
     native: false,
     signedRequests: false,
     idTokenAlg: 'ES256',
@@ -178,6 +179,8 @@ describe('what is offered', () => {
     expect(libraries({ security: 'dpop' })).toEqual(['openid-client'])
     expect(libraries({ authMethod: 'none', security: 'dpop' })).toEqual([])
     expect(libraries({ signedRequests: true, authMethod: 'private_key_jwt' })).toEqual([])
+    expect(libraries({ certificateBound: true })).toEqual([])
+    expect(libraries({ authMethod: 'tls_client_auth' })).toEqual([])
     expect(libraries({ userinfoEncryption: 'ECDH-ES' })).toEqual([])
     expect(libraries({ grants: ['client_credentials'], redirectUris: [] })).toEqual(['curl'])
     expect(libraries({ grants: [], redirectUris: [], serves: ['https://api.example.com'] })).toEqual(['curl'])
@@ -228,6 +231,7 @@ describe('README', () => {
     authMethod: 'client_secret_basic',
     grants: ['authorization_code', 'refresh_token'],
     security: 'standard',
+    certificateBound: false,
     native: false,
     signedRequests: false,
     idTokenAlg: 'ES256',

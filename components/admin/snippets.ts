@@ -22,6 +22,7 @@ export type SnippetApp = Pick<
   | 'authMethod'
   | 'grants'
   | 'security'
+  | 'certificateBound'
   | 'native'
   | 'signedRequests'
   | 'idTokenAlg'
@@ -46,6 +47,8 @@ export function snippetsFor(app: SnippetApp, issuer: string): Snippet[] {
   const uri = app.redirectUris.find((one) => /^https?:/.test(one) && !one.includes('?'))
   const hasSecret = app.authMethod.startsWith('client_secret_')
   const all: Snippet[] = []
+  // Which certificate it shows, and how, is between it and the proxy.
+  if (app.certificateBound || app.authMethod.endsWith('tls_client_auth')) return all
   // What is signed or read with a key needs the key that only its developer has.
   const ownKey = app.signedRequests || app.idTokenEncryption || app.userinfoEncryption
   if (people && uri && !ownKey) {

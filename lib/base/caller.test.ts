@@ -51,6 +51,20 @@ describe('the client address', () => {
     expect(clientIp('10.0.0.1', 'a, 198.51.100.7')).toBe('198.51.100.7')
   })
 
+  it('a_certificate_counts_from_a_trusted_peer_and_in_the_header_that_is_named', () => {
+    const header = (name: string) =>
+      ({ 'client-cert': ':QQ==:', 'x-ssl-client-cert': 'QQ==', 'x-forwarded-for': '10.0.0.1' })[name]
+    const shownBy = (peer: string) => callerFrom(header, peer).certificate
+    trust('10.0.0.0/8')
+    expect(shownBy('10.0.0.1')).toBeUndefined()
+    process.env.CLIENT_CERTIFICATE_HEADER = 'Client-Cert'
+    reloadEnv()
+    expect(shownBy('10.0.0.1')).toBe(':QQ==:')
+    // Whomever it speaks for: who hands it over is what counts.
+    for (const peer of ['203.0.113.9', '127.0.0.1', '']) expect(shownBy(peer)).toBeUndefined()
+    delete process.env.CLIENT_CERTIFICATE_HEADER
+  })
+
   it('is local only when it came through no proxy', () => {
     const header = (headers: Record<string, string>) => (name: string) => headers[name]
     expect(callerFrom(header({}), '127.0.0.1').local).toBe(true)

@@ -29,6 +29,8 @@ export interface Caller {
   locale: string
   /** The request came straight from this machine, through no proxy. */
   local: boolean
+  /** In which a trusted proxy handed over the client's certificate (RFC 8705), as it came; the provider reads it. */
+  certificate?: string | undefined
 }
 
 interface Address {
@@ -191,6 +193,7 @@ export function callerFrom(
 ): Caller {
   const ip = clientIp(socketAddress, header('x-forwarded-for'))
   const cookies = parseCookies(header('cookie'))
+  const { header: handover } = env().certificates
   return {
     requestId,
     ip,
@@ -201,5 +204,6 @@ export function callerFrom(
     cookies,
     locale: localeOf(cookies, header('accept-language')),
     local: addressOf(ip)?.loopback === true && !PROXY_MARKS.some(header),
+    certificate: handover && saidByProxy(header, socketAddress)?.(handover),
   }
 }

@@ -2,10 +2,56 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { TLS } from '../testing/tls'
 import { ConfigError, readEnv } from './env'
+
+/** Of nobody, and no authority. */
+const LEAF = `-----BEGIN CERTIFICATE-----
+MIIBPjCB5aADAgECAgEBMAoGCCqGSM49BAMCMCYxJDAiBgNVBAMTG21hZGUgdXAgYnkgZ2F0ZWhvdXNlIGRvY3Rvcj
+AgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowJjEkMCIGA1UEAxMbbWFkZSB1cCBieSBnYXRlaG91c2Ug
+ZG9jdG9yMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEpJbAFUdhhC8WVdu6Y/5gQs8E2xRIbgs+DeScO9LNkSTQDb
+dDdq5HxEn7d0wzwVzKnyf8Oq+tv/NV+gg4RDmB/aMCMAAwCgYIKoZIzj0EAwIDSAAwRQIgX7zGqZQtRLkyLcSaFSl1
+qBa5udYQCT1EFj5BWed7wvYCIQDxHLoquXcM9DmxiUQZKu6qSBGc/Lz62t1cAaF5moC2ZA==
+-----END CERTIFICATE-----`
 
 const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-env-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('certificates of apps', () => {
+  const proxied = { TRUSTED_PROXIES: 'loopback', CLIENT_CERTIFICATE_HEADER: 'X-SSL-Client-Cert' }
+  const read = (source: Record<string, string>) =>
+    readEnv({ GATEHOUSE_URL: 'https://id.example.com', ...source })
+
+  test('are off unless a header is named, which is read without letter case', () => {
+    expect(readEnv({}).certificates).toEqual({ header: undefined, authorities: [], origin: undefined })
+    expect(read(proxied).certificates.header).toBe('x-ssl-client-cert')
+  })
+
+  test('have authorities by value or by file, and a name where they are asked for', () => {
+    const file = path.join(folder, 'authorities.pem')
+    writeFileSync(file, `two of them\n${TLS.cert}\n${TLS.cert}\n`)
+    expect(read({ ...proxied, CLIENT_CERTIFICATE_CA_FILE: file }).certificates.authorities).toHaveLength(2)
+    const at = (origin: string) => read({ ...proxied, CLIENT_CERTIFICATE_ORIGIN: origin }).certificates.origin
+    expect(at('https://apps.id.example.com/')).toBe('https://apps.id.example.com')
+    expect(at('https://id.example.com')).toBeUndefined()
+  })
+
+  test.each([
+    [{ CLIENT_CERTIFICATE_CA: TLS.cert }, 'set CLIENT_CERTIFICATE_HEADER'],
+    [{ CLIENT_CERTIFICATE_ORIGIN: 'https://apps.id.example.com' }, 'set CLIENT_CERTIFICATE_HEADER'],
+    [{ ...proxied, CLIENT_CERTIFICATE_CA: 'authority' }, 'must hold certificates of authorities'],
+    [
+      { ...proxied, CLIENT_CERTIFICATE_CA: TLS.cert.replace('MIIB', 'AAAA') },
+      'must hold certificates of authorities',
+    ],
+    [{ ...proxied, CLIENT_CERTIFICATE_CA: LEAF }, 'must hold certificates of authorities'],
+    [{ ...proxied, CLIENT_CERTIFICATE_ORIGIN: 'http://apps.id.example.com' }, 'as secure as GATEHOUSE_URL'],
+    [{ ...proxied, CLIENT_CERTIFICATE_ORIGIN: 'https://apps.id.example.com/oidc' }, 'must be an origin'],
+    [{ ...proxied, CLIENT_CERTIFICATE_ORIGIN: 'apps' }, 'must be an origin'],
+  ])('configured by halves or wrongly are refused: %j', (source, says) => {
+    expect(() => read(source as Record<string, string>)).toThrow(says)
+  })
+})
 
 describe('a wrong variable', () => {
   test.each([
@@ -36,6 +82,18 @@ describe('a wrong variable', () => {
       'cloudflare',
       'GEO_HEADERS counts from trusted proxies alone, and TRUSTED_PROXIES names none: name those through which the CDN reaches the portal.',
     ],
+    [
+      'CLIENT_CERTIFICATE_HEADER',
+      'client-cert',
+      'CLIENT_CERTIFICATE_HEADER counts from trusted proxies alone, and TRUSTED_PROXIES names none: name the proxy that asks apps for their certificates.',
+    ],
+    ...['authorization', 'x-forwarded-for', 'client_cert', 'client cert', 'x-gatehouse-cert', '-cert'].map(
+      (name): [string, string, string] => [
+        'CLIENT_CERTIFICATE_HEADER',
+        name,
+        'CLIENT_CERTIFICATE_HEADER must be the name of a header with cert in it, such as client-cert.',
+      ],
+    ),
     ['SECOND_FACTOR', 'always', 'SECOND_FACTOR must be optional, encouraged or required.'],
     ['SECOND_FACTOR_FROM', 'soon', 'SECOND_FACTOR_FROM must be a date such as 2027-03-01.'],
     [

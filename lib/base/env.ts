@@ -7,6 +7,7 @@ import { isIP } from 'node:net'
 import path from 'node:path'
 import proxyaddr from 'proxy-addr'
 import { z } from 'zod'
+import { type CertificateSettings, certificatesShape, readCertificates } from './env-certificates'
 import { factorsShape, readFactors, type SecondFactorSettings, type SignInMethod } from './env-factors'
 import { type FederationSettings, federationShape, readFederation } from './env-federation'
 import { type GuestSettings, guestsShape, readGuests } from './env-guests'
@@ -15,6 +16,7 @@ import { readRoleLimits, roleLimits, type SessionLimits } from './env-sessions'
 import { readSms, type SmsSettings, smsShape } from './env-sms'
 import { count, flag, whole } from './env-values'
 
+export type { CertificateSettings } from './env-certificates'
 export type { SecondFactorSettings, SecondMethod, SignInMethod, StrongMethod } from './env-factors'
 export type { FederationSettings, Mapped, ProviderSettings } from './env-federation'
 export type { GuestSettings } from './env-guests'
@@ -129,6 +131,7 @@ const schema = z.object({
   PERSONAL_TOKEN_SCOPES: tokenScopes,
   GATEHOUSE_SECRET: z.string().optional(),
   TRUSTED_PROXIES: proxies,
+  ...certificatesShape,
   GEOIP_FILE: z.string().min(1).optional(),
   GEO_HEADERS: z
     .enum(['cloudflare', 'cloudfront'], { message: 'must be cloudflare or cloudfront' })
@@ -224,6 +227,8 @@ export interface Env {
   secrets: string[]
   /** proxy-addr names or CIDRs. */
   trustedProxies: string[]
+  /** By which certificates apps prove themselves, and bind their tokens. */
+  certificates: CertificateSettings
   /** A MaxMind DB file with places, or undefined: there is none. */
   geoipFile: string | undefined
   /** Whose headers tell where a visitor is; counted from trusted proxies alone. */
@@ -347,6 +352,11 @@ export function readEnv(source: Source): Env {
       'GEO_HEADERS counts from trusted proxies alone, and TRUSTED_PROXIES names none: name those through which the CDN reaches the portal.',
     )
   }
+  const certificates = readCertificates(
+    raw,
+    { proxies: Boolean(raw.TRUSTED_PROXIES.trim()), url },
+    (sentence) => missing.push(sentence),
+  )
   const sms = readSms(raw, (sentence) => missing.push(sentence))
   const factors = readFactors(raw, (sentence) => missing.push(sentence))
   if (missing.length) throw new ConfigError(missing.join('\n'))
@@ -373,6 +383,7 @@ export function readEnv(source: Source): Env {
     federation: readFederation(raw.PROVIDERS, source),
     secrets,
     trustedProxies: names(raw.TRUSTED_PROXIES),
+    certificates,
     geoipFile: raw.GEOIP_FILE && path.resolve(raw.GEOIP_FILE),
     geoHeaders: raw.GEO_HEADERS,
     webauthnOrigins: names(raw.WEBAUTHN_ORIGINS)

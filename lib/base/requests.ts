@@ -22,7 +22,10 @@ export const HOST_HEADERS = {
 export function caller(headers: { get(name: string): string | null }): Caller {
   const read = (name: string) => headers.get(name) ?? undefined
   const found = callerFrom(
-    (name) => (name.startsWith('x-forwarded') || name === 'forwarded' ? undefined : read(name)),
+    (name) =>
+      name.startsWith('x-forwarded') || name === 'forwarded' || name === env().certificates.header
+        ? undefined
+        : read(name),
     read(HOST_HEADERS.ip),
     read(HOST_HEADERS.requestId),
     readPlace(read(HOST_HEADERS.place)),

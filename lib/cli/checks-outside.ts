@@ -79,3 +79,60 @@ export async function checkIssuer(portalRuns: boolean): Promise<Check> {
     return { name, state: 'fail', message: `${url} is no discovery document`, hint }
   }
 }
+
+/** A certificate that nobody has the key of, good till 2120. */
+const MADE_UP = [
+  'MIIBPjCB5aADAgECAgEBMAoGCCqGSM49BAMCMCYxJDAiBgNVBAMTG21hZGUgdXAgYnkgZ2F0ZWhvdXNlIGRvY3RvcjAgFw0y',
+  'MDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowJjEkMCIGA1UEAxMbbWFkZSB1cCBieSBnYXRlaG91c2UgZG9jdG9yMFkw',
+  'EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEpJbAFUdhhC8WVdu6Y/5gQs8E2xRIbgs+DeScO9LNkSTQDbdDdq5HxEn7d0wzwVzK',
+  'nyf8Oq+tv/NV+gg4RDmB/aMCMAAwCgYIKoZIzj0EAwIDSAAwRQIgX7zGqZQtRLkyLcSaFSl1qBa5udYQCT1EFj5BWed7wvYC',
+  'IQDxHLoquXcM9DmxiUQZKu6qSBGc/Lz62t1cAaF5moC2ZA==',
+].join('')
+
+/**
+ * Writes a made-up certificate into the header by which the proxy hands over those of apps, as anybody could, and asks
+ * the portal what it believes. None where no app can show any.
+ */
+export async function checkCertificates(): Promise<Check[]> {
+  const { certificates, url } = env()
+  const { header, origin } = certificates
+  if (!header) return []
+  const { CERTIFICATE_PATH } = await import('../oidc')
+  const places = [url, ...(origin ? [origin] : [])]
+  return Promise.all(places.map((at) => checkForged(at + CERTIFICATE_PATH, at, header)))
+}
+
+async function checkForged(address: string, at: string, header: string): Promise<Check> {
+  const name = 'proxy'
+  const hint = 'Ask again when this address is reached, with the proxy between: docs/reverse-proxy.md.'
+  const unknown = (why: string): Check => ({
+    name,
+    state: 'warn',
+    message: `what callers write into ${header} at ${at} is not known: ${why}`,
+    hint,
+  })
+  let seen: { certificate?: object | null; problem?: string }
+  try {
+    const headers = { [header]: `:${MADE_UP}:` }
+    const answer = await fetch(address, {
+      headers,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      redirect: 'manual',
+    })
+    if (answer.status !== 200) return unknown(`it answers ${answer.status}`)
+    seen = (await answer.json()) as typeof seen
+  } catch (error) {
+    const { cause, name: kind } = error as { cause?: { code?: string }; name: string }
+    return unknown(cause?.code ?? kind)
+  }
+  if (seen.certificate === null && !seen.problem)
+    return { name, state: 'ok', message: `what callers write into ${header} at ${at} does not arrive` }
+  return {
+    name,
+    state: 'fail',
+    message: seen.certificate
+      ? `a certificate that doctor made up was believed: whoever writes ${header} at ${at} is any app`
+      : `what callers write into ${header} at ${at} arrives (${seen.problem ?? 'it is no answer of the portal'})`,
+    hint: 'The proxy must write this header itself on every request, or take it away: docs/reverse-proxy.md.',
+  }
+}

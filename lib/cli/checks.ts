@@ -124,6 +124,18 @@ export async function checkDeliveries(): Promise<Check> {
   }
 }
 
+/** Apps that are off, since they are registered to show certificates and none can come. Nothing where none is. */
+export async function checkCertificateApps(): Promise<Check[]> {
+  const { header, authorities } = env().certificates
+  if (header && authorities.length > 0) return []
+  const count = await store.appsWithCertificates(header !== undefined)
+  if (count === 0) return []
+  const missing = header ? 'CLIENT_CERTIFICATE_CA' : 'CLIENT_CERTIFICATE_HEADER'
+  const message = `${count} ${count === 1 ? 'app is' : 'apps are'} off, registered to show certificates`
+  const hint = `Set ${missing} (docs/reverse-proxy.md), or change how they prove themselves.`
+  return [{ name: 'apps', state: 'warn', message, hint }]
+}
+
 const DAY_MS = 86_400_000
 /** The portal looks every hour. */
 const OVERDUE_MS = 2 * 3_600_000

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { freePort } from '../../scripts/free-port.mjs'
 import { startCarelessApp } from '../clinic/careless-app.fixture'
 import { bundle } from '../testing/bundle'
+import { TLS } from '../testing/tls'
 import type { Line, Outcome } from './commands.fixture'
 
 // Each command is a process of its own: on a busy machine a handful of them takes a while.
@@ -296,6 +297,40 @@ describe('client', () => {
     expect([none.code, none.err]).toEqual([1, expect.stringContaining('needs jwks or jwksUri')])
     await ok([...update, '--jwks', keys, '--no-signed-requests'])
     expect(await shown()).toMatchObject({ jwks: { keys: [{}] }, jwks_uri: null, signed_requests: false })
+  })
+
+  test('an app with a certificate, given as PEM, where certificates can come', async () => {
+    const pem = path.join(data, 'app.pem')
+    writeFileSync(pem, TLS.cert)
+    const add = ['client', 'add', '--name', 'Machine', '--grant', 'client_credentials']
+    const own = [...add, '--auth-method', 'self_signed_tls_client_auth', '--jwks', pem, '--certificate-bound']
+    const off = await gatehouse(own)
+    expect([off.code, off.err]).toEqual([1, expect.stringContaining('set CLIENT_CERTIFICATE_HEADER')])
+    const ca = { CLIENT_CERTIFICATE_CA: TLS.cert }
+    const env = { TRUSTED_PROXIES: 'loopback', CLIENT_CERTIFICATE_HEADER: 'client-cert', ...ca }
+    const { client_id: id, client_secret: secret } = await ok<Added>(own, { env })
+    expect(secret).toBeUndefined()
+    const x5c = [TLS.cert.replace(/-----[A-Z ]+-----|\s/g, '')]
+    expect(await ok(['client', 'show', id])).toMatchObject({
+      jwks: { keys: [{ kty: 'EC', x5c }] },
+      certificate_bound: true,
+    })
+    type Report = { checks: { name: string; message: string; hint?: string }[] }
+    const said = async (env: Record<string, string>) =>
+      (await ok<Report>(['doctor'], { env })).checks.find(({ name }) => name === 'apps')
+    expect(await said({})).toMatchObject({
+      message: '1 app is off, registered to show certificates',
+      hint: expect.stringContaining('CLIENT_CERTIFICATE_HEADER'),
+    })
+    const update = ['client', 'update', id, '--auth-method', 'tls_client_auth', '--no-certificate-bound']
+    const named = await gatehouse([...update, '--certificate-subject', 'dns:reports.example.com'], { env })
+    expect(named.out).toContain('proves itself by its certificate')
+    expect((await gatehouse(['client', 'show', id])).out).toMatch(
+      /certificate is for +dns:reports\.example\.com/,
+    )
+    expect((await said({ ...env, CLIENT_CERTIFICATE_CA: '' }))?.hint).toContain('CLIENT_CERTIFICATE_CA')
+    expect(await said(env)).toBeUndefined()
+    await ok(['client', 'remove', id])
   })
 
   type Added = { client_id: string; client_secret?: string; issuer: string }

@@ -1,4 +1,5 @@
 /** gatehouse client …: the apps that people sign in to. */
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { env } from '../base/env'
@@ -78,14 +79,42 @@ const securityOption = () =>
     'how strictly it speaks: par (requests are pushed, with PKCE), dpop (and tokens are bound to its key), fapi2 (FAPI 2.0)',
   ).choices(['standard', 'par', 'dpop', 'fapi2'])
 
-/** A JWK Set in a file. */
+const METHODS = [
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+  'tls_client_auth',
+  'self_signed_tls_client_auth',
+  'none',
+] as const
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** A certificate as a key of an app, with itself (RFC 7517 section 4.7). */
+function certified(pem: string): object {
+  const { publicKey, raw } = new X509Certificate(pem)
+  return { ...publicKey.export({ format: 'jwk' }), x5c: [raw.toString('base64')] }
+}
+
+/** A JWK Set in a file, or certificates as PEM, each of which becomes a key. */
 function keysIn(file: string): unknown {
   try {
-    return JSON.parse(readFileSync(file, 'utf8'))
+    const text = readFileSync(file, 'utf8')
+    const certificates = text.match(PEM)
+    return certificates ? { keys: certificates.map(certified) } : JSON.parse(text)
   } catch (error) {
-    throw new CliError(`${file} cannot be read as JSON: ${(error as Error).message}`)
+    throw new CliError(`${file} cannot be read as JSON or as certificates: ${(error as Error).message}`)
   }
 }
+
+/** By which certificate it proves itself, and its tokens are used. */
+const certificateOptions = (command: Command): Command =>
+  command
+    .option(
+      '--certificate-subject <subject>',
+      'whom its certificate is for (for tls_client_auth): dns:app.example.com, uri:…, ip:…, email:… or dn:CN=app,O=Example',
+    )
+    .option('--certificate-bound', 'its tokens are good with its certificate alone (in place of DPoP)')
 
 /** Only here can apps be let manage apps. */
 const BY = { actor: 'operator', hand: 'command_line' } as const
@@ -106,6 +135,8 @@ interface AddOptions {
   authMethod: NonNullable<NewClient['authMethod']>
   jwks?: string
   jwksUri?: string
+  certificateSubject?: string
+  certificateBound?: boolean
   security?: Security
   pairwise?: boolean
   signedRequests?: boolean
@@ -158,6 +189,8 @@ async function add(options: AddOptions): Promise<void> {
       authMethod: options.authMethod,
       jwks: options.jwks && keysIn(options.jwks),
       jwksUri: options.jwksUri,
+      certificateSubject: options.certificateSubject,
+      certificateBound: options.certificateBound,
       security: options.security,
       pairwise: options.pairwise,
       signedRequests: options.signedRequests,
@@ -243,6 +276,8 @@ async function show(id: string, options: { json?: boolean }): Promise<void> {
       ['front-channel logout', client.frontchannelLogoutUri],
       ['authenticates by', client.authMethod],
       ['its keys', client.jwksUri ?? client.jwks?.keys.map((key) => key.kid ?? key.kty)],
+      ['its certificate is for', client.certificateSubject],
+      ['tokens bound to it', client.certificateBound],
       ['grants', client.grants],
       ['security level', client.security],
       ['signed requests', client.signedRequests],
@@ -334,6 +369,8 @@ const minutesInWords = (minutes: number | null): string | null =>
 interface UpdateOptions extends Registered {
   jwks?: string
   jwksUri?: string
+  certificateSubject?: string
+  certificateBound?: boolean
   security?: Security
   grant?: ClientChanges['grants']
   resource?: ClientChanges['resources']
@@ -411,14 +448,7 @@ const registeredOptions = (command: Command): Command =>
     .option('--frontchannel-logout-uri <uri>', 'loaded in the browser at sign-out; none')
     .option('--frontchannel-logout-session-required', 'the app needs iss and sid there')
     .option('--no-frontchannel-logout-session-required', 'it does not')
-    .addOption(
-      new Option('--auth-method <method>', 'how the app proves itself').choices([
-        'client_secret_basic',
-        'client_secret_post',
-        'private_key_jwt',
-        'none',
-      ]),
-    )
+    .addOption(new Option('--auth-method <method>', 'how the app proves itself').choices(METHODS))
     .option('--signed-requests', 'its requests are signed by its key (JAR)')
     .option('--no-signed-requests', 'they need not be')
     .option('--first-party', 'one of yours: no consent page')
@@ -513,10 +543,13 @@ const TOLD = [
   'authMethod',
 ]
 
-const secretWords = (id: string, method: string): string =>
-  !method.startsWith('client_secret_')
-    ? `${id} proves itself by ${method === 'none' ? 'PKCE alone' : 'its keys'}; the secrets it had are dead.`
-    : `${id} proves itself by a secret (${method}). If it has none yet: gatehouse client rotate-secret ${id}`
+function secretWords(id: string, method: string): string {
+  if (method.startsWith('client_secret_'))
+    return `${id} proves itself by a secret (${method}). If it has none yet: gatehouse client rotate-secret ${id}`
+  const certificate = method.endsWith('tls_client_auth')
+  const by = method === 'none' ? 'PKCE alone' : certificate ? 'its certificate' : 'its keys'
+  return `${id} proves itself by ${by}; the secrets it had are dead.`
+}
 
 function reachWords(id: string, all: NonNullable<ClientChanges['resources']>): string {
   if (all.length === 0) return `${id} gets tokens for no API; those there are get no good answer here.`
@@ -718,11 +751,11 @@ export function clientCommands(program: Command): void {
     .option('--session-max-minutes <minutes>', 'so long after a proof the app must ask anew', wholeMinutes)
     .addOption(
       new Option('--auth-method <method>', 'how the app proves itself; none for apps without a server')
-        .choices(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
+        .choices(METHODS)
         .default('client_secret_basic'),
     )
     .option('--grant <grant>', `${GRANTS.join(', ')} (repeatable; default the first two)`, grant)
-    .option('--jwks <file>', 'its public keys, a JWK Set in a file (for private_key_jwt)')
+    .option('--jwks <file>', 'its public keys, a JWK Set in a file, or its certificate as PEM')
     .option('--jwks-uri <uri>', 'where its public keys are, in place of a file')
     .addOption(securityOption())
     .option('--signed-requests', 'its requests are signed by its key (JAR)')
@@ -741,7 +774,7 @@ export function clientCommands(program: Command): void {
     .addOption(acrOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')
     .addOption(tokensOption())
-  reachOptions(entryOptions(adding))
+  certificateOptions(reachOptions(entryOptions(adding)))
     .option('--personal-tokens', 'an API: it may introspect people’s personal access tokens')
     .option('--test-client', 'nobody uses it: the clinic may send it bad tokens')
     .option('--logo-uri <uri>', 'a picture for the hosted pages on the way to it')
@@ -766,7 +799,8 @@ export function clientCommands(program: Command): void {
     .description('one app, without its secrets')
     .option('--json', 'print JSON')
     .action(show)
-  registeredOptions(reachOptions(entryOptions(client.command('update'))))
+  registeredOptions(certificateOptions(reachOptions(entryOptions(client.command('update')))))
+    .option('--no-certificate-bound', 'they are good without')
     .argument('<client_id>')
     .description(
       'change what an app is registered with, from the next request on; judged as a new one would be',
@@ -777,7 +811,10 @@ export function clientCommands(program: Command): void {
       'all that it may do from now on (repeatable); none, for an API that only introspects',
       grant,
     )
-    .option('--jwks <file>', 'its public keys, a JWK Set in a file, in place of those before; none')
+    .option(
+      '--jwks <file>',
+      'its public keys, a JWK Set in a file, or its certificate as PEM, in place of those before; none',
+    )
     .option('--jwks-uri <uri>', 'where its public keys are, in place of a file; none')
     .addOption(securityOption())
     .option('--guests', 'people may use it without an account (where GUESTS=on)')

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { ConfigError, env } from '../base/env'
 import {
   type Check,
+  checkCertificateApps,
   checkClock,
   checkDatabase,
   checkDeliveries,
@@ -10,7 +11,7 @@ import {
   checkRedis,
   checkSafety,
 } from './checks'
-import { checkIssuer, checkMail, checkProviders, checkSms } from './checks-outside'
+import { checkCertificates, checkIssuer, checkMail, checkProviders, checkSms } from './checks-outside'
 import { json, say } from './output'
 import { withStores } from './session-of-work'
 
@@ -42,6 +43,7 @@ async function examine(): Promise<Check[]> {
       checks.push(await checkDeliveries())
       checks.push(await checkKeys())
       checks.push(await checkSms())
+      checks.push(...(await checkCertificateApps()))
     })
   } catch (error) {
     const hint = 'Mend this first: what hangs on it was not looked at.'
@@ -50,6 +52,7 @@ async function examine(): Promise<Check[]> {
   checks.push(await checkMail())
   checks.push(...(await checkProviders()))
   checks.push(await checkIssuer(portal))
+  checks.push(...(await checkCertificates()))
   // Said last: a running portal's own origin is known only now.
   checks.unshift({ name: 'config', state: 'ok', message: `public origin ${env().url}` })
   return checks
@@ -70,7 +73,7 @@ export function doctorCommand(program: Command): void {
   program
     .command('doctor')
     .description(
-      'look at configuration, stores, clock, signing keys, deliveries, mail, text messages, other providers and issuer, and say how to mend them',
+      'look at configuration, stores, clock, signing keys, deliveries, mail, text messages, other providers, issuer and what the proxy hands over, and say how to mend them',
     )
     .option('--json', 'print JSON')
     .action(doctor)

@@ -24,6 +24,19 @@ export async function owedFacts(): Promise<{ count: number; oldest: Date | null;
   return row ?? { count: 0, oldest: null, lastError: null }
 }
 
+/** How many apps show certificates: all, or those alone that an authority vouches for. */
+export async function appsWithCertificates(vouchedAlone: boolean): Promise<number> {
+  const [row] = await sql<{ count: number }>({
+    name: 'doctor-certificates',
+    text: `SELECT count(*)::int AS count FROM clients
+           WHERE disabled_at IS NULL AND (metadata->>'token_endpoint_auth_method' = 'tls_client_auth' OR (NOT $1::boolean
+             AND (metadata->>'token_endpoint_auth_method' = 'self_signed_tls_client_auth'
+               OR metadata->'tls_client_certificate_bound_access_tokens' = 'true'::jsonb)))`,
+    values: [vouchedAlone],
+  })
+  return row?.count ?? 0
+}
+
 export async function redisFacts(): Promise<{
   version: string
   policy: string | null

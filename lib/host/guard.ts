@@ -100,7 +100,7 @@ export function judge(req: IncomingMessage): Judgement {
 
 /** Headers that steer Next, a proxy or the rooms from within; from outside they are an attack or an accident. */
 const INTERNAL =
-  /^(x-middleware-|x-nextjs-|x-next-|next-resume|next-hmr|x-now-|x-vercel-|x-matched-path|x-invoke-|x-gatehouse-|x-forwarded|forwarded$|x-real-ip|x-client-ip|true-client-ip|cf-|cloudfront-|x-original-|x-rewrite-|x-http-method|x-method-override|x-prerender-|x-action-|x-nonce|content-security-policy|x-request-id|x-edge-)/
+  /^(x-middleware-|x-nextjs-|x-next-|next-resume|next-hmr|x-now-|x-vercel-|x-matched-path|x-invoke-|x-gatehouse-|x-forwarded|forwarded$|x-real-ip|x-client-ip|true-client-ip|cf-|cloudfront-|x-original-|x-rewrite-|x-http-method|x-method-override|x-prerender-|x-action-|x-nonce|content-security-policy|x-request-id|x-edge-|client-cert|x-(ssl|client)-cert|x-ssl-client-|ssl-client-)/
 
 const REQUEST_ID = /^[\w.:-]{8,64}$/
 
@@ -125,7 +125,8 @@ const one = (value: string | string[] | undefined): string | undefined =>
 /** Replaces what came in under names that are ours to say. */
 export function rewriteHeaders(req: IncomingMessage, caller: Caller, csp: string | null): void {
   const { headers } = req
-  for (const name in headers) if (INTERNAL.test(name)) delete headers[name]
+  const { header: handover } = env().certificates
+  for (const name in headers) if (INTERNAL.test(name) || name === handover) delete headers[name]
   Object.assign(headers, authority().forwarded)
   headers['x-forwarded-for'] = caller.ip
   headers[HOST_HEADERS.ip] = caller.ip

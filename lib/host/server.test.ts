@@ -35,7 +35,8 @@ const health: Health = {
 const sessionEvents = { answer: async () => {}, close: () => {} }
 
 const configure = (extra: Record<string, string> = {}) => {
-  for (const name of ['TRUSTED_PROXIES', 'GATEHOUSE_LOGO_URL']) delete process.env[name]
+  for (const name of ['TRUSTED_PROXIES', 'GATEHOUSE_LOGO_URL', 'CLIENT_CERTIFICATE_HEADER'])
+    delete process.env[name]
   Object.assign(process.env, { NODE_ENV: 'test', GATEHOUSE_URL: origin, ...extra })
   reloadEnv()
   resetLog()
@@ -297,6 +298,19 @@ describe('what comes in under names that are ours to say', () => {
       'x-forwarded-host': 'localhost:3000',
       'x-gatehouse-local': '0',
     })
+  })
+
+  test('no_page_sees_a_certificate_whoever_sends_it_under_whatever_name', async () => {
+    const names = ['Client-Cert', 'Client-Cert-Chain', 'X-SSL-Client-Cert', 'SSL-Client-Cert', 'X-Our-Cert']
+    const headers = Object.fromEntries(names.map((name) => [name, ':QQ==:']))
+    const reached = () => Object.keys(seen?.headers ?? {}).filter((name) => name.includes('cert'))
+    await get('/', headers)
+    expect(reached()).toEqual(['x-our-cert'])
+    for (const TRUSTED_PROXIES of ['loopback', '10.0.0.1']) {
+      configure({ TRUSTED_PROXIES, CLIENT_CERTIFICATE_HEADER: 'x-our-cert' })
+      await get('/', headers)
+      expect(reached()).toEqual([])
+    }
   })
 
   test('request ids come from trusted proxies only, and go out again', async () => {

@@ -25,8 +25,10 @@ export interface Access {
  */
 export async function access(token: string): Promise<Access | null> {
   const payload = await adapterFor('AccessToken').find(token)
-  // A token for another API is none for ours; nor is one that is bound to a key, of which nothing is shown here.
-  if (!payload || payload.aud || payload.jkt || (payload.exp ?? 0) <= nowSeconds()) return null
+  // A token for another API is none for ours.
+  if (!payload || payload.aud || (payload.exp ?? 0) <= nowSeconds()) return null
+  // Nor is one that is bound to a key or a certificate, of which nothing is shown here.
+  if (payload.jkt || payload['x5t#S256']) return null
   const { accountId: userId, clientId, sessionUid: sid } = payload
   if (!userId || !clientId || !sid) return null
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid)])

@@ -176,7 +176,10 @@ function redisAdapter(model: string): Adapter {
       if (GATED.has(model) && !(await admit(payload, registeredAt))) return undefined
       if (model === 'Interaction' && !(await mayGoBack(payload))) return undefined
       if (model === 'AuthorizationCode') bindTo(payload.dpopJkt)
-      if (model === 'ClientCredentials' && !(await mayMachine({ ...payload, registeredAt }))) return undefined
+      if (model === 'ClientCredentials') {
+        const unbound = isUnbound(payload)
+        if (!(await mayMachine({ ...payload, registeredAt, unbound }))) return undefined
+      }
       if (grant) remember(payload, grant)
       return { ...payload, jti: payload.jti ?? id, ...(found.consumed && { consumed: true }) }
     },
@@ -246,6 +249,9 @@ export function remember({ grantId: id, accountId, clientId }: AdapterPayload, g
   if (id && accountId && clientId) current()?.granted.set(id, { ...grant, userId: accountId, clientId })
 }
 
+/** Whether whoever has a token can use it: neither a key (DPoP) nor a certificate is needed. */
+const isUnbound = (payload: AdapterPayload): boolean => !payload.jkt && !payload['x5t#S256']
+
 /** @param registeredAt when the app was registered that it was made for, where that is kept with it */
 export async function admit(payload: AdapterPayload, registeredAt?: number): Promise<boolean> {
   const { accountId, clientId, sessionUid, grantId: id, aud } = payload
@@ -258,7 +264,7 @@ export async function admit(payload: AdapterPayload, registeredAt?: number): Pro
       sid: sessionUid,
       registeredAt,
       audience: aud,
-      unbound: payload.kind === 'AccessToken' && !payload.jkt,
+      unbound: payload.kind === 'AccessToken' && isUnbound(payload),
       spent: payload.kind === 'AccessToken',
     }),
   ])

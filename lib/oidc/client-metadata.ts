@@ -4,6 +4,14 @@ import { cleanText, isStorable } from '../base/clean'
 import { isLoopbackHost } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
 import { domainOf, ROLE } from '../users'
+import {
+  CERTIFICATE_METHODS,
+  certifiedKeysProblem,
+  isCertificateMethod,
+  subjectIn,
+  subjectMetadata,
+  subjectProblem,
+} from './certificate-names'
 import { type MappedClaim, readMapping } from './claims-mapping'
 import { domainIn, isRestricted } from './entry'
 import { ALGORITHMS } from './keys'
@@ -11,7 +19,13 @@ import { demands, LEVELS, SECURITY, type Security } from './levels'
 import { SCOPE_NAME } from './resources'
 import type { ClientMetadata, ClientRow, ClientSettings } from './store-registry'
 
-export const AUTH_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const
+export const AUTH_METHODS = [
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+  ...CERTIFICATE_METHODS,
+  'none',
+] as const
 export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'device_code'] as const
 export type GrantName = (typeof GRANTS)[number]
 const BY_DEFAULT = ['authorization_code', 'refresh_token'] as const
@@ -142,13 +156,17 @@ const mapping = z.custom<MappedClaim[]>().transform((input, ctx) => {
 /** Why an app cannot prove itself by these keys, and by which field that is mended. */
 export function keysProblem(app: {
   authMethod: string
-  jwks?: unknown
+  jwks?: { keys: Record<string, unknown>[] } | undefined
   jwksUri?: string | null | undefined
 }): { path: ['jwks']; message: string } | null {
-  if (app.jwks && app.jwksUri) return { path: ['jwks'], message: 'must be keys or their address, not both' }
-  if (app.authMethod === 'private_key_jwt' && !app.jwks && !app.jwksUri)
-    return { path: ['jwks'], message: 'must hold the app’s public keys, or say where they are (jwksUri)' }
-  return null
+  const no = (message: string) => ({ path: ['jwks'] as ['jwks'], message })
+  if (app.jwks && app.jwksUri) return no('must be keys or their address, not both')
+  const byKeys = app.authMethod === 'private_key_jwt' || app.authMethod === 'self_signed_tls_client_auth'
+  if (byKeys && !app.jwks && !app.jwksUri)
+    return no('must hold the app’s public keys, or say where they are (jwksUri)')
+  const wrong =
+    app.jwks && app.authMethod === 'self_signed_tls_client_auth' && certifiedKeysProblem(app.jwks.keys)
+  return wrong ? no(wrong) : null
 }
 
 /** Curves that agree on a key (RFC 7518 section 6.2.1.1, RFC 8037 section 2); Ed25519 only signs. */
@@ -191,7 +209,8 @@ export function securityProblem(
   const no = (message: string) => ({ path: ['security'] as ['security'], message: `${security} ${message}` })
   if (demands(security, 'par') && !app.pkce) return no('asks for PKCE')
   if (security !== 'fapi2') return null
-  if (app.authMethod !== 'private_key_jwt') return no('is for apps that prove themselves by private_key_jwt')
+  if (app.authMethod !== 'private_key_jwt' && !isCertificateMethod(app.authMethod))
+    return no('is for apps that prove themselves by private_key_jwt, or by a certificate')
   return app.idTokenAlg === 'RS256' ? no('asks for ID tokens signed with ES256 or EdDSA') : null
 }
 
@@ -225,6 +244,18 @@ export const newClientSchema = z
       .default('client_secret_basic'),
     jwks: keySet.optional(),
     jwksUri: web.optional(),
+    /** Whom the certificate that proves it is for (`tls_client_auth`): `dn:`, `dns:`, `uri:`, `ip:` or `email:` and that. */
+    certificateSubject: z
+      .string()
+      .trim()
+      .max(500, 'must have at most 500 characters')
+      .superRefine((subject, ctx) => {
+        const message = isStorable(subject) ? subjectProblem(subject) : 'must be plain text'
+        if (message) ctx.addIssue({ code: 'custom', message })
+      })
+      .optional(),
+    /** Its tokens are good with the certificate alone that they were asked for with (RFC 8705 section 3). */
+    certificateBound: z.boolean().default(false),
     security: z.enum(SECURITY, `must be one of ${SECURITY.join(', ')}`).default('standard'),
     grants: z.array(z.enum(GRANTS, `must be one of ${GRANTS.join(', ')}`)).default([...BY_DEFAULT]),
     firstParty: z.boolean().default(false),
@@ -325,6 +356,13 @@ export const newClientSchema = z
       ctx.addIssue({ code: 'custom', path: ['pairwise'], message: 'needs redirect URIs of one host' })
     if (client.pairwise && client.grants.includes('device_code'))
       ctx.addIssue({ code: 'custom', path: ['pairwise'], message: 'is not for devices' })
+    if ((client.authMethod === 'tls_client_auth') !== (client.certificateSubject !== undefined))
+      ctx.addIssue({
+        code: 'custom',
+        path: ['certificateSubject'],
+        message:
+          'says whom the certificate of an app is for that proves itself by tls_client_auth, and no other',
+      })
     if (client.signedRequests && !client.jwks && !client.jwksUri)
       ctx.addIssue({ code: 'custom', path: ['signedRequests'], message: 'needs jwks or jwksUri' })
     const problem =
@@ -391,6 +429,7 @@ const MAY_GO = new Set([
   'welcomeDe',
   'jwks',
   'jwksUri',
+  'certificateSubject',
   'idTokenEncryption',
   'userinfoEncryption',
 ])
@@ -453,6 +492,8 @@ export function toMetadata(client: CheckedClient): { metadata: ClientMetadata; s
     metadata.introspection_signed_response_alg = client.introspectionAlg
   if (client.jwks) metadata.jwks = client.jwks
   if (client.jwksUri) metadata.jwks_uri = client.jwksUri
+  if (client.certificateSubject) Object.assign(metadata, subjectMetadata(client.certificateSubject))
+  if (client.certificateBound) metadata.tls_client_certificate_bound_access_tokens = true
   if (client.logoUri) metadata.logo_uri = client.logoUri
   if (client.clientUri) metadata.client_uri = client.clientUri
   if (client.policyUri) metadata.policy_uri = client.policyUri
@@ -494,6 +535,8 @@ export const registered = ({ metadata: m, settings, ...row }: ClientRow): Checke
   authMethod: m.token_endpoint_auth_method as CheckedClient['authMethod'],
   jwks: m.jwks as CheckedClient['jwks'],
   jwksUri: m.jwks_uri,
+  certificateSubject: subjectIn(m),
+  certificateBound: m.tls_client_certificate_bound_access_tokens === true,
   pairwise: m.subject_type === 'pairwise',
   signedRequests: m.require_signed_request_object === true,
   security: settings.security ?? 'standard',

@@ -15,6 +15,8 @@ import { log } from '../base/log'
 import { publish } from '../base/redis'
 import { ok, type Result, refuse } from '../base/refusals'
 import { equal, sha256 } from '../base/secrets'
+import { isCertificateMethod, subjectIn } from './certificate-names'
+import { certificatesProblem } from './certificates'
 import { type MappedClaim, readMapping } from './claims-mapping'
 import { forget as forgetLog } from './client-log'
 import {
@@ -28,7 +30,7 @@ import {
   toMetadata,
 } from './client-metadata'
 import { isRestricted } from './entry'
-import type { Level, Security } from './levels'
+import { demands, type Level, type Security } from './levels'
 import { type Denied, denial, type Hand, managementId, outOfReach, removalDenial } from './management'
 import { inTx } from './store'
 import * as store from './store-registry'
@@ -66,9 +68,26 @@ export async function active(clientId: string): Promise<store.ClientRow | null> 
   return row
 }
 
-/** What is known by its document alone is an app for as long as the operator lets documents be. */
-const isIn = ({ settings }: store.ClientRow): boolean =>
-  settings.registered !== 'document' || env().registration.documents
+/**
+ * What is known by its document alone is an app for as long as the operator lets documents be, and one that shows
+ * certificates for as long as these can come.
+ */
+function isIn({ id, settings, metadata }: store.ClientRow): boolean {
+  const off = certificatesProblem({
+    authMethod: metadata.token_endpoint_auth_method,
+    certificateBound: bindsByCertificate(metadata),
+  })
+  if (off) log().warn({ clientId: id, why: off.message }, 'an app is off that shows certificates')
+  return !off && (settings.registered !== 'document' || env().registration.documents)
+}
+
+/** Whether an app's tokens are bound to its certificate. */
+export const bindsByCertificate = (metadata: store.ClientMetadata): boolean =>
+  metadata.tls_client_certificate_bound_access_tokens === true
+
+/** Whether an app's tokens are nothing without something that it alone has: a key (DPoP), or a certificate. */
+export const bindsTokens = ({ settings, metadata }: store.ClientRow): boolean =>
+  demands(settings.security, 'dpop') || bindsByCertificate(metadata)
 
 /** Forgets one client, or all. */
 export function drop(clientId?: string): void {
@@ -163,6 +182,10 @@ export interface ClientView {
   /** Where its public keys are, or which they are; null: it has none. */
   jwksUri: string | null
   jwks: { keys: Record<string, unknown>[] } | null
+  /** Whom the certificate is for that proves it, by a kind and a name (`dns:app.example.com`); null: none does. */
+  certificateSubject: string | null
+  /** Its tokens are good with its certificate alone. */
+  certificateBound: boolean
   /** It knows people by names that no other app knows. */
   pairwise: boolean
   /** Its requests are signed. */
@@ -250,6 +273,8 @@ export function view(row: store.ClientRow): ClientView {
     security: row.settings.security ?? 'standard',
     jwksUri: m.jwks_uri ?? null,
     jwks: m.jwks ?? null,
+    certificateSubject: subjectIn(m) ?? null,
+    certificateBound: bindsByCertificate(m),
     firstParty: row.firstParty,
     pkce: row.requirePkce,
     native: m.application_type === 'native',
@@ -315,6 +340,9 @@ export interface SelfRegistered {
 /** What is said of an app, as it would be kept. @returns refusals as those of `add` */
 export function judge(input: NewClient): Result<CheckedClient> {
   const parsed = newClientSchema.safeParse(input)
+  const off = parsed.success && certificatesProblem(parsed.data)
+  if (off)
+    return refuse('invalid_input', { field: off.field, values: { message: `${off.field}: ${off.message}` } })
   if (parsed.success) return ok(parsed.data)
   const issue = parsed.error.issues[0]
   const field = String(issue?.path[0] ?? 'client')
@@ -501,6 +529,7 @@ type Missing =
   | 'brandColor'
   | `welcome${'En' | 'De'}`
   | 'jwks'
+  | 'certificateSubject'
 type OptionalNull<Name> = Name extends Missing ? null : never
 
 /**
@@ -585,6 +614,9 @@ function changed(row: store.ClientRow, said: object): NewClient {
   // Keys and their address take each other's place.
   if ('jwksUri' in said && !('jwks' in said)) whole.jwks = undefined
   if ('jwks' in said && !('jwksUri' in said)) whole.jwksUri = undefined
+  // Whom a certificate is for is of one way to prove itself.
+  if ('authMethod' in said && whole.authMethod !== 'tls_client_auth' && !('certificateSubject' in said))
+    whole.certificateSubject = undefined
   // What is null is left out, which is how a registration says that there is none.
   return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== null)) as NewClient
 }
@@ -615,7 +647,7 @@ export async function rotateSecret(
   if (!row) return refuse('not_found')
   const method = row.metadata.token_endpoint_auth_method
   if (!hasSecret(method)) {
-    const by = method === 'none' ? 'PKCE' : 'its key'
+    const by = method === 'none' ? 'PKCE' : isCertificateMethod(method) ? 'its certificate' : 'its key'
     return refuse('invalid_input', {
       field: 'clientId',
       values: { message: `this app has no secret: it proves itself by ${by}` },

@@ -43,7 +43,7 @@ export interface RequestState {
   /** A signed access token that was shown at introspection or revocation, and the name it goes by inside. */
   shown?: { token: string; name: string }
   problem?: Problem
-  /** Why somebody may not enter the app, for its developers; the answer does not say it. */
+  /** Why somebody may not enter the app, or its certificate does not count, for its developers; the answer does not say it. */
   whyNot?: string
   /** The key that a code or refresh token of this request is bound to, by its thumbprint. */
   boundTo?: string

@@ -7,7 +7,7 @@ import * as sessions from '../sessions'
 import * as clients from './clients'
 import { mayEnter } from './entrants'
 import { isRestricted } from './entry'
-import { demands, reaches } from './levels'
+import { reaches } from './levels'
 import { reachOf } from './resources'
 import type { ClientRow, ClientSettings } from './store-registry'
 
@@ -20,7 +20,7 @@ export interface Bearer {
   registeredAt?: number | undefined
   /** The API that an access token is for; undefined: the portal itself. */
   audience?: string | string[] | undefined
-  /** An access token that whoever has it can use: no key of the app's is needed. */
+  /** An access token that whoever has it can use: no key and no certificate of the app's is needed. */
   unbound?: boolean
   /** Nothing new comes of it: what was known of the person some seconds ago will do. */
   spent?: boolean
@@ -32,8 +32,8 @@ export interface Bearer {
  * with a level of assurance gets nothing out of a session below it, one that takes no guests (any more) nothing out
  * of a guest's, one with limits of its own nothing out of a session beyond them, one that lets in some people only
  * nothing of anybody else, and one that lost an API nothing for that API. One that has the id of an app which was removed
- * gets nothing out of what that one left. Tokens that are not bound to a key are nothing once the app is registered to
- * bind them.
+ * gets nothing out of what that one left. Tokens that are not bound to a key or a certificate are nothing once the app is
+ * registered to bind them.
  * @throws StoresDown
  */
 export async function may({
@@ -47,7 +47,7 @@ export async function may({
 }: Bearer): Promise<boolean> {
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid, userId)])
   if (!client || !isOf(client, registeredAt) || facts?.userId !== userId) return false
-  if (unbound && demands(client.settings.security, 'dpop')) return false
+  if (unbound && clients.bindsTokens(client)) return false
   if (facts.guest && !clients.takesGuests(client)) return false
   if (!withinLimits(client.settings, facts, nowMs())) return false
   if (client.settings.acr !== undefined && !reaches(facts.acr, client.settings.acr)) return false
@@ -64,16 +64,16 @@ export async function mayMachine({
   clientId = '',
   registeredAt,
   aud,
-  jkt,
+  unbound,
 }: {
   clientId?: string | undefined
   registeredAt?: number | undefined
   aud?: string | string[] | undefined
-  jkt?: unknown
+  unbound: boolean
 }): Promise<boolean> {
   const client = await clients.active(clientId)
   if (!client || !isOf(client, registeredAt)) return false
-  if (!jkt && demands(client.settings.security, 'dpop')) return false
+  if (unbound && clients.bindsTokens(client)) return false
   return client.metadata.grant_types.includes('client_credentials') && reachesAudience(client, aud)
 }
 

@@ -9,6 +9,7 @@ import { log } from '../base/log'
 import { StoresDown } from '../base/refusals'
 import { caller as callerFromHost, HOST_HEADERS } from '../base/requests'
 import * as sessions from '../sessions'
+import { CERTIFICATE_PATH, certificateSeen } from './certificates'
 import { begin, type Problem, stateOf } from './context'
 import { type Document, makeDocument, sendDocument } from './documents'
 import { endCookie, isBound, resumeCookie } from './interactions'
@@ -191,6 +192,7 @@ async function route(
 ): Promise<Problem | undefined> {
   const gone = { status: 404, error: 'not_found', requestId: caller.requestId }
   if (!pathname.startsWith('/oidc/')) return gone
+  if (pathname === CERTIFICATE_PATH) return tellCertificate(req, res, caller)
   // The library's own sign-out pages are never shown; see logout.ts.
   if (pathname.startsWith(`${LOGOUT}/`)) return gone
   if (req.method === 'POST' && (pathname === AUTHORIZATION || pathname === LOGOUT)) {
@@ -216,6 +218,20 @@ async function route(
   return stateOf(req).problem
 }
 
+/** Tells a caller which certificate of theirs arrived: for whoever sets up a proxy or an app, and for `gatehouse doctor`. */
+function tellCertificate(req: IncomingMessage, res: ServerResponse, caller: Caller): Problem | undefined {
+  const seen = req.method === 'GET' ? certificateSeen(caller) : null
+  if (!seen) return { status: 404, error: 'not_found', requestId: caller.requestId }
+  const body = JSON.stringify(seen)
+  res.writeHead(200, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'Content-Length': Buffer.byteLength(body),
+  })
+  res.end(body)
+  return undefined
+}
+
 /** What the library gets to see: our origin, no forwarded headers, no cookie but the one it looks for. */
 function prepare(
   req: IncomingMessage,
@@ -223,8 +239,10 @@ function prepare(
   url: string,
   resumed: string | null,
 ): void {
+  const { header: handover } = env().certificates
   for (const name of Object.keys(req.headers)) {
-    if (name === 'forwarded' || name.startsWith('x-forwarded-') || name === 'cookie') delete req.headers[name]
+    if (name === 'forwarded' || name.startsWith('x-forwarded-') || name === 'cookie' || name === handover)
+      delete req.headers[name]
   }
   req.headers.host = host
   req.headers['x-forwarded-proto'] = proto

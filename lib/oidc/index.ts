@@ -39,6 +39,7 @@ import { trial } from './trial'
 
 export { type Access, access } from './access'
 export { appsOf, type SessionApp, sessionsWithApp } from './apps'
+export { CERTIFICATE_PATH } from './certificates'
 export { type MappedClaim, TEMPLATES as CLAIM_TEMPLATES } from './claims-mapping'
 export type { ClaimsPreview } from './claims-shown'
 export type { LogEntry } from './client-log'

@@ -1,6 +1,6 @@
 /**
  * Who calls the management API: an app that acts for itself, by an access token for that API alone (RFC 6750), bound to a
- * key or not (RFC 9449). The token passes the same gate as everywhere, and what the app is registered for now counts,
+ * key (RFC 9449) or a certificate (RFC 8705), or not. The token passes the same gate as everywhere, and what the app is registered for now counts,
  * not what it was when the token was made.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -12,6 +12,7 @@ import { log } from '../base/log'
 import type { Refusal } from '../base/refusals'
 import { sha256 } from '../base/secrets'
 import { adapterFor } from './adapter'
+import { getCertificate, thumbprint } from './certificates'
 import * as clients from './clients'
 import { begin } from './context'
 import { checkDpopReplay, errors, type KoaContextWithOIDC, type Provider, validateDpop } from './library'
@@ -68,6 +69,7 @@ export const managementMetadata = (): object => ({
   scopes_supported: ['clients:read', 'clients:write', 'clients:trust'] satisfies ManagementScope[],
   bearer_methods_supported: ['header'],
   dpop_signing_alg_values_supported: DPOP_ALGORITHMS,
+  ...(env().certificates.header && { tls_client_certificate_bound_access_tokens: true }),
 })
 
 export const DPOP_ALGORITHMS = ['ES256', 'PS256', 'EdDSA', 'Ed25519'] as const
@@ -148,6 +150,9 @@ async function judge(provider: Provider, ctx: KoaContextWithOIDC): Promise<Manag
     throw new errors.InvalidToken(
       token.jkt ? 'the DPoP proof is not of the key of the token' : 'the token is not bound to a DPoP key',
     )
+  const shown = token['x5t#S256'] ? getCertificate(ctx) : undefined
+  if (token['x5t#S256'] && token['x5t#S256'] !== (shown && thumbprint(shown)))
+    throw new errors.InvalidToken('the certificate of the token was not shown')
   const calls = await bucket(sha256(clientId), CALLS, 'management')
   if (!calls.ok) throw new MustWait(calls.refusal)
   // Last: a proof is written down where the token is good, the key is its own, and the app need not wait.

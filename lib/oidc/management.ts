@@ -112,7 +112,7 @@ const longer = (before: number | undefined, after: number | undefined): boolean 
 
 /** How well an app proves itself: by nothing, by what it and we know, by what it alone has. */
 const proof = (method: string): number =>
-  ['none', 'client_secret', 'private_key'].findIndex((kind) => method.startsWith(kind))
+  method === 'none' ? 0 : method.startsWith('client_secret_') ? 1 : 2
 
 type Judged = Omit<CheckedClient, 'clientId'>
 
@@ -129,6 +129,7 @@ const RAISED: Partial<Record<keyof Judged, (before: Judged | null, after: Judged
   idTokenEncryption: (before, after) => Boolean(before?.idTokenEncryption) && !after.idTokenEncryption,
   userinfoEncryption: (before, after) => Boolean(before?.userinfoEncryption) && !after.userinfoEncryption,
   pkce: (before, after) => !after.pkce && (before?.pkce ?? true),
+  certificateBound: (before, after) => before?.certificateBound === true && !after.certificateBound,
   security: (before, after) => before !== null && !demands(after.security, before.security),
   acr: (before, after) => before?.acr === 'aal2' && after.acr !== 'aal2',
   guests: (before, after) => after.guests && !before?.guests,
@@ -186,6 +187,7 @@ export function denial(before: Judged | null, after: Judged, hand: Hand): Denied
 const UNLIMITED = {
   acr: 'aal1',
   security: 'standard',
+  certificateBound: false,
   signedRequests: false,
   idTokenEncryption: undefined,
   userinfoEncryption: undefined,

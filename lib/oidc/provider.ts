@@ -10,6 +10,8 @@ import { StoresDown } from '../base/refusals'
 import { deriveKey } from '../base/secrets'
 import * as sessions from '../sessions'
 import { adapterFor, CODE_SECONDS, REFRESH_TOKEN_BITS, refreshTokenValue, TOKEN_BITS } from './adapter'
+import { isCertificateMethod } from './certificate-names'
+import { mutualTls } from './certificates'
 import { accountClaims, claimsModel } from './claims-shown'
 import { fetchDocument, judgeAssertion, refuseReplays } from './client-keys'
 import { AUTH_METHODS, CONTENT_ENCRYPTION, ENCRYPTION, PERSONAL_CLIENT } from './client-metadata'
@@ -64,7 +66,8 @@ function configuration(keys: KeySet): Configuration {
   const { accessTokenSeconds, idTokenSeconds, refreshTokenSeconds, loginAttemptSeconds, sessionMaxSeconds } =
     env()
   const { registration } = env()
-  const provingMethods = AUTH_METHODS.filter((method) => method !== 'none')
+  const methods = authMethods()
+  const provingMethods = methods.filter((method) => method !== 'none')
   return {
     adapter: (name) => adapterFor(name),
     jwks: { keys: keys.signing },
@@ -79,7 +82,7 @@ function configuration(keys: KeySet): Configuration {
       if (!row) throw new Error('a client that is none of ours')
       return subjectFor(row, userId)
     },
-    clientAuthMethods: [...AUTH_METHODS],
+    clientAuthMethods: methods,
     clientDefaults: { id_token_signed_response_alg: 'ES256', introspection_signed_response_alg: 'ES256' },
     enabledJWA: {
       idTokenSigningAlgValues: [...ALGORITHMS],
@@ -139,6 +142,7 @@ function configuration(keys: KeySet): Configuration {
         nonceSecret: deriveKey('dpop-nonce'),
         requireNonce: (ctx) => ctx.oidc.client !== undefined && heldTo(ctx.oidc.client, 'fapi2'),
       },
+      mTLS: mutualTls(),
       fapi: {
         enabled: true,
         profile: (_ctx, client) => (client && heldTo(client, 'fapi2') ? '2.0' : undefined),
@@ -187,7 +191,8 @@ function configuration(keys: KeySet): Configuration {
       ui_locales_supported: [...SPOKEN],
       prompt_values_supported: ['none', 'login', 'consent', 'create'],
       introspection_endpoint_auth_methods_supported: provingMethods,
-      revocation_endpoint_auth_methods_supported: [...AUTH_METHODS],
+      revocation_endpoint_auth_methods_supported: methods,
+      ...certificateAliases(),
     },
     interactions: { policy: interactionPolicy(), url: interactionDestination },
     findAccount: (ctx, sub, token) => account(ctx, sub, sessionOf(token) ?? ctx.oidc.session?.uid),
@@ -205,6 +210,35 @@ function configuration(keys: KeySet): Configuration {
     renderError: (ctx, out, error) => tellProblem(ctx, out, error),
   }
 }
+
+/** How apps may prove themselves: by certificates where these can come. */
+function authMethods(): (typeof AUTH_METHODS)[number][] {
+  const { selfSignedTlsClientAuth, tlsClientAuth } = mutualTls()
+  const on: Record<string, boolean> = {
+    self_signed_tls_client_auth: selfSignedTlsClientAuth,
+    tls_client_auth: tlsClientAuth,
+  }
+  return AUTH_METHODS.filter((method) => !isCertificateMethod(method) || on[method])
+}
+
+/** Where the proxy asks for certificates, if it does not everywhere (RFC 8705 section 5). */
+function certificateAliases(): { mtls_endpoint_aliases?: Record<string, string> } {
+  const { issuer, certificates, url } = env()
+  if (!certificates.origin) return {}
+  const base = certificates.origin + issuer.slice(url.length)
+  const named = ALIASED.map((route) => [`${route}_endpoint`, base + ROUTES[route]])
+  return { mtls_endpoint_aliases: Object.fromEntries(named) }
+}
+
+/** What programs call, and never a browser. */
+const ALIASED = [
+  'device_authorization',
+  'introspection',
+  'pushed_authorization_request',
+  'revocation',
+  'token',
+  'userinfo',
+] as const
 
 /** One for each provider whose tokens are kept; none while the operator gives none away. */
 function tokenScopes(): string[] {
@@ -407,7 +441,9 @@ function useOurClients(provider: Provider): void {
       client_name: name,
       ...(tokenScopes().length > 0 && { scope: scopesFor(row) }),
       ...(demands(security, 'par') && { require_pushed_authorization_requests: true }),
-      ...(demands(security, 'dpop') && { dpop_bound_access_tokens: true }),
+      // By the one or by the other (FAPI 2.0 section 5.3.2.1).
+      ...(demands(security, 'dpop') &&
+        !clients.bindsByCertificate(metadata) && { dpop_bound_access_tokens: true }),
       ...(secretive && { client_secret: 'kept-as-a-hash' }),
     })
     instances.set(row, client)

@@ -185,6 +185,10 @@ describe('is refused', () => {
     ['an_address_that_names_somebody', { policy_uri: 'https://bank.example@evil.example/' }],
     ['to_have_what_operators_hold_apps_to', { dpop_bound_access_tokens: true }],
     [
+      'a_certificate_where_none_can_come',
+      { token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks_uri: 'https://app.example/jwks' },
+    ],
+    [
       'tokens_that_only_its_key_can_read',
       {
         id_token_encrypted_response_alg: 'ECDH-ES',

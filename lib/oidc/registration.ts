@@ -96,6 +96,7 @@ const IGNORED = [
   'initiate_login_uri',
   'software_id',
   'software_version',
+  'use_mtls_endpoint_aliases',
 ]
 /** Set by operators alone (`--security`, `--id-token-encryption`, …): whoever asks for it here must not believe that it has it. */
 const OPERATORS = [
@@ -155,6 +156,9 @@ function inputOf(m: Metadata, vouched: boolean): clients.NewClient {
   if (beyond) throw new errors.InvalidClientMetadata(`grant_types: ${beyond} cannot be registered here`)
   const held = OPERATORS.find((name) => Boolean((m as Record<string, unknown>)[name]))
   if (held) throw new errors.InvalidClientMetadata(`${held} is for operators to set`)
+  // Whom the operator's authority vouches for, nobody says of themselves.
+  if (m.token_endpoint_auth_method === 'tls_client_auth')
+    throw new errors.InvalidClientMetadata('tls_client_auth is for operators to set')
   return {
     name: nameOf(m).slice(0, 80),
     redirectUris: m.redirect_uris,

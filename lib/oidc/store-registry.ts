@@ -19,6 +19,7 @@ export interface ClientMetadata {
   id_token_signed_response_alg: string
   jwks?: { keys: Record<string, unknown>[] }
   jwks_uri?: string
+  tls_client_certificate_bound_access_tokens?: boolean
   subject_type?: 'pairwise'
   require_signed_request_object?: boolean
   id_token_encrypted_response_alg?: string
