@@ -6,9 +6,10 @@ export const KINDS = {
   spa: { authMethod: 'none' },
   native: { authMethod: 'none', native: true },
   machine: { grants: ['client_credentials'] },
+  api: { grants: [], personalTokens: true },
 } as const satisfies Record<string, Partial<NewClient>>
 
-export type Kind = keyof typeof KINDS | 'api'
+export type Kind = keyof typeof KINDS
 
 /** What an app is, by what it is registered with. */
 export function kindOf({ authMethod, grants, native }: ClientView): Kind {

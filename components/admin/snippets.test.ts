@@ -167,6 +167,7 @@ describe('what is offered', () => {
     claimsInIdToken: false,
     resources: [],
     serves: [],
+    personalTokens: false,
   } satisfies SnippetApp
   const libraries = (app: Partial<SnippetApp>) =>
     snippetsFor({ ...base, ...app }, 'https://id.example.com/oidc').map(({ library }) => library)
@@ -183,6 +184,7 @@ describe('what is offered', () => {
     expect(libraries({ userinfoEncryption: 'ECDH-ES' })).toEqual([])
     expect(libraries({ grants: ['client_credentials'], redirectUris: [] })).toEqual(['curl'])
     expect(libraries({ grants: [], redirectUris: [], serves: ['https://api.example.com'] })).toEqual(['curl'])
+    expect(libraries({ grants: [], redirectUris: [], personalTokens: true })).toEqual(['curl'])
   })
 
   it('names the redirect URI that next-auth comes back to where it is not registered', () => {
@@ -238,6 +240,7 @@ describe('README', () => {
     claimsInIdToken: false,
     resources: [],
     serves: [],
+    personalTokens: false,
   }
   const nextJs: SnippetApp = {
     ...example,

@@ -31,7 +31,12 @@ export type SnippetApp = Pick<
   | 'claimsInIdToken'
   | 'resources'
   | 'serves'
+  | 'personalTokens'
 >
+
+/** An API: it asks what tokens are good for. */
+export const introspects = ({ serves, personalTokens }: Pick<SnippetApp, 'serves' | 'personalTokens'>) =>
+  serves.length > 0 || personalTokens
 
 export const SCOPE = 'openid profile email'
 
@@ -52,7 +57,7 @@ export function snippetsFor(app: SnippetApp, issuer: string): Snippet[] {
       all.push(openidClient(app, issuer, uri))
     else if (app.security === 'standard') all.push(oidcClientTs(app, issuer, uri))
   }
-  if (hasSecret && (app.grants.includes('client_credentials') || app.serves.length > 0))
+  if (hasSecret && (app.grants.includes('client_credentials') || introspects(app)))
     all.push(curl(app, issuer))
   return all
 }
@@ -297,7 +302,7 @@ function curl(app: SnippetApp, issuer: string): Snippet {
     ]
     files.push({ name: 'sh', text: call('/token', fields) })
   }
-  if (app.serves.length > 0)
+  if (introspects(app))
     files.push({ name: 'sh', text: call('/introspection', ['--data-urlencode token="$TOKEN"']) })
   return { library: 'curl', files }
 }

@@ -197,6 +197,13 @@ describe('resource', () => {
     })
     const served = await ok<{ client_id: string }>(['client', 'add', '--name', 'Orders', '--serves', id])
     expect(await ok(['client', 'show', served.client_id])).toMatchObject({ grants: [], serves: [id] })
+    const asks = await ok<{ client_id: string }>(['client', 'add', '--name', 'Reports', '--personal-tokens'])
+    const only = { grants: [], redirect_uris: [], personal_tokens: true }
+    expect(await ok(['client', 'show', asks.client_id])).toMatchObject(only)
+    const more = ['--grant', 'authorization_code', '--redirect-uri', 'https://reports.example.com/cb']
+    await ok(['client', 'update', asks.client_id, ...more])
+    await ok(['client', 'update', asks.client_id, '--grant', 'none', '--redirect-uri', 'none'])
+    expect(await ok(['client', 'show', asks.client_id])).toMatchObject(only)
     const unknown = await gatehouse([...app, 'https://nobody.example.com'])
     expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('there is no API')])
     expect(JSON.parse((await gatehouse(['resource', 'metadata', id])).out)).toEqual({
@@ -561,6 +568,17 @@ describe('user', () => {
     )
     expect((await gatehouse(['user', 'show', id])).out).toMatch(/live sessions\s+1/)
     await withApp(id)
+    await db.query(
+      `INSERT INTO personal_access_tokens (user_id, name, token_hash, scopes, expires_at)
+       VALUES ($1, 'Nightly export', 'x', '{openid}', now() + interval '1 day')`,
+      [id],
+    )
+    await db.query(`UPDATE clients SET settings = '{"entryRoles": ["staff"]}' WHERE id = 'told'`)
+    await db.query(`INSERT INTO roles (name) VALUES ('staff') ON CONFLICT DO NOTHING`)
+    await db.query(`INSERT INTO user_roles (user_id, role_name) VALUES ($1, 'staff')`, [id])
+    await ok(['user', 'roles', id, '--set', 'none'])
+    expect(await owedToApps(id)).toBe(1)
+    await db.query(`UPDATE clients SET settings = '{}' WHERE id = 'told'`)
     const off = await ok<{ sessions_revoked: number }>([
       'user',
       'disable',
@@ -569,9 +587,11 @@ describe('user', () => {
       'left',
     ])
     expect(off).toMatchObject({ status: 'disabled', sessions_revoked: 1 })
-    expect(await owedToApps(id)).toBe(1)
+    expect(await owedToApps(id)).toBe(2)
     expect((await gatehouse(['user', 'show', id])).out).toContain('disabled (left)')
     expect(await ok(['user', 'enable', id])).toMatchObject({ status: 'active' })
+    const live = 'SELECT 1 FROM personal_access_tokens WHERE user_id = $1 AND revoked_at IS NULL'
+    expect((await db.query(live, [id])).rows).toEqual([])
   })
 
   test('reset-factors takes every second factor and the sessions, once, and leaves the password', async () => {

@@ -14,6 +14,7 @@ import { reloadEnv } from '../base/env'
 import { closeRedis } from '../base/redis'
 import * as factors from '../factors'
 import { openStores, type Stores } from '../host/stores'
+import * as oidc from '../oidc'
 import { type App, newApp, refresh, signInTo, userinfo } from '../oidc/testing/app'
 import { Browser, type Portal, startPortal } from '../oidc/testing/harness'
 import * as sessions from '../sessions'
@@ -127,6 +128,8 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
   const cookies = await signedInBy('passkey')
   const app: App = await newApp()
   const { json: tokens } = await withProvider((portal) => signInTo(new Browser(portal), app, ada.id))
+  const personal = { name: 'Nightly export', scopes: [], days: 30 }
+  const made = must(await inTx((tx) => oidc.personalTokens.make(tx, ada.id, personal, somewhere())))
   const link = await inTx((tx) =>
     factors.links.issue(tx, { purpose: 'password_reset', userId: ada.id, lifeSeconds: 3600 }),
   )
@@ -156,6 +159,7 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
   const [backupCode = ''] = ada.codes
   must(await factors.backupCodes.verify(ada.id, backupCode, somewhere()))
   const later = await signedInBy('passkey')
+  await inTx((tx) => oidc.personalTokens.end(tx, ada.id, null))
   await redis.set('other:app', 'not ours')
   expect((await gatehouse('restored')).err).toMatch(/The portal runs/)
   await down()
@@ -171,7 +175,13 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
   expect(err).toBe('')
   expect(code).toBe(0)
   const said = JSON.parse(out)
-  expect(said).toMatchObject({ sessions: 2, refresh_tokens: 1, links: 1, backup_codes: 10 })
+  expect(said).toMatchObject({
+    sessions: 2,
+    refresh_tokens: 1,
+    personal_tokens: 1,
+    links: 1,
+    backup_codes: 10,
+  })
   expect(said.redis_keys).toBeGreaterThan(0)
   expect(await redis.keys('*')).toEqual(['other:app'])
 
@@ -182,6 +192,7 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
       expect((await refresh(portal, app, refresh_token)).json.error).toBe('invalid_grant')
       expect((await userinfo(portal, access_token)).status).toBe(401)
     }
+    expect((await userinfo(portal, made.value)).status).toBe(401)
   })
   expect(await factors.links.peek('password_reset', link)).toBeNull()
   expect((await signin.verify(waiting.flow, { code: mailed }, waiting.caller)).ok).toBe(false)

@@ -21,9 +21,11 @@ async function restored(options: { keepBackupCodes?: boolean; json?: boolean }):
       import('../audit'),
     ])
     const done = await unhurried(async (run) => {
+      const tokens = await oidc.endAfterRestore(run)
       const ended = {
         sessions: await sessions.endAfterRestore(run),
-        refresh_tokens: await oidc.endAfterRestore(run),
+        refresh_tokens: tokens.refreshTokens,
+        personal_tokens: tokens.personalTokens,
         recoveries: await recovery.endAfterRestore(run),
       }
       const { links, backupCodes } = await factors.voidAfterRestore(run, {
@@ -35,9 +37,9 @@ async function restored(options: { keepBackupCodes?: boolean; json?: boolean }):
     const all = { ...done, redis_keys: await dropKeys() }
     if (options.json) return json(all)
     say(
-      `Ended ${all.sessions} sessions, ${all.refresh_tokens} refresh tokens and ${all.recoveries} recoveries, voided ` +
-        `${all.links} links and ${all.backup_codes} backup codes, gave up ${all.deliveries} deliveries, forgot ` +
-        `${all.redis_keys} keys in Redis. The portal may start.`,
+      `Ended ${all.sessions} sessions, ${all.refresh_tokens} refresh tokens, ${all.personal_tokens} personal access ` +
+        `tokens and ${all.recoveries} recoveries, voided ${all.links} links and ${all.backup_codes} backup codes, ` +
+        `gave up ${all.deliveries} deliveries, forgot ${all.redis_keys} keys in Redis. The portal may start.`,
     )
   })
 }

@@ -159,12 +159,12 @@ async function disable(name: string, options: { reason?: string; json?: boolean 
     const users = await import('../users')
     const sessions = await sessionsToEnd()
     const why = { actor: 'operator', ...(options.reason && { reason: options.reason }) }
-    const done = await users.disable(user.id, why)
-    if (!done.ok) throw refused(done.refusal, 'user')
-    const { sids, rest } = await sessions.revoke(
-      { userId: user.id, all: true },
-      { reason: 'disabled', actor: 'operator' },
-    )
+    const { sids, rest } = await inTx(async (tx) => {
+      const done = await users.disable(user.id, { ...why, tx })
+      if (!done.ok) throw refused(done.refusal, 'user')
+      const how = { reason: 'disabled', actor: 'operator' }
+      return await sessions.revokeIn(tx, { userId: user.id, all: true }, how)
+    })
     if (options.json) return json({ id: user.id, status: 'disabled', sessionsRevoked: sids.length })
     const ended = `${rest ? `more than ${sids.length}` : sids.length} ${sids.length === 1 ? 'session' : 'sessions'} ended`
     say(`Disabled ${user.email ?? user.id}; ${ended}.`)
@@ -278,7 +278,8 @@ async function roles(
 ): Promise<void> {
   await withStores(async () => {
     const user = await userNamed(name)
-    const users = await import('../users')
+    // Apps that they may not enter any more are told.
+    const [users] = await Promise.all([import('../users'), sessionsToEnd()])
     const changes = {
       ...(options.set !== undefined && {
         roles: options.set === 'none' ? [] : options.set.split(',').map((role) => role.trim()),
@@ -333,7 +334,7 @@ export function userCommands(program: Command): void {
   user
     .command('disable')
     .argument('<user>', 'id or e-mail')
-    .description('no way in any more, and every session ends now')
+    .description('no way in any more; every session and personal access token ends now')
     .option('--reason <text>', 'kept with the account')
     .option('--json', 'print JSON')
     .action(disable)

@@ -1,6 +1,7 @@
 /**
  * Auth.js's adapter for Prisma over our tables. Its methods for accounts do the reading and writing; those that would make
- * or change people and sessions are closed: the one door is the room `signin` (decision 060).
+ * or change people and sessions are closed: the one door is the room `signin` (decision 060). For its links by mail there is
+ * not even a table.
  */
 import { PrismaAdapter } from '@auth/prisma-adapter'
 import type { Adapter } from 'next-auth/adapters'

@@ -23,17 +23,27 @@ import * as revocations from './revocations'
 import * as store from './store'
 
 const GATED = new Set(['AccessToken', 'AuthorizationCode'])
+/** What is an app's alone: whoever has its id after it is another. */
+const OF_AN_APP = new Set([...GATED, 'ClientCredentials'])
 
 /** Access tokens and codes carry the consent as it was when they were issued. */
 interface Kept {
   payload: AdapterPayload
   grant?: store.GrantRow
+  /** When its app was registered, milliseconds; left out by portals that did not keep it yet. */
+  registeredAt?: number
 }
 
 /** The library puts the bearer value itself into the payload; it is kept only as a hash. */
 function withoutValue(payload: AdapterPayload): AdapterPayload {
   const { jti: _, ...rest } = payload
   return rest
+}
+
+/** When the app of this request was registered. */
+function registrationNow(): number | undefined {
+  const client = (Provider.ctx as KoaContextWithOIDC | undefined)?.oidc.client
+  return client && clients.rowOf.get(client)?.createdAt.getTime()
 }
 
 /** What was shown: the library knows a signed token at introspection and revocation by another name (structured.ts). */
@@ -144,6 +154,8 @@ function redisAdapter(model: string): Adapter {
         const granted = grantOf(payload)
         if (granted) kept.grant = granted
       }
+      const registeredAt = OF_AN_APP.has(model) ? registrationNow() : undefined
+      if (registeredAt !== undefined) kept.registeredAt = registeredAt
       const artifact = { model, id, payload: kept, ttlSeconds: expiresIn ?? 60 }
       if (model !== 'AccessToken' || !SIGN_INS.has(payload.gty ?? '')) return store.putArtifact(artifact)
       const state = current()
@@ -160,12 +172,14 @@ function redisAdapter(model: string): Adapter {
       if (personal.isPersonal(id)) return model === 'AccessToken' ? personalToken(id) : undefined
       const found = await store.getArtifact<Kept>(model, tokenOf(id))
       if (!found) return undefined
-      const { payload, grant } = found.payload
-      if (GATED.has(model) && !(await admit(payload))) return undefined
+      const { payload, grant, registeredAt } = found.payload
+      if (GATED.has(model) && !(await admit(payload, registeredAt))) return undefined
       if (model === 'Interaction' && !(await mayGoBack(payload))) return undefined
       if (model === 'AuthorizationCode') bindTo(payload.dpopJkt)
-      if (model === 'ClientCredentials' && !(await mayMachine({ ...payload, unbound: isUnbound(payload) })))
-        return undefined
+      if (model === 'ClientCredentials') {
+        const unbound = isUnbound(payload)
+        if (!(await mayMachine({ ...payload, registeredAt, unbound }))) return undefined
+      }
       if (grant) remember(payload, grant)
       return { ...payload, jti: payload.jti ?? id, ...(found.consumed && { consumed: true }) }
     },
@@ -240,7 +254,8 @@ const isUnbound = (payload: AdapterPayload): boolean => !payload.jkt && !payload
 
 const UNBOUND: Record<string, 'access' | 'refresh'> = { AccessToken: 'access', RefreshToken: 'refresh' }
 
-export async function admit(payload: AdapterPayload): Promise<boolean> {
+/** @param registeredAt when the app was registered that it was made for, where that is kept with it */
+export async function admit(payload: AdapterPayload, registeredAt?: number): Promise<boolean> {
   const { accountId, clientId, sessionUid, grantId: id, aud } = payload
   if (!accountId || !clientId || !sessionUid || !id) return false
   const [over, allowed] = await Promise.all([
@@ -249,6 +264,7 @@ export async function admit(payload: AdapterPayload): Promise<boolean> {
       userId: accountId,
       clientId,
       sid: sessionUid,
+      registeredAt,
       audience: aud,
       unbound: isUnbound(payload) ? UNBOUND[payload.kind ?? ''] : undefined,
       spent: payload.kind === 'AccessToken',

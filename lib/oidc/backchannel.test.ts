@@ -9,6 +9,7 @@ import { inTx } from '../base/db'
 import { env, reloadEnv } from '../base/env'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
+import * as users from '../users'
 import * as oidc from './index'
 import { type App, newApp, signInTo, userinfo } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
@@ -132,6 +133,77 @@ describe('a logout token', () => {
       expect(payload.sid).not.toBe(facts.sid)
     },
   )
+})
+
+describe('who may not enter an app any more', () => {
+  const BY = { actor: 'operator' }
+  const losses: [string, Partial<oidc.NewClient>, (user: string) => Promise<unknown>][] = [
+    [
+      'a role that was taken',
+      { entryRoles: ['staff'] },
+      (user) => users.changeRoles(user, { roles: [] }, BY),
+    ],
+    [
+      'a role that a provider takes',
+      { entryRoles: ['staff'] },
+      (user) => inTx((tx) => users.setRoles(tx, user, { roles: [], among: ['staff'] }, BY)),
+    ],
+    [
+      'another default role',
+      { entryRoles: ['user'] },
+      (user) => users.changeRoles(user, { defaultRole: 'visitor' }, BY),
+    ],
+    [
+      'an address that was removed',
+      { entryDomains: ['*.house.example'] },
+      async (user) => {
+        const house = (await users.emails.list(user)).find(({ isPrimary }) => !isPrimary)
+        await inTx((tx) => users.emails.remove(tx, user, house?.id ?? ''))
+      },
+    ],
+  ]
+
+  it.each(losses)('an_app_that_lets_somebody_in_no_more_is_told_and_no_other: %s', async (_, rules, lose) => {
+    const [shut, open] = [await receiver(), await receiver()]
+    const [app, other] = [await appOf(shut, rules), await appOf(open, { entryDomains: ['example.com'] })]
+    const user = await newUser(stores.sql)
+    await users.changeRoles(user, { roles: ['staff', 'choir'] }, BY)
+    await stores.sql(
+      'INSERT INTO emails (user_id, address, is_primary, verified_at) VALUES ($1, $2, false, now())',
+      [user, `a.${user.slice(0, 8)}@Post.House.example`],
+    )
+    const here = await signedIn(user, app, other)
+    await users.changeRoles(user, { roles: ['staff'] }, BY)
+    await audit.drain()
+    expect([shut.tokens, open.tokens]).toEqual([[], []])
+    await lose(user)
+    await audit.drain()
+    expect([shut.tokens.length, open.tokens.length]).toEqual([1, 0])
+    expect(decodeJwt(shut.tokens[0] ?? '')).toMatchObject({ sub: user, sid: here.ids[0]?.sid })
+    // The session goes on, and its own end is told as well.
+    expect(await sessions.alive(here.facts.sid)).not.toBeNull()
+    await sessions.revoke({ userId: user, sid: here.facts.sid }, why)
+    await audit.drain()
+    expect([shut.tokens.length, open.tokens.length]).toEqual([2, 1])
+  })
+
+  it('a_loss_that_is_taken_back_owes_nothing_and_one_that_comes_again_is_told_again', async () => {
+    const to = await receiver()
+    const app = await appOf(to, { entryRoles: ['staff'] })
+    const user = await newUser(stores.sql)
+    const among = { roles: [], among: ['staff'] }
+    await users.changeRoles(user, { roles: ['staff'] }, BY)
+    await signedIn(user, app)
+    const undone = inTx(async (tx) => {
+      await users.setRoles(tx, user, among, BY)
+      throw new Error('undone')
+    })
+    await expect(undone).rejects.toThrow('undone')
+    expect(await states()).toEqual([])
+    for (const roles of [[], ['staff'], []]) await users.changeRoles(user, { roles }, BY)
+    await audit.drain()
+    expect(to.tokens.length).toBe(2)
+  })
 })
 
 describe('every app of the session is told, and no other', () => {

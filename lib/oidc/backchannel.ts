@@ -8,8 +8,10 @@ import type { Tx } from '../base/db'
 import { env } from '../base/env'
 import { uuid } from '../base/ids'
 import { ForbiddenAddress, postForm } from '../base/outbound'
-import type { Ended } from '../sessions'
+import * as sessions from '../sessions'
+import type { Memberships } from '../users'
 import * as clients from './clients'
+import { entryLacks, wentBy } from './entry'
 import type { Provider } from './library'
 import * as store from './store'
 
@@ -42,8 +44,8 @@ interface Payload {
 }
 
 /** Owes every app of the ended sessions its token, in the transaction that ends them. */
-export async function oweLogouts(tx: Tx, { sessions }: Ended): Promise<void> {
-  const userOf = new Map(sessions.map(({ sid, userId }) => [sid, userId]))
+export async function oweLogouts(tx: Tx, { sessions: over }: sessions.Ended): Promise<void> {
+  const userOf = new Map(over.map(({ sid, userId }) => [sid, userId]))
   const logouts = await store.logoutsIn(tx, [...userOf.keys()])
   await oweAll(
     tx,
@@ -68,6 +70,32 @@ export const oweRemoved = (
       return { kind: KIND, userId, ...removedDebtOf(id, { clientId, sid }), payload }
     }),
   )
+
+/**
+ * Owes its tokens to every app that a person is signed in to and may not enter any more, in the transaction in which they
+ * lost what let them in. The sessions go on, and so does what the app has: it is refused while it is so.
+ */
+export async function oweNoEntry(
+  tx: Tx,
+  userId: string,
+  gone: Memberships,
+  left: Memberships | null,
+): Promise<void> {
+  const sids = await sessions.wouldEnd({ userId }, 1000, tx)
+  const logouts = await store.logoutsIn(tx, sids)
+  const shut = logouts.filter(
+    ({ settings }) => wentBy(settings, gone) && entryLacks(settings, left).length > 0,
+  )
+  // They may be let in and lose it once more.
+  const id = uuid()
+  await oweAll(
+    tx,
+    shut.map(({ clientId, sid }) => {
+      const payload: Payload = { sub: userId, sid }
+      return { kind: KIND, userId, ...removedDebtOf(id, { clientId, sid }), payload }
+    }),
+  )
+}
 
 /**
  * Sends one logout token, signed at this moment with the app's algorithm: two minutes old it is worth nothing. Its

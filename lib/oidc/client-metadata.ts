@@ -376,7 +376,7 @@ export const newClientSchema = z
 /** Why an app cannot have these grants, and by which field that is mended. */
 export function grantsProblem(
   grants: readonly string[],
-  app: { redirectUris: string[]; authMethod: string; serves: string[] },
+  app: { redirectUris: string[]; authMethod: string; serves: string[]; personalTokens: boolean },
 ): { path: ['grants' | 'redirectUris']; message: string } | null {
   const people = grants.includes('authorization_code') || grants.includes('device_code')
   if (grants.includes('authorization_code') && app.redirectUris.length === 0)
@@ -386,8 +386,8 @@ export function grantsProblem(
   if (grants.includes('refresh_token') && !people)
     return { path: ['grants'], message: 'refresh_token needs authorization_code or device_code beside it' }
   // An API that only introspects needs none.
-  if (grants.length === 0 && app.serves.length === 0)
-    return { path: ['grants'], message: 'must be one at least' }
+  if (grants.length === 0 && app.serves.length === 0 && !app.personalTokens)
+    return { path: ['grants'], message: 'must be one at least, but for an API that only introspects' }
   return null
 }
 

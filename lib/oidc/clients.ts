@@ -246,7 +246,9 @@ export const toldBy = (metadata: store.ClientMetadata): 'back_channel' | 'front_
 
 function versionOf(row: store.ClientRow): string {
   const secrets = row.secrets.map(({ id, expiresAt }) => [id, expiresAt])
-  const { name, metadata, firstParty, requirePkce, settings, disabledAt } = row
+  const { name, metadata, firstParty, requirePkce, disabledAt } = row
+  // That its document was read again and says the same is no change.
+  const { documentUntil: _, ...settings } = row.settings
   return sha256(JSON.stringify([name, metadata, firstParty, requirePkce, settings, disabledAt, secrets]))
 }
 
@@ -554,10 +556,10 @@ export async function update(
     if (away) return asRefusal(away)
     if (by.versions && !by.versions.includes(versionOf(row))) return refuse('version_changed')
     if (unknown) return unknown
-    if (row.settings.registered === 'document') {
-      const message =
-        'clientId: its document says what this app is; it can be switched off, or registered under a name of yours'
-      return refuse('invalid_input', { field: 'clientId', values: { message } })
+    const itself = row.settings.registered === 'document' && Object.keys(said).find((name) => !isPinned(name))
+    if (itself) {
+      const message = `${itself}: its document says what this app is; what can be set of it is ${store.PINNED.join(', ')}, and it can be switched off, or registered under a name of yours`
+      return refuse('invalid_input', { field: itself, values: { message } })
     }
     const judged = judge(changed(row, said))
     if (!judged.ok) return judged
@@ -601,6 +603,8 @@ export async function update(
     return ok(view(now))
   })
 }
+
+const isPinned = (name: string): boolean => store.PINNED.some((one) => one === name)
 
 /** An app as it is to be: as it is, and what was said of it. */
 function changed(row: store.ClientRow, said: object): NewClient {

@@ -40,6 +40,14 @@ export function entryLacks(
   return lacks
 }
 
+/** Whether what somebody lost is something that an app goes by. */
+export const wentBy = (
+  { entryRoles = [], entryDomains = [] }: Rules,
+  { roles, domains }: Memberships,
+): boolean =>
+  entryRoles.some((role) => roles.includes(role)) ||
+  entryDomains.some((rule) => domains.some((domain) => covers(rule, domain)))
+
 /**
  * Whether rules let anybody in whom those before kept out.
  * @param covered whether a rule lets in all that another one does

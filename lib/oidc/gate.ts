@@ -16,6 +16,8 @@ export interface Bearer {
   userId: string
   clientId: string
   sid: string
+  /** When the app was registered that it was made for, milliseconds; undefined: it cannot outlive that. */
+  registeredAt?: number | undefined
   /** The API that an access token is for; undefined: the portal itself. */
   audience?: string | string[] | undefined
   /**
@@ -32,20 +34,22 @@ export interface Bearer {
  * to this user, who may be signed in: a session of a disabled user is not alive. An app that was registered
  * with a level of assurance gets nothing out of a session below it, one that takes no guests (any more) nothing out
  * of a guest's, one with limits of its own nothing out of a session beyond them, one that lets in some people only
- * nothing of anybody else, and one that lost an API nothing for that API. Tokens that are not bound to a key or a
- * certificate are nothing once the app is registered to bind them; nor are refresh tokens, if nothing else proves the app.
+ * nothing of anybody else, and one that lost an API nothing for that API. One that has the id of an app which was removed
+ * gets nothing out of what that one left. Tokens that are not bound to a key or a certificate are nothing once the app is
+ * registered to bind them; nor are refresh tokens, if nothing else proves the app.
  * @throws StoresDown
  */
 export async function may({
   userId,
   clientId,
   sid,
+  registeredAt,
   audience,
   unbound,
   spent = false,
 }: Bearer): Promise<boolean> {
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid, userId)])
-  if (!client || facts?.userId !== userId) return false
+  if (!client || !isOf(client, registeredAt) || facts?.userId !== userId) return false
   if (isLoose(unbound, client)) return false
   if (facts.guest && !clients.takesGuests(client)) return false
   if (!withinLimits(client.settings, facts, nowMs())) return false
@@ -67,17 +71,24 @@ const isLoose = (unbound: Bearer['unbound'], client: ClientRow): boolean =>
  */
 export async function mayMachine({
   clientId = '',
+  registeredAt,
   aud,
   unbound,
 }: {
   clientId?: string | undefined
+  registeredAt?: number | undefined
   aud?: string | string[] | undefined
   unbound: boolean
 }): Promise<boolean> {
   const client = await clients.active(clientId)
-  if (!client || (unbound && clients.bindsTokens(client))) return false
+  if (!client || !isOf(client, registeredAt)) return false
+  if (unbound && clients.bindsTokens(client)) return false
   return client.metadata.grant_types.includes('client_credentials') && reachesAudience(client, aud)
 }
+
+/** Whether this is the registration that something was made for, and not a later one of the same id. */
+const isOf = (client: ClientRow, registeredAt: number | undefined): boolean =>
+  registeredAt === undefined || registeredAt === client.createdAt.getTime()
 
 async function reachesAudience(client: ClientRow, audience: Bearer['audience']): Promise<boolean> {
   for (const id of [audience ?? []].flat()) if (!(await reachOf(client.settings, id))) return false

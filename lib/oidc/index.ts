@@ -16,6 +16,7 @@ import { CHANNELS } from '../base/keys'
 import { log } from '../base/log'
 import { onSubscription, subscribe } from '../base/redis'
 import { whenEnding } from '../sessions'
+import { whenDisabling, whenLosing } from '../users'
 import * as backchannel from './backchannel'
 import * as claims from './claims'
 import { previewClaims } from './claims-shown'
@@ -139,9 +140,14 @@ export const keys = { list: signingKeys.list, rotate: signingKeys.rotate, redate
 
 // Whoever has this room loaded owes apps their sign-outs; the portal alone sends them.
 whenEnding(backchannel.oweLogouts)
+whenLosing(backchannel.oweNoEntry)
 handleDeliveries(backchannel.KIND, async (delivery, payload, signal) =>
   backchannel.deliver((await theInstance()).provider, delivery, payload, signal),
 )
+// Their tokens do not come to life again with them (decision 114).
+whenDisabling(async (tx, userId, by) => {
+  await personal.end(tx, userId, null, by)
+})
 
 // ── the process ──────────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ import { reloadEnv } from '../base/env'
 import { HOST_HEADERS } from '../base/requests'
 import { useStores } from '../testing'
 import { TLS } from '../testing/tls'
+import * as users from '../users'
 import * as oidc from './index'
 import { type App, ask, obtainCode, redeem } from './testing/app'
 import { Browser, type Portal, startPortal } from './testing/harness'
@@ -534,6 +535,56 @@ describe('an app that a document describes', () => {
     expect((await begin(app)).pathname).toBe('/oidc/auth')
   })
 
+  it('who_may_enter_is_the_operators_to_say_and_stays_whatever_its_document_says_next', async () => {
+    const app = describeApp('/pinned.json')
+    await begin(app)
+    const ada = await newUser(stores.sql)
+    const enters = async () => {
+      const browser = new Browser(documented)
+      const at = await browser.signIn(ada, await browser.go(ask(documented, app).url))
+      return at.url.pathname
+    }
+    expect(await enters()).toBe('/consent')
+    const { version = '' } = (await oidc.clients.get(app.clientId)) ?? {}
+    const pinned = { entryRoles: ['staff'], acr: 'aal1' as const, sessionMaxMinutes: 100_000 }
+    expect((await oidc.clients.update(app.clientId, pinned)).ok).toBe(true)
+    expect(await enters()).toBe('/no-entry')
+    let hours = 0
+    const readAgain = async () => {
+      const before = asked
+      hours++
+      setClock(() => Date.now() + hours * 3_600_000)
+      await begin(app)
+      expect(asked).toBe(before + 1)
+      setClock(null)
+      // Buckets that were spent in the future are full today.
+      await stores.redis().del(await stores.redis().keys('ratelimit:*'))
+    }
+    const next = { redirect_uris: [`${origin}/cb`, `${origin}/other`], entryRoles: [], entry_roles: [] }
+    describeApp('/pinned.json', next)
+    await readAgain()
+    expect(await enters()).toBe('/no-entry')
+    const now = await oidc.clients.get(app.clientId)
+    expect(now).toMatchObject({
+      entryRoles: ['staff'],
+      sessionMaxMinutes: 100_000,
+      redirectUris: next.redirect_uris,
+    })
+    // Changed by the operator and by the document; read again with the same in it, it is as it was.
+    expect(now?.version).not.toBe(version)
+    await readAgain()
+    expect((await oidc.clients.get(app.clientId))?.version).toBe(now?.version)
+    await users.changeRoles(ada, { roles: ['staff'] }, { actor: 'operator' })
+    expect(await enters()).toBe('/consent')
+    // Nor is it forgotten for want of use, and then anew without the rule.
+    setClock(() => Date.now() + 30 * 86_400_000)
+    await oidc.sweep()
+    expect((await oidc.clients.get(app.clientId))?.entryRoles).toEqual(['staff'])
+    await oidc.clients.update(app.clientId, { entryRoles: [], sessionMaxMinutes: null })
+    await oidc.sweep()
+    expect(await oidc.clients.get(app.clientId)).toBeNull()
+  })
+
   it('what_its_document_says_and_what_an_operator_says_are_never_mixed', async () => {
     const app = describeApp('/mixed.json')
     await begin(app)
@@ -541,7 +592,10 @@ describe('an app that a document describes', () => {
       providerTokens: ['github'],
       personalTokens: true,
     })
-    expect(changed).toMatchObject({ ok: false, refusal: { field: 'clientId' } })
+    expect(changed).toMatchObject({ ok: false, refusal: { field: 'providerTokens' } })
+    const both = await oidc.clients.update(app.clientId, { entryRoles: ['staff'], redirectUris: [] })
+    expect(both).toMatchObject({ ok: false, refusal: { field: 'redirectUris' } })
+    expect((await oidc.clients.get(app.clientId))?.entryRoles).toEqual([])
   })
 
   it('a_row_comes_of_no_other_call_than_one_that_begins', async () => {

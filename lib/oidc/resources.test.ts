@@ -332,6 +332,17 @@ describe('client credentials', () => {
     expect((await call(portal, '/revocation', mine, { token: json.access_token })).status).toBe(200)
     expect(await active()).toBe(false)
   })
+
+  it('end with the app that was removed, whoever has its id next', async () => {
+    const mine = { ...MACHINE, clientId: 'reborn-machine', resources: [{ resource: ORDERS }] }
+    const { json } = await machineToken(await newApp(mine))
+    const active = async (token: string) => (await introspect(portal, api, token)).json.active
+    expect(await active(json.access_token)).toBe(true)
+    await ok(oidc.clients.remove(mine.clientId))
+    const next = await newApp(mine)
+    expect(await active(json.access_token)).toBe(false)
+    expect(await active((await machineToken(next)).json.access_token)).toBe(true)
+  })
 })
 
 describe('what operators may register', () => {

@@ -1,6 +1,7 @@
 /** Redis and SQL of apps that register themselves. Atomic: `takeInvitation` has one winner. */
 import { sql } from '../base/db'
 import { withRedis } from '../base/redis'
+import { PINNED } from './store-registry'
 
 export async function putInvitation(name: string, ttlSeconds: number): Promise<void> {
   await withRedis((client) => client.set(name, '1', 'EX', ttlSeconds))
@@ -13,8 +14,9 @@ export async function takeInvitation(name: string): Promise<boolean> {
   return (await withRedis((client) => client.getdel(name))) !== null
 }
 
-/** What an operator switched off, or changed, is no longer the app's own: it stays as it is. */
+/** What an operator switched off, changed, or holds back is no longer the app's own: it stays as it is. */
 const UNUSED = `jsonb_exists(c.settings, 'registered') AND c.disabled_at IS NULL
+  AND NOT jsonb_exists_any(c.settings, '{${PINNED.join(',')}}')
   AND (c.settings->>'registered' = 'document' OR c.updated_at < c.created_at + interval '1 second')
   AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.client_id = c.id)
   AND NOT EXISTS (SELECT 1 FROM session_clients sc WHERE sc.client_id = c.id)`

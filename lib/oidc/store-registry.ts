@@ -84,6 +84,18 @@ export interface ClientSettings {
   sessionMaxMinutes?: number
 }
 
+/**
+ * What an operator may set of an app that is known by its document: what holds it back, and what no document says. It stays when
+ * the document is read again, and keeps the app from being forgotten.
+ */
+export const PINNED = [
+  'acr',
+  'entryRoles',
+  'entryDomains',
+  'sessionIdleMinutes',
+  'sessionMaxMinutes',
+] as const satisfies readonly (keyof ClientSettings)[]
+
 export interface SecretRow {
   id: string
   hash: string

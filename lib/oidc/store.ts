@@ -11,7 +11,7 @@ import { sql, type Tx } from '../base/db'
 import { key } from '../base/keys'
 import { withRedis } from '../base/redis'
 import { sha256 } from '../base/secrets'
-import type { ClientMetadata } from './store-registry'
+import type { ClientMetadata, ClientSettings } from './store-registry'
 
 export { inTx } from '../base/db'
 export { subscribe } from '../base/redis'
@@ -365,12 +365,13 @@ export interface Logout {
   clientId: string
   name: string
   metadata: ClientMetadata
+  settings: ClientSettings
   sessionId: string
   /** The name the app knows the session by. */
   sid: string
 }
 
-const LOGOUTS = `SELECT c.id AS "clientId", c.name, c.metadata, sc.sid, sc.session_id::text AS "sessionId"
+const LOGOUTS = `SELECT c.id AS "clientId", c.name, c.metadata, c.settings, sc.sid, sc.session_id::text AS "sessionId"
   FROM session_clients sc JOIN clients c ON c.id = sc.client_id
   WHERE sc.session_id = ANY($1::uuid[]) AND c.disabled_at IS NULL AND jsonb_exists(c.metadata, 'backchannel_logout_uri')`
 

@@ -212,6 +212,35 @@ describe('OP7: what ends tokens at once', () => {
     expect((await userinfo(portal, s.access)).status).toBe(401)
   })
 
+  it('tokens_and_codes_of_an_app_that_was_removed_are_nothing_to_the_next_one_of_its_id', async () => {
+    const old = await newApp({ clientId: 'reborn' })
+    const user = await newUser(stores.sql)
+    const browser = new Browser(portal)
+    const { json } = await signInTo(browser, old, user)
+    const got = await obtainCode(browser, old, user)
+    expect((await userinfo(portal, json.access_token)).status).toBe(200)
+
+    await oidc.clients.remove(old.clientId)
+    const next = await newApp({ clientId: 'reborn' })
+    await expectDead({ access: json.access_token, refreshToken: json.refresh_token }, next)
+    expect((await redeem(portal, next, got.code, got.verifier)).json.error).toBe('invalid_grant')
+    // It has to ask for itself, and what it is given is good; a change is no new registration.
+    const own = await signInTo(browser, next, user)
+    await oidc.clients.update(next.clientId, { name: 'Other name' })
+    expect((await userinfo(portal, own.json.access_token)).status).toBe(200)
+    expect((await introspect(portal, next, own.json.access_token)).json.active).toBe(true)
+  })
+
+  it('a token of a portal that did not keep yet whose registration it is goes on', async () => {
+    const s = await signedIn()
+    for (const name of await stores.redis().keys('*AccessToken*')) {
+      const text = await stores.redis().get(name)
+      const kept = JSON.parse(text?.slice(1) ?? '')
+      await stores.redis().set(name, `0${JSON.stringify({ ...kept, registeredAt: undefined })}`, 'KEEPTTL')
+    }
+    expect((await userinfo(portal, s.access)).status).toBe(200)
+  })
+
   it('consent_revoked', async () => {
     const s = await signedIn()
     expect(await oidc.grants.list(s.user)).toMatchObject([

@@ -129,6 +129,20 @@ describe('two processes', () => {
     })
   })
 
+  it('an app removed at one and registered again under its id is another one at both', async () => {
+    const old = await newApp({ clientId: 'reborn' })
+    const browser = new Browser(portal)
+    const { json } = await signInTo(browser, old, user)
+    expect((await userinfo(other, json.access_token)).status).toBe(200)
+    await oidc.clients.remove(old.clientId)
+    const next = await newApp({ clientId: 'reborn' })
+    for (const where of [portal, other])
+      await soon(async () => expect((await userinfo(where, json.access_token)).status).toBe(401))
+    const own = await signInTo(browser, next, user)
+    expect((await userinfo(other, own.json.access_token)).status).toBe(200)
+    expect((await userinfo(other, json.access_token)).status).toBe(401)
+  })
+
   it('both_find_keys_due_at_once_and_one_rotates_them', async () => {
     await stores.sql(
       `UPDATE signing_keys SET created_at = created_at - interval '100 days', active_at = active_at - interval '100 days'

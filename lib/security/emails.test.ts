@@ -2,6 +2,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import * as audit from '../audit'
 import { setClock } from '../base/clock'
 import { inTx } from '../base/db'
+import { reloadEnv } from '../base/env'
 import * as factors from '../factors'
 import * as sessions from '../sessions'
 import { useStores } from '../testing'
@@ -17,6 +18,7 @@ import {
   primaryOf,
   proven,
   refusal,
+  type Someone,
   signIn,
   somewhere,
 } from './people.fixture'
@@ -355,5 +357,34 @@ describe('where a link was opened', () => {
     must(await security.emails.verify(ada.who, id, (await newest(email)).codes[0] ?? '', ada.caller))
     expect(await security.emails.whereOpened(id, ada.who)).toEqual({ at: 'over' })
     expect(await security.emails.whereOpened('no id', null)).toEqual({ at: 'over' })
+  })
+})
+
+describe('what is told by mail', () => {
+  const NOBODYS = '00000000-0000-4000-8000-000000000000'
+  const token = { name: 'Nightly export', scopes: [], days: 30 }
+  const allow = (burst: string, perMinute: string) => {
+    Object.assign(process.env, { LIMIT_REQUESTS_BURST: burst, LIMIT_REQUESTS_PER_MINUTE: perMinute })
+    reloadEnv()
+  }
+  afterEach(() => allow('1000', '100000'))
+
+  test.each([
+    ['another primary address', (ada: Someone) => security.emails.makePrimary(ada.who, NOBODYS, ada.caller)],
+    ['an address less', (ada: Someone) => security.emails.remove(ada.who, NOBODYS, ada.caller)],
+    ['another primary number', (ada: Someone) => security.phones.makePrimary(ada.who, NOBODYS, ada.caller)],
+    ['a number less', (ada: Someone) => security.phones.remove(ada.who, NOBODYS, ada.caller)],
+    ['a personal access token', (ada: Someone) => security.tokens.make(ada.who, token, ada.caller)],
+  ])('spends_the_budget_of_the_network: %s', async (_, change) => {
+    const [ada, eve] = [await person(), await person()]
+    later(0)
+    allow('3', '1')
+    const answers: (string | null)[] = []
+    for (let n = 0; n < 4; n++) answers.push(refusal(await change(ada)))
+    expect(answers.slice(0, 3)).not.toContain('rate_limited')
+    expect(answers[3]).toBe('rate_limited')
+    // From elsewhere it goes on.
+    expect(refusal(await change({ ...ada, caller: somewhere() }))).not.toBe('rate_limited')
+    expect(refusal(await change({ ...eve, caller: ada.caller }))).toBe('rate_limited')
   })
 })

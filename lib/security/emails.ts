@@ -113,7 +113,7 @@ export async function verify(
 /**
  * Makes a proven address the primary one. The old one is told and can take it back for 72 hours; links
  * that were sent to choose a new password are dead (REC3).
- * @returns the new primary; refusals `proof_required`, `session_required`, `not_found`, `email_unverified`
+ * @returns the new primary; refusals `proof_required`, `rate_limited`, `session_required`, `not_found`, `email_unverified`
  */
 export async function makePrimary(
   who: Who,
@@ -122,6 +122,8 @@ export async function makePrimary(
 ): Promise<Result<{ address: string }>> {
   const proven = fresh(who)
   if (!proven.ok) return proven
+  const allowed = await spendRequest(caller)
+  if (!allowed.ok) return allowed
   return inTx(async (tx) => {
     const here = await stillHere(tx, who)
     if (!here.ok) return here
@@ -156,11 +158,13 @@ export async function makePrimary(
 /**
  * Removes an address. The last proven way back in and the primary stay. Sign-ins under way begin anew, trusted
  * browsers are asked again, and all proven addresses are told, the removed one too.
- * @returns the address; refusals `proof_required`, `session_required`, `not_found`, `last_way_back`, `primary_stays`
+ * @returns the address; refusals `proof_required`, `rate_limited`, `session_required`, `not_found`, `last_way_back`, `primary_stays`
  */
 export async function remove(who: Who, id: string, caller: Caller): Promise<Result<{ address: string }>> {
   const proven = fresh(who)
   if (!proven.ok) return proven
+  const allowed = await spendRequest(caller)
+  if (!allowed.ok) return allowed
   return inTx(async (tx) => {
     const here = await stillHere(tx, who)
     if (!here.ok) return here

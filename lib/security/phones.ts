@@ -107,11 +107,13 @@ export async function verify(
 
 /**
  * Makes a proven number the primary one: the one that apps learn, when they may.
- * @returns the number as people read it; refusals `proof_required`, `session_required`, `not_found`
+ * @returns the number as people read it; refusals `proof_required`, `rate_limited`, `session_required`, `not_found`
  */
 export async function makePrimary(who: Who, id: string, caller: Caller): Promise<Result<{ number: string }>> {
   const proven = fresh(who)
   if (!proven.ok) return proven
+  const allowed = await spendRequest(caller)
+  if (!allowed.ok) return allowed
   return inTx(async (tx) => {
     const here = await stillHere(tx, who)
     if (!here.ok) return here
@@ -128,11 +130,13 @@ export async function makePrimary(who: Who, id: string, caller: Caller): Promise
 /**
  * Removes a number. The last verified way back in stays until there is another. Sign-ins under way begin anew, and
  * trusted browsers are asked again.
- * @returns the number as people read it; refusals `proof_required`, `session_required`, `last_way_back`, `not_found`
+ * @returns the number as people read it; refusals `proof_required`, `rate_limited`, `session_required`, `last_way_back`, `not_found`
  */
 export async function remove(who: Who, id: string, caller: Caller): Promise<Result<{ number: string }>> {
   const proven = fresh(who)
   if (!proven.ok) return proven
+  const allowed = await spendRequest(caller)
+  if (!allowed.ok) return allowed
   return inTx(async (tx) => {
     const here = await stillHere(tx, who)
     if (!here.ok) return here

@@ -161,6 +161,25 @@ describe('at userinfo and introspection', () => {
     await expect(newApp({ authMethod: 'none', personalTokens: true })).rejects.toThrow('secret')
   })
 
+  test('an_api_that_only_introspects_needs_no_redirect_uri_and_can_do_nothing_else', async () => {
+    const { value } = must(await make(await person()))
+    const app = await newApp({ personalTokens: true, redirectUris: [], grants: [] })
+    expect(await active(app, value)).toBe(true)
+    for (const grant_type of ['authorization_code', 'refresh_token', 'client_credentials']) {
+      const answer = await call(portal, '/token', app, { grant_type, code: 'x', refresh_token: 'x' })
+      expect([grant_type, answer.status]).toEqual([grant_type, 400])
+    }
+    const url = `${portal.issuer}/auth?client_id=${app.clientId}&response_type=code&scope=openid`
+    expect((await fetch(url, { redirect: 'manual' })).status).toBe(400)
+    // With the grant it needs an address, and without what it asks about it is no app.
+    const { update } = oidc.clients
+    const no = (field: string) => ({ ok: false, refusal: { code: expect.any(String), field } })
+    expect(await update(app.clientId, { grants: ['authorization_code'] })).toMatchObject(no('redirectUris'))
+    expect(await update(app.clientId, { personalTokens: false })).toMatchObject(no('grants'))
+    await expect(newApp({ redirectUris: [], grants: [] })).rejects.toThrow('introspects')
+    await expect(newApp({ redirectUris: [], personalTokens: true })).rejects.toThrow('at least one address')
+  })
+
   test('is_good_nowhere_else', async () => {
     const { value } = must(await make(await person()))
     const app = await api()
@@ -236,6 +255,44 @@ describe('ends at the next use', () => {
       expect([(await userinfo(portal, value)).status, await active(app, value)]).toEqual([401, false])
     })
   }
+
+  test('personal_tokens_of_a_disabled_user_stay_dead', async () => {
+    const [ada, app] = [await person(), await api()]
+    const { value } = must(await make(ada))
+    const caller = somewhere()
+    must(await users.disable(ada.id, { actor: 'operator', caller }))
+    must(await users.enable(ada.id, { actor: 'operator' }))
+    believedNoMore()
+    expect([(await userinfo(portal, value)).status, await active(app, value)]).toEqual([401, false])
+    expect(await oidc.personalTokens.list(ada.id)).toEqual([])
+    const [ended] = (await audit.list(ada.id, { types: ['personal_token.ended'], limit: 9 })).items
+    expect(ended).toMatchObject({ actor: 'operator', ip: caller.ip, data: { name: wanted.name } })
+  })
+
+  test('what_is_taken_back_with_the_disabling_is_taken_back_with_the_tokens', async () => {
+    const [ada, app] = [await person(), await api()]
+    const { value } = must(await make(ada))
+    const undone = inTx(async (tx) => {
+      must(await users.disable(ada.id, { actor: 'operator', tx }))
+      throw new Error('undone')
+    })
+    await expect(undone).rejects.toThrow('undone')
+    expect(await active(app, value)).toBe(true)
+  })
+
+  test('a_token_made_while_its_owner_is_disabled_is_dead_or_none', async () => {
+    const [ada, app] = [await person(), await api()]
+    const [made] = await Promise.all([
+      make(ada),
+      users.disable(ada.id, { actor: 'operator' }),
+      users.disable(ada.id, { actor: 'operator' }),
+    ])
+    expect([null, 'session_required']).toContain(refusal(made))
+    must(await users.enable(ada.id, { actor: 'operator' }))
+    believedNoMore()
+    if (made.ok) expect(await active(app, made.value.value)).toBe(false)
+    expect(await oidc.personalTokens.list(ada.id)).toEqual([])
+  })
 
   test('a new password by mail ends them, as it ends every session; a sign-out everywhere does not', async () => {
     const [ada, app] = [await person(), await api()]

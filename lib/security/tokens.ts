@@ -4,13 +4,13 @@ import { inTx, type Tx } from '../base/db'
 import { ok, type Result, refuse } from '../base/refusals'
 import { personalTokens } from '../oidc'
 import * as users from '../users'
-import { fresh, stillHere, type Who } from './gate'
+import { fresh, spendRequest, stillHere, type Who } from './gate'
 import { tellSecurity } from './news'
 
 /**
  * Makes one.
- * @returns its value, this once; refusals `proof_required`, `session_required`, `method_off`, `too_many`, `invalid_input` with
- *   `field`
+ * @returns its value, this once; refusals `proof_required`, `rate_limited`, `session_required`, `method_off`, `too_many`,
+ *   `invalid_input` with `field`
  */
 export async function make(
   who: Who,
@@ -19,6 +19,8 @@ export async function make(
 ): Promise<Result<{ value: string; name: string; expiresAt: Date }>> {
   const proven = fresh(who)
   if (!proven.ok) return proven
+  const allowed = await spendRequest(caller)
+  if (!allowed.ok) return allowed
   const name = users.plainLine(input.name)
   return await inTx(async (tx) => {
     // Two at once do not both get the last place; and nobody is locked down in between.

@@ -14,6 +14,9 @@ type CookieName = 'session' | 'device' | 'trust' | 'browser' | 'later' | 'provid
 
 export const cookieName = (name: CookieName): string => `${env().https ? '__Host-' : ''}gatehouse.${name}`
 
+/** As long as browsers keep any cookie. */
+export const DEVICE_COOKIE_SECONDS = 400 * 86_400
+
 const TOKEN = /^[\w-]{43}$/
 
 /** The random value of one of our cookies, or null when the browser has none of that form. */

@@ -6,6 +6,7 @@ import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { normalizeEmail } from './address'
 import { announce } from './announce'
+import { lost } from './memberships'
 import * as store from './store'
 import * as addresses from './store-emails'
 import { keepsWayBack } from './ways-back'
@@ -113,6 +114,8 @@ export async function makePrimary(
   return ok({ old: old && toView(old), primary: { ...toView(primary), isPrimary: true } })
 }
 
+const domainIn = (address: string): string => address.slice(address.lastIndexOf('@') + 1).toLowerCase()
+
 /**
  * Removes an address, in `tx`. The primary one stays until another is made primary, so that there always
  * is a proven way back in.
@@ -134,6 +137,7 @@ export async function remove(
   }
   if (row.is_primary) return refuse('primary_stays')
   await addresses.deleteAddress(tx, userId, id)
+  if (row.verified_at) await lost(tx, userId, { domains: [domainIn(row.address)] })
   await record(tx, { type: 'email.removed', userId, caller, data: { verified: row.verified_at !== null } })
   announce(tx, 'updated', userId)
   return ok(toView(row))

@@ -5,6 +5,7 @@ import { inTx, type Tx } from '../base/db'
 import { isUuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import { announce } from './announce'
+import { lost } from './memberships'
 import * as store from './store'
 
 /**
@@ -22,6 +23,7 @@ export async function setRoles(
   const wanted = [...new Set(roles)]
   const { given, taken } = await store.writeRoles(tx, userId, wanted, [...new Set([...among, ...wanted])])
   if (given.length === 0 && taken.length === 0) return
+  if (taken.length > 0) await lost(tx, userId, { roles: taken })
   const { provider, ...who } = by
   const data = { given, taken, ...(provider && { provider }) }
   await record(tx, { type: 'user.roles_changed', userId, ...who, data })
@@ -57,6 +59,9 @@ export async function changeRoles(
     const { given, taken } = roles
       ? await store.writeRoles(tx, userId, [...new Set(roles)], before.roles)
       : { given: [], taken: [] }
+    const defaultGone = role === before.default_role ? [] : [before.default_role]
+    if (taken.length > 0 || defaultGone.length > 0)
+      await lost(tx, userId, { roles: [...taken, ...defaultGone] })
     if (given.length > 0 || taken.length > 0 || role !== before.default_role) {
       const data = { given, taken, ...(role !== before.default_role && { defaultRole: role }) }
       await record(tx, { type: 'user.roles_changed', userId, ...by, data })

@@ -17,11 +17,23 @@ export interface Decision {
   tx?: Tx
 }
 
+type DisablingHook = (tx: Tx, userId: string, by: Pick<Decision, 'actor' | 'caller'>) => Promise<void>
+const disablingHooks: DisablingHook[] = []
+
+/**
+ * Calls `fn` in every transaction that disables somebody, as part of it: what a room ends there stays ended when they are
+ * enabled again. To be registered when the room is loaded.
+ */
+export function whenDisabling(fn: DisablingHook): void {
+  disablingHooks.push(fn)
+}
+
 const within = <T>(tx: Tx | undefined, fn: (tx: Tx) => Promise<T>): Promise<T> => (tx ? fn(tx) : inTx(fn))
 
 /**
- * Disables a user: no way in, and every session is of an old version from the commit on. The caller
- * revokes the sessions too (`sessions.revoke({ userId, all: true })`), which empties the caches at once.
+ * Disables a user: no way in, and every session is of an old version from the commit on, and what other
+ * rooms end (`whenDisabling`) has ended. The caller revokes the sessions too (`sessions.revokeIn(tx, { userId, all: true })`),
+ * which empties the caches at once.
  * Disabling twice is no error and bumps nothing.
  * @returns refusal `not_found`
  */
@@ -34,6 +46,8 @@ export async function disable(id: string, decision: Decision): Promise<Result> {
     const reason = plainLine(decision.reason ?? '').slice(0, 200)
     await store.writeDisabled(tx, id, reason)
     const { actor, caller } = decision
+    // Before the history, as they do it who end one of these alone: nobody waits in a circle.
+    for (const hook of disablingHooks) await hook(tx, id, { actor, ...(caller && { caller }) })
     await record(tx, { type: 'user.disabled', userId: id, actor, caller, data: { reason } })
     announce(tx, 'updated', id)
     return ok()

@@ -74,16 +74,21 @@ export interface MembershipsRow {
   domains: string[]
 }
 
+const MEMBERSHIPS = `
+  SELECT u.default_role, ARRAY(SELECT r.role_name FROM user_roles r WHERE r.user_id = u.id) AS roles,
+    ARRAY(SELECT DISTINCT lower(split_part(e.address::text, '@', 2)) FROM emails e
+      WHERE e.user_id = u.id AND e.verified_at IS NOT NULL) AS domains
+  FROM users u WHERE u.id = $1::uuid AND u.status = 'active' AND NOT u.is_anonymous`
+
 /** What a person with an account belongs to, in one prepared statement; null for guests and whoever may not be here. */
 export async function readMemberships(id: string): Promise<MembershipsRow | null> {
-  const [row] = await sql<MembershipsRow>({
-    name: 'users-memberships',
-    text: `SELECT u.default_role, ARRAY(SELECT r.role_name FROM user_roles r WHERE r.user_id = u.id) AS roles,
-        ARRAY(SELECT DISTINCT lower(split_part(e.address::text, '@', 2)) FROM emails e
-          WHERE e.user_id = u.id AND e.verified_at IS NOT NULL) AS domains
-      FROM users u WHERE u.id = $1 AND u.status = 'active' AND NOT u.is_anonymous`,
-    values: [id],
-  })
+  const [row] = await sql<MembershipsRow>({ name: 'users-memberships', text: MEMBERSHIPS, values: [id] })
+  return row ?? null
+}
+
+/** The same, as this transaction sees it. */
+export async function readMembershipsIn(tx: Tx, id: string): Promise<MembershipsRow | null> {
+  const [row] = await tx.$queryRawUnsafe<MembershipsRow[]>(MEMBERSHIPS, id)
   return row ?? null
 }
 

@@ -4,7 +4,7 @@ import { oidc } from '@/lib'
 import { AppHead } from '../../../../../components/admin/app-head'
 import { CodeBlock, CopyText } from '../../../../../components/admin/code-block'
 import { adminAppHref } from '../../../../../components/admin/kinds'
-import { SCOPE, type Snippet, snippetsFor } from '../../../../../components/admin/snippets'
+import { introspects, SCOPE, type Snippet, snippetsFor } from '../../../../../components/admin/snippets'
 import { Card } from '../../../../../components/ui/card'
 import { Notice } from '../../../../../components/ui/notice'
 import { Row, Rows } from '../../../../../components/ui/rows'
@@ -39,7 +39,7 @@ export default async function Connect({ params }: Props) {
     ...has(device, t('device'), at.device),
     ...has(client.grants.length > 0, t('token'), at.token),
     ...has(people || device, t('userinfo'), at.userinfo),
-    ...has(client.serves.length > 0, t('introspection'), at.introspection),
+    ...has(introspects(client), t('introspection'), at.introspection),
     ...has(people, t('sign_out'), at.endSession),
     [t('keys'), at.jwks],
   ]

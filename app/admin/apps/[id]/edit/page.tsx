@@ -8,6 +8,7 @@ import { valuesOf } from '../../../../../components/admin/client-fields'
 import { ClientForm } from '../../../../../components/admin/client-form'
 import { adminAppHref } from '../../../../../components/admin/kinds'
 import { LinkButton } from '../../../../../components/ui/button'
+import { Notice } from '../../../../../components/ui/notice'
 import { PageHeader } from '../../../../../components/ui/page-header'
 import { SubmitButton } from '../../../../../components/ui/submit-button'
 import { draftsOf } from '../../../../_lib/guard'
@@ -54,6 +55,7 @@ export default async function EditApp({ params }: Props) {
       >
         <input type="hidden" name="app" value={client.clientId} />
         <FormHidden name="version" value={client.version} />
+        {client.registered === 'document' ? <Notice kind="info">{t('documented')}</Notice> : null}
         <ClientForm
           values={valuesOf(client)}
           hints={{
