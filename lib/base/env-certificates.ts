@@ -29,8 +29,9 @@ type Raw = z.infer<z.ZodObject<typeof certificatesShape>>
 
 const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-/** The authorities in a text of PEM blocks; null when there is anything else in it. */
+/** The authorities in a text of PEM blocks, with what is written between them; null when any block is something else or cut off. */
 function authoritiesIn(text: string): X509Certificate[] | null {
+  if (text.replace(PEM, '').includes('-----')) return null
   try {
     const found = (text.match(PEM) ?? []).map((block) => new X509Certificate(block))
     return found.length > 0 && found.every(({ ca }) => ca) ? found : null
@@ -59,9 +60,7 @@ export function readCertificates(
       missing(`${name} is for certificates, and nothing says how they come: set CLIENT_CERTIFICATE_HEADER.`)
   const authorities = ca ? authoritiesIn(ca) : []
   if (!authorities)
-    missing(
-      'CLIENT_CERTIFICATE_CA must hold certificates of authorities (CA:TRUE), as PEM, and nothing else.',
-    )
+    missing('CLIENT_CERTIFICATE_CA must hold certificates of authorities (CA:TRUE), as PEM, and no other.')
   const parsed = at && URL.canParse(at) ? new URL(at) : null
   const secure = parsed?.protocol === 'https:' || parsed?.protocol === new URL(url).protocol
   if (at && (parsed?.href !== `${parsed?.origin}/` || !secure))

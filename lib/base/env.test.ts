@@ -45,6 +45,15 @@ describe('certificates of apps', () => {
       'must hold certificates of authorities',
     ],
     [{ ...proxied, CLIENT_CERTIFICATE_CA: LEAF }, 'must hold certificates of authorities'],
+    [
+      // What is cut off would be missing without a word.
+      { ...proxied, CLIENT_CERTIFICATE_CA: `${TLS.cert}\n${TLS.cert.slice(0, -30)}` },
+      'must hold certificates of authorities',
+    ],
+    [
+      { ...proxied, CLIENT_CERTIFICATE_CA: `${TLS.key}\n${TLS.cert}` },
+      'must hold certificates of authorities',
+    ],
     [{ ...proxied, CLIENT_CERTIFICATE_ORIGIN: 'http://apps.id.example.com' }, 'as secure as GATEHOUSE_URL'],
     [{ ...proxied, CLIENT_CERTIFICATE_ORIGIN: 'https://apps.id.example.com/oidc' }, 'must be an origin'],
     [{ ...proxied, CLIENT_CERTIFICATE_ORIGIN: 'apps' }, 'must be an origin'],

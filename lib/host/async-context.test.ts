@@ -2,7 +2,7 @@ import { AsyncLocalStorage as Native } from 'node:async_hooks'
 import { EventEmitter, once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { sharingOne } from '../../scripts/async-context.mjs'
+import { keepsAll, sharingOne } from '../../scripts/async-context.mjs'
 
 const Shared = sharingOne(Native) as typeof Native
 
@@ -109,4 +109,30 @@ both('listeners_see_the_context_of_whoever_emits', async (Storage) => {
   storage.run('emitter', () => emitter.emit('said'))
   await heard
   expect(seen).toEqual(['emitter'])
+})
+
+test('what_newer_node_has_besides_is_kept_or_its_own_class_is', () => {
+  const options = { defaultValue: 'none', name: 'requests' }
+  const storage = Reflect.construct(Shared, [options]) as Native<string | undefined> & { name: string }
+  expect([storage.name, storage.getStore()]).toEqual(['requests', 'none'])
+  // A value that was entered is the value, whichever it is.
+  expect(storage.run(undefined, () => storage.getStore())).toBeUndefined()
+  storage.disable()
+  expect(storage.getStore()).toBe('none')
+  expect(new Shared()).toMatchObject({ name: '' })
+  expect(keepsAll(Native)).toBe(true)
+  class Newer extends Native<string> {}
+  Object.defineProperty(Newer.prototype, 'withScope', { value: () => {} })
+  expect(keepsAll(Newer)).toBe(false)
+})
+
+test('what_is_entered_within_a_run_ends_with_it_as_in_newer_node', () => {
+  const [one, other] = [new Shared<string>(), new Shared<string>()]
+  one.run('one', () => {
+    other.enterWith('other')
+    expect(other.getStore()).toBe('other')
+    one.exit(() => one.enterWith('left'))
+    expect(one.getStore()).toBe('one')
+  })
+  expect(other.getStore()).toBeUndefined()
 })

@@ -2,11 +2,12 @@
  * Mutual TLS (RFC 8705) as it is in production: a proxy that ends TLS, the portal's host behind it, and apps that show
  * certificates. A real client library goes the whole way; the rest is what must not go.
  */
+import { randomUUID } from 'node:crypto'
 import { createServer as createPlain, request as plain, type Server } from 'node:http'
 import { createServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { decodeJwt } from 'jose'
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as client from 'openid-client'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { setClock } from '../base/clock'
@@ -377,6 +378,17 @@ describe('who proves themselves', () => {
       expect([what, ...refusedAt(await machineToken(app, shows(made)))]).toEqual([what, ...NOBODY])
   })
 
+  test('an_authority_outside_its_dates_vouches_for_nobody', async () => {
+    const old = await newCertificate({ subject: [{ CN: ['Old'] }], authority: true, from: -7200, to: -60 })
+    const made = await newCertificate({ names: [{ type: 'dns', value: 'reports.example.com' }], by: old })
+    configure({ CLIENT_CERTIFICATE_CA: authority.pem + old.pem })
+    const app = await vouchedMachine()
+    expect(refusedAt(await machineToken(app, shows(made)))).toEqual(NOBODY)
+    expect((await machineToken(app, shows(vouched))).status).toBe(200)
+    setClock(() => Date.now() - 600_000)
+    expect((await machineToken(app, shows(made))).status).toBe(200)
+  })
+
   test('expired_certificates_are_refused_by_both_methods', async () => {
     const byKeys = await ownMachine({ jwks: { keys: [expired.jwk] } })
     expect(refusedAt(await machineToken(byKeys, shows(expired)))).toEqual(NOBODY)
@@ -406,8 +418,13 @@ describe('bound tokens', () => {
   }
   const userinfo = async (token: string, made: Made | null) =>
     (await send('/oidc/userinfo', { authorization: `Bearer ${token}`, ...shows(made) })).status
-  const refreshed = (app: App, refresh_token: string, made: Made | null) =>
-    send('/oidc/token', shows(made), { grant_type: 'refresh_token', client_id: app.clientId, refresh_token })
+  const refreshed = (app: App, refresh_token: string, made: Made | null, more: Record<string, string> = {}) =>
+    send('/oidc/token', shows(made), {
+      grant_type: 'refresh_token',
+      client_id: app.clientId,
+      refresh_token,
+      ...more,
+    })
 
   test('of_an_app_without_a_secret_are_good_with_the_certificate_alone_and_so_is_its_refresh_token', async () => {
     const app = await newApp({ authMethod: 'none', certificateBound: true })
@@ -426,15 +443,52 @@ describe('bound tokens', () => {
     expect(await oidc.access(next.json.access_token)).toBeNull()
   })
 
-  test('tokens_from_before_are_dead_once_the_app_binds_them', async () => {
-    const app = await newApp({ authMethod: 'none' })
+  test.each([
+    ['none', 400],
+    ['client_secret_post', 200],
+  ] as const)(
+    'tokens_from_before_are_dead_once_the_app_binds_them, and of an app with %s it refreshes with %i',
+    async (authMethod, status) => {
+      const app = await newApp({ authMethod })
+      const secret: Record<string, string> = app.clientSecret ? { client_secret: app.clientSecret } : {}
+      const { json } = await signedIn(app, shows(own), secret)
+      expect(await userinfo(json.access_token, null)).toBe(200)
+      expect((await oidc.clients.update(app.clientId, { certificateBound: true })).ok).toBe(true)
+      for (const made of [null, own]) expect(await userinfo(json.access_token, made)).toBe(401)
+      // Whoever stole it from an app that nothing else proves could bind it to a certificate of their own.
+      const next = await refreshed(app, json.refresh_token, own, secret)
+      expect(next.status).toBe(status)
+      if (status !== 200) return
+      expect(await userinfo(next.json.access_token, own)).toBe(200)
+      expect(await userinfo(next.json.access_token, null)).toBe(401)
+    },
+  )
+
+  test('however_a_bound_token_is_shown_its_certificate_is_asked_for', async () => {
+    const app = await newApp({ authMethod: 'none', certificateBound: true })
     const { json } = await signedIn(app, shows(own))
-    expect(await userinfo(json.access_token, null)).toBe(200)
-    expect((await oidc.clients.update(app.clientId, { certificateBound: true })).ok).toBe(true)
-    for (const made of [null, own]) expect(await userinfo(json.access_token, made)).toBe(401)
-    const bound = await refreshed(app, json.refresh_token, own)
-    expect(await userinfo(bound.json.access_token, own)).toBe(200)
-    expect(await userinfo(bound.json.access_token, null)).toBe(401)
+    const { access_token } = json
+    for (const [made, status] of [
+      [own, 200],
+      [null, 401],
+      [vouched, 401],
+    ] as const) {
+      expect((await send('/oidc/userinfo', shows(made), { access_token })).status).toBe(status)
+      // In another header than the one that counts, it is not shown.
+      const aside = { 'x-client-cert': written.rfc9440(own), ...shows(made) }
+      expect((await send('/oidc/userinfo', aside, { access_token })).status).toBe(status)
+    }
+  })
+
+  test('a_token_is_not_bound_to_a_key_and_a_certificate_at_once', async () => {
+    const app = await ownMachine({ certificateBound: true })
+    const { publicKey, privateKey } = await generateKeyPair('ES256')
+    const dpop = await new SignJWT({ htm: 'POST', htu: `${portal.issuer}/token`, jti: randomUUID() })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: await exportJWK(publicKey) })
+      .setIssuedAt()
+      .sign(privateKey)
+    expect(refusedAt(await machineToken(app, { ...shows(own), dpop }))).toEqual([400, 'invalid_request'])
+    expect(refusedAt(await machineToken(app, { dpop }))).toEqual(NOBODY)
   })
 
   test('tokens_for_an_api_say_what_they_are_bound_to', async () => {

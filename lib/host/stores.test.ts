@@ -227,6 +227,40 @@ describe('the embedded database', () => {
     expect(isAlive(pid ?? 0)).toBe(false)
   })
 
+  test('left on a port by a portal of before is moved to its socket, and what lies about there leads nowhere', async () => {
+    const first = await beginKept()
+    const { port } = new URL(first.databaseUrl)
+    const folder = path.join(data, 'data/postgres')
+    const { uid, gid } = statSync(folder)
+    const [command = '', ...args] = readFileSync(path.join(folder, 'postmaster.opts'), 'utf8')
+      .trim()
+      .split(' "')
+    await end(first.child)
+    const [victim, ...planted] = [path.join(data, 'victim'), '.s.PGSQL.1', '.s.PGSQL.1.lock']
+    writeFileSync(victim, 'untouched')
+    for (const name of planted) symlinkSync(victim, path.join(folder, name))
+    // As it was called then: of a setting that is given twice, the last counts.
+    const former = ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
+    const server = spawn(command, [...args.map((arg) => arg.slice(0, -1)), ...former], {
+      uid,
+      gid,
+      cwd: '/',
+      stdio: 'ignore',
+      detached: true,
+    })
+    const pid = server.pid ?? 0
+    const url = new URL(first.databaseUrl)
+    url.host = `127.0.0.1:${port}`
+    expect(await eventually(url.href, READ)).toEqual(KEPT)
+    const second = await begin()
+    expect(isAlive(pid)).toBe(false)
+    expect(decodeURIComponent(new URL(second.databaseUrl).hostname)).toBe(realpathSync(folder))
+    expect(await query(second.databaseUrl, READ)).toEqual(KEPT)
+    await expect(query(url.href, READ)).rejects.toThrow()
+    for (const name of planted) expect(existsSync(path.join(folder, name))).toBe(false)
+    expect(readFileSync(victim, 'utf8')).toBe('untouched')
+  })
+
   test('killed under a running portal is back at the same address, nothing lost', async () => {
     const { databaseUrl } = await beginKept()
     const pid = postmaster() ?? 0

@@ -249,8 +249,10 @@ export function remember({ grantId: id, accountId, clientId }: AdapterPayload, g
   if (id && accountId && clientId) current()?.granted.set(id, { ...grant, userId: accountId, clientId })
 }
 
-/** Whether whoever has a token can use it: neither a key (DPoP) nor a certificate is needed. */
+/** Whether neither a key (DPoP) nor a certificate is needed to use a token. */
 const isUnbound = (payload: AdapterPayload): boolean => !payload.jkt && !payload['x5t#S256']
+
+const UNBOUND: Record<string, 'access' | 'refresh'> = { AccessToken: 'access', RefreshToken: 'refresh' }
 
 /** @param registeredAt when the app was registered that it was made for, where that is kept with it */
 export async function admit(payload: AdapterPayload, registeredAt?: number): Promise<boolean> {
@@ -264,7 +266,7 @@ export async function admit(payload: AdapterPayload, registeredAt?: number): Pro
       sid: sessionUid,
       registeredAt,
       audience: aud,
-      unbound: payload.kind === 'AccessToken' && isUnbound(payload),
+      unbound: isUnbound(payload) ? UNBOUND[payload.kind ?? ''] : undefined,
       spent: payload.kind === 'AccessToken',
     }),
   ])

@@ -124,6 +124,19 @@ describe('subjects', () => {
     expect(readable).toBeGreaterThan(300)
   })
 
+  test('attributes_whose_names_differ_in_their_letter_case_alone_are_not_taken_for_each_other', async () => {
+    // OpenSSL calls the one UID (a user) and the other uid (what tells namesakes apart).
+    const [user, unique] = ['0.9.2342.19200300.100.1.1', '0.9.2342.19200300.100.1.44']
+    const of = async (type: string) =>
+      (await newCertificate({ subject: [{ [type]: utf8('ada') }] })).certificate
+    for (const dn of ['UID=ada', 'uid=ada']) {
+      expect(isFor(await of(user), SUBJECTS.dn, dn)).toBe(true)
+      expect(isFor(await of(unique), SUBJECTS.dn, dn)).toBe(false)
+    }
+    const [named = ''] = subjectsOf(await of(unique))
+    expect(isFor(await of(unique), SUBJECTS.dn, named.slice('dn:'.length))).toBe(true)
+  })
+
   test('a_certificate_without_names_is_for_nobody', async () => {
     const { certificate } = await newCertificate({ subject: [] })
     expect(subjectsOf(certificate)).toEqual([])

@@ -79,12 +79,17 @@ const escaped = (value: string): string =>
 const writeName = (name: Name): string =>
   name.map((part) => part.map(([type, value]) => `${type}=${escaped(value)}`).join('+')).join(',')
 
+/** What OpenSSL calls as something else is called but for letter case, which names of attributes do not have here. */
+const ALIKE: Record<string, string> = { uid: '0.9.2342.19200300.100.1.44', Mail: '1.3.6.1.7' }
+
 /** Node writes a part a line, the widest first, with the same escapes. */
 function nameOf({ subject }: X509Certificate): Name | null {
   const lines = subject ? subject.split('\n').reverse() : []
   const parts = lines.map((line) => readName(line))
   return parts.length > 0 && parts.every((part) => part?.length === 1)
-    ? parts.flatMap((part) => part ?? [])
+    ? parts
+        .flatMap((part) => part ?? [])
+        .map((part) => part.map(([type, value]) => [ALIKE[type] ?? type, value]))
     : null
 }
 

@@ -20,8 +20,11 @@ export interface Bearer {
   registeredAt?: number | undefined
   /** The API that an access token is for; undefined: the portal itself. */
   audience?: string | string[] | undefined
-  /** An access token that whoever has it can use: no key and no certificate of the app's is needed. */
-  unbound?: boolean
+  /**
+   * No key and no certificate is needed for it: an access token is then good for whoever has it, a refresh token for
+   * whoever proves to be the app.
+   */
+  unbound?: 'access' | 'refresh' | undefined
   /** Nothing new comes of it: what was known of the person some seconds ago will do. */
   spent?: boolean
 }
@@ -33,7 +36,7 @@ export interface Bearer {
  * of a guest's, one with limits of its own nothing out of a session beyond them, one that lets in some people only
  * nothing of anybody else, and one that lost an API nothing for that API. One that has the id of an app which was removed
  * gets nothing out of what that one left. Tokens that are not bound to a key or a certificate are nothing once the app is
- * registered to bind them.
+ * registered to bind them; nor are refresh tokens, if nothing else proves the app.
  * @throws StoresDown
  */
 export async function may({
@@ -47,7 +50,7 @@ export async function may({
 }: Bearer): Promise<boolean> {
   const [client, facts] = await Promise.all([clients.active(clientId), sessions.alive(sid, userId)])
   if (!client || !isOf(client, registeredAt) || facts?.userId !== userId) return false
-  if (unbound && clients.bindsTokens(client)) return false
+  if (isLoose(unbound, client)) return false
   if (facts.guest && !clients.takesGuests(client)) return false
   if (!withinLimits(client.settings, facts, nowMs())) return false
   if (client.settings.acr !== undefined && !reaches(facts.acr, client.settings.acr)) return false
@@ -55,6 +58,12 @@ export async function may({
     return false
   return reachesAudience(client, audience)
 }
+
+/** Whether a token is less than the app is registered for: whoever stole it could use it (RFC 8705 section 4, RFC 9449 section 5). */
+const isLoose = (unbound: Bearer['unbound'], client: ClientRow): boolean =>
+  (unbound === 'access' ||
+    (unbound === 'refresh' && client.metadata.token_endpoint_auth_method === 'none')) &&
+  clients.bindsTokens(client)
 
 /**
  * True while an app that acts for itself is switched on, may do that, and reaches the API.

@@ -341,6 +341,20 @@ describe('the level of an app', () => {
     expect((await userinfo(portal, json.access_token)).status).toBe(200)
   })
 
+  it('dpop: a_refresh_token_from_before_of_an_app_without_a_secret_is_not_bound_to_whoever_shows_it', async () => {
+    const [mine, open] = [await newApp(), await newApp({ authMethod: 'none' })]
+    for (const [app, status] of [
+      [mine, 200],
+      [open, 400],
+    ] as const) {
+      const { json } = await signInTo(new Browser(portal), app, user)
+      expect((await oidc.clients.update(app.clientId, { security: 'dpop' })).ok).toBe(true)
+      const fields = { grant_type: 'refresh_token', refresh_token: json.refresh_token }
+      const answer = await call(portal, '/token', app, fields, { dpop: await proof(await newPair()) })
+      expect(answer.status).toBe(status)
+    }
+  })
+
   it.each<[string, Partial<oidc.NewClient>]>([
     ['a secret', {}],
     ['nothing', { authMethod: 'none' }],

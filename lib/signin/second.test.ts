@@ -1,5 +1,5 @@
 /** What must not get past the second step, and what must. */
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import * as audit from '../audit'
 import { setClock } from '../base/clock'
 import { inTx } from '../base/db'
@@ -594,6 +594,40 @@ describe('what changed while somebody was signing in', () => {
       await Promise.all([FIRST.password(browser, ada), reset])
       expect(await sessions.list(ada.id)).toHaveLength(0)
     }
+  })
+
+  it.each<[string, string, (ada: Someone) => Promise<unknown>]>([
+    ['disabled', 'account_disabled', (ada) => users.disable(ada.id, { actor: 'operator' })],
+    [
+      'disabled_and_enabled_again',
+      'account_changed',
+      async (ada) => {
+        await users.disable(ada.id, { actor: 'operator' })
+        await users.enable(ada.id, { actor: 'operator' })
+      },
+    ],
+    [
+      'locked',
+      'account_changed',
+      (ada) =>
+        inTx(async (tx) => {
+          await users.lockDown(tx, ada.id, somewhere())
+          await sessions.revokeIn(tx, { userId: ada.id, all: true }, { reason: 'locked_down' })
+        }),
+    ],
+    ['given_a_second_factor', 'account_changed', (ada) => inTx((tx) => sessions.forgetTrust(tx, ada.id))],
+  ])('whoever_is_%s_while_the_password_is_compared_gets_no_session', async (_, code, change) => {
+    const ada = await person()
+    const { verify } = factors.password
+    const compared = vi.spyOn(factors.password, 'verify').mockImplementationOnce(async (...args) => {
+      const verified = await verify(...args)
+      await change(ada)
+      return verified
+    })
+    expect(refusal(await FIRST.password(await begin(), ada))).toBe(code)
+    expect(compared).toHaveBeenCalledOnce()
+    expect(await sessions.list(ada.id)).toHaveLength(0)
+    compared.mockRestore()
   })
 
   it('a_sign_in_by_a_mailbox_or_phone_opens_no_session_once_its_owner_removed_that', async () => {
