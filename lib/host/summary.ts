@@ -30,7 +30,12 @@ export function summary({ env, stores, facts, demoUrl, seconds, providers }: Fac
   if (demoUrl) row('Demo app', `${brand(demoUrl)}  ${dim('sign in with the portal from here')}`)
   row('Mail', env.smtpUrl ? `sent by ${new URL(env.smtpUrl).host}` : `${brand(`${env.url}/dev/mailbox`)}`)
   row('OpenID issuer', env.issuer)
-  row('Database', stores.embedded.postgres ? 'embedded PostgreSQL' : new URL(env.databaseUrl ?? '').host)
+  row(
+    'Database',
+    stores.embedded.postgres
+      ? 'embedded PostgreSQL'
+      : decodeURIComponent(new URL(env.databaseUrl ?? '').host),
+  )
   row('Redis', stores.embedded.redis ? 'embedded' : new URL(env.redisUrl ?? '').host)
   if (providers.names.length) row('Providers', providers.names.join(', '))
   row('Data folder', env.dataDir)
