@@ -1,5 +1,6 @@
 import { getTranslations } from 'next-intl/server'
 import type { ApiScope } from '@/lib/oidc'
+import { ScopeItem } from '../scope-item'
 import { scopeWords } from '../scope-words'
 import { Icon } from '../ui/icon'
 import { check } from '../ui/icons'
@@ -90,20 +91,9 @@ export async function ConsentForm(props: Props) {
       ) : null}
       {newScopes.length > 0 ? (
         <ul className="grid gap-4">
-          {newScopes.map((scope) => {
-            const { shape, title, text } = words(scope)
-            return (
-              <li key={scope} className="flex gap-3.5">
-                <span className="grid size-10 shrink-0 place-items-center rounded-control bg-brand-soft text-brand-ink">
-                  <Icon of={shape} />
-                </span>
-                <span className="min-w-0">
-                  <span className="block font-medium break-words">{title}</span>
-                  <span className="block text-[0.9375rem] text-ink-2">{text}</span>
-                </span>
-              </li>
-            )
-          })}
+          {newScopes.map((scope) => (
+            <ScopeItem key={scope} {...words(scope)} />
+          ))}
         </ul>
       ) : null}
       {grantedScopes.length ? (

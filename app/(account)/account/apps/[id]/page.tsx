@@ -8,13 +8,13 @@ import { LiveSessions } from '../../../../../components/account/live-sessions'
 import { placeName } from '../../../../../components/account/places'
 import { deviceName } from '../../../../../components/account/words'
 import { ClientLogo } from '../../../../../components/login/client-logo'
+import { ScopeItem } from '../../../../../components/scope-item'
 import { claimName, scopeWords } from '../../../../../components/scope-words'
 import { Badge } from '../../../../../components/ui/badge'
 import { LinkButton } from '../../../../../components/ui/button'
 import { Card } from '../../../../../components/ui/card'
 import { DeviceIcon } from '../../../../../components/ui/device-icon'
 import { EmptyState } from '../../../../../components/ui/empty-state'
-import { Icon } from '../../../../../components/ui/icon'
 import { appWindow, listChecks } from '../../../../../components/ui/icons'
 import { Notice } from '../../../../../components/ui/notice'
 import { PageHeader } from '../../../../../components/ui/page-header'
@@ -102,12 +102,11 @@ export default async function ConnectedApp({ params, searchParams }: Props) {
         <Card id="sees" title={t('sees_title')} lead={t('sees_lead')}>
           {scopes.length + app.claims.length === 0 ? <p>{t('sees_nothing')}</p> : null}
           <ul className="grid gap-4 sm:grid-cols-2">
-            {scopes.map((scope) => {
-              const { shape, title, text } = words(scope)
-              return <Seen key={scope} shape={shape} title={title} text={text} />
-            })}
+            {scopes.map((scope) => (
+              <ScopeItem key={scope} {...words(scope)} />
+            ))}
             {app.claims.length ? (
-              <Seen shape={listChecks} title={t('sees_only')} text={app.claims.map(claim).join(' · ')} />
+              <ScopeItem shape={listChecks} title={t('sees_only')} text={app.claims.map(claim).join(' · ')} />
             ) : null}
           </ul>
           <div className="mt-5 border-t border-line pt-4">
@@ -198,27 +197,5 @@ export default async function ConnectedApp({ params, searchParams }: Props) {
         />
       ) : null}
     </>
-  )
-}
-
-function Seen({
-  shape,
-  title,
-  text,
-}: {
-  shape: Parameters<typeof Icon>[0]['of']
-  title: string
-  text: string
-}) {
-  return (
-    <li className="flex gap-3.5">
-      <span className="grid size-10 shrink-0 place-items-center rounded-control bg-brand-soft text-brand-ink">
-        <Icon of={shape} />
-      </span>
-      <span className="min-w-0">
-        <span className="block font-medium break-words">{title}</span>
-        <span className="block text-[0.9375rem] text-ink-2">{text}</span>
-      </span>
-    </li>
   )
 }
