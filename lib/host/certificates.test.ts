@@ -20,14 +20,14 @@ import { Browser, type Portal, startPortal } from '../oidc/testing/harness'
 import { newUser } from '../oidc/testing/people'
 import { useStores } from '../testing'
 import { TLS } from '../testing/tls'
-import { createHost, type Host } from './server'
+import { type ListeningHost, listeningHost } from './host.fixture'
 
 const stores = useStores()
 const MACHINE = { redirectUris: [], grants: ['client_credentials' as const] }
 const API = 'https://orders.example.com'
 
 let portal: Portal
-let host: Host
+let host: ListeningHost
 let user: string
 let authority: Made
 let stranger: Made
@@ -61,7 +61,7 @@ const proxy = createServer({ ...TLS, requestCert: true, rejectUnauthorized: fals
   const shown = (req.socket as TLSSocket).getPeerCertificate().raw
   if (shown) headers['client-cert'] = `:${shown.toString('base64')}:`
   headers.host = new URL(portal.url).host
-  const to = { port: portOf(host.server), method: req.method, path: req.url, headers }
+  const to = { port: host.port, method: req.method, path: req.url, headers }
   req.pipe(
     plain(to, (answer) => {
       res.writeHead(answer.statusCode ?? 502, answer.headers)
@@ -91,25 +91,12 @@ beforeAll(async () => {
   configure()
   portal = await startPortal()
   user = await newUser(stores.sql)
-  host = createHost({
-    pages: async (_req, res) => void res.writeHead(404).end(),
+  host = await listeningHost({
     oidc: oidc.handle,
     documents: oidc.serveDocument,
-    checkSession: async () => null,
-    avatar: async () => null,
     management: oidc,
     providerTokens: { access: oidc.access, tokenOf: async () => Promise.reject(new Error('not here')) },
-    signedOut: () => null,
-    sessionEvents: { answer: async () => {}, close: () => {} },
-    statics: () => false,
-    health: {
-      readiness: async () => ({ ready: true, checks: { database: 'ok', migrations: 'ok', redis: 'ok' } }),
-      databaseDown: () => false,
-      failures: () => 0,
-      stop: () => {},
-    },
   })
-  await new Promise<void>((resolve) => host.server.listen(0, '127.0.0.1', resolve))
   await oidc.resources.add({ id: API, name: 'Orders', scopes: [{ name: 'orders:read' }], format: 'jwt' })
 })
 afterEach(() => {
@@ -139,7 +126,7 @@ function send(
   return new Promise((resolve, reject) => {
     const { host: name } = new URL(portal.url)
     const form = body && { 'content-type': 'application/x-www-form-urlencoded' }
-    const options = { port: portOf(host.server), path, method: body ? 'POST' : 'GET' }
+    const options = { port: host.port, path, method: body ? 'POST' : 'GET' }
     const req = plain({ ...options, headers: { host: name, ...form, ...headers } }, (res) => {
       let text = ''
       res.on('data', (chunk) => {
@@ -548,7 +535,7 @@ describe('doctor', () => {
       const headers = { ...req.headers }
       treat(headers)
       req.pipe(
-        plain({ port: portOf(host.server), method: req.method, path: req.url, headers }, (answer) => {
+        plain({ port: host.port, method: req.method, path: req.url, headers }, (answer) => {
           res.writeHead(answer.statusCode ?? 502, answer.headers)
           answer.pipe(res)
         }),

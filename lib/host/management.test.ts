@@ -4,7 +4,6 @@
  */
 import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { request } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import * as jose from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { setClock } from '../base/clock'
@@ -26,14 +25,14 @@ import { asserted, assertionOf, newPair } from '../oidc/testing/keys'
 import { newUser } from '../oidc/testing/people'
 import { useStores } from '../testing'
 import { answerComplaints, namesOf, requestComplaints } from '../testing/openapi'
-import { createHost, type Host } from './server'
+import { type ListeningHost, listeningHost } from './host.fixture'
 
 const stores = useStores()
 const ORDERS = 'https://orders.example.com'
 const MACHINE = { redirectUris: [], grants: ['client_credentials' as const] }
 
 let portal: Portal
-let host: Host
+let host: ListeningHost
 let port = 0
 let reader: string
 let writer: string
@@ -43,26 +42,12 @@ let api: string
 
 beforeAll(async () => {
   portal = await startPortal()
-  host = createHost({
-    pages: async (_req, res) => void res.writeHead(404).end(),
+  host = await listeningHost({
     oidc: oidc.handle,
-    documents: () => false,
-    checkSession: async () => null,
-    avatar: async () => null,
     management: oidc,
     providerTokens: { access: oidc.access, tokenOf: async () => Promise.reject(new Error('not here')) },
-    signedOut: () => null,
-    sessionEvents: { answer: async () => {}, close: () => {} },
-    statics: () => false,
-    health: {
-      readiness: async () => ({ ready: true, checks: { database: 'ok', migrations: 'ok', redis: 'ok' } }),
-      databaseDown: () => false,
-      failures: () => 0,
-      stop: () => {},
-    },
   })
-  await new Promise<void>((resolve) => host.server.listen(0, '127.0.0.1', resolve))
-  port = (host.server.address() as AddressInfo).port
+  port = host.port
   api = `${env().url}/api/admin`
   await oidc.resources.add({
     id: ORDERS,

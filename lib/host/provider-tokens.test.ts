@@ -1,6 +1,5 @@
 /** Tokens of other providers for relying apps: a real provider, a real app, a real account there. */
 import { request } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { nowMs, setClock } from '../base/clock'
 import { inTx } from '../base/db'
@@ -14,14 +13,14 @@ import { newUser } from '../oidc/testing/people'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import { type Peers, startPeers } from '../testing/peers'
-import { createHost, type Host } from './server'
+import { type ListeningHost, listeningHost } from './host.fixture'
 
 const stores = useStores({ GUESTS: 'on', LIMIT_REQUESTS_BURST: '100000' })
 const SCOPE = 'provider_tokens:acme'
 
 let portal: Portal
 let peers: Peers
-let host: Host
+let host: ListeningHost
 let port = 0
 let app: App
 
@@ -32,26 +31,13 @@ beforeAll(async () => {
   // As the portal would have started with them.
   await oidc.stop()
   await oidc.start()
-  host = createHost({
-    pages: async (_req, res) => void res.writeHead(404).end(),
+  host = await listeningHost({
     oidc: oidc.handle,
-    documents: () => false,
     checkSession: sessions.check,
-    avatar: async () => null,
     management: oidc,
     providerTokens: { access: oidc.access, tokenOf: federation.tokens.get },
-    signedOut: () => null,
-    sessionEvents: { answer: async () => {}, close: () => {} },
-    statics: () => false,
-    health: {
-      readiness: async () => ({ ready: true, checks: { database: 'ok', migrations: 'ok', redis: 'ok' } }),
-      databaseDown: () => false,
-      failures: () => 0,
-      stop: () => {},
-    },
   })
-  await new Promise<void>((resolve) => host.server.listen(0, '127.0.0.1', resolve))
-  port = (host.server.address() as AddressInfo).port
+  port = host.port
   app = await newApp({ providerTokens: ['acme'], guests: true })
 })
 afterAll(async () => {

@@ -1,17 +1,16 @@
 /** What the server does with a request before anyone else sees it, by real sockets. */
 import { once } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { reloadEnv } from '../base/env'
 import { resetLog } from '../base/log'
-import { refuse, StoresDown } from '../base/refusals'
+import { StoresDown } from '../base/refusals'
 import type { SessionFacts } from '../sessions'
 import type { Health } from './health'
-import { nobodyManages } from './management.fixture'
-import { createHost, type Host } from './server'
+import { type ListeningHost, listeningHost } from './host.fixture'
 
-let host: Host
+let host: ListeningHost
 let port = 0
 let origin = ''
 /** What the pages behind the host saw of the last request. */
@@ -32,8 +31,6 @@ const health: Health = {
   stop: () => {},
 }
 
-const sessionEvents = { answer: async () => {}, close: () => {} }
-
 const configure = (extra: Record<string, string> = {}) => {
   for (const name of ['TRUSTED_PROXIES', 'GATEHOUSE_LOGO_URL', 'CLIENT_CERTIFICATE_HEADER'])
     delete process.env[name]
@@ -45,7 +42,7 @@ const configure = (extra: Record<string, string> = {}) => {
 beforeAll(async () => {
   origin = 'http://localhost:3000'
   configure()
-  host = createHost({
+  host = await listeningHost({
     pages: async (req, res) => {
       seen = { url: req.url ?? '', headers: { ...req.headers } }
       await answer(req, res)
@@ -61,9 +58,6 @@ beforeAll(async () => {
     },
     signedOut: (apps) => (apps === 'sealed' ? { frames: ['https://app.example/out?sid=1'] } : null),
     checkSession: () => session(),
-    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
-    management: nobodyManages,
-    sessionEvents,
     avatar: async (key) =>
       key === 'a'.repeat(43) ? { bytes: Buffer.from('png'), mimeType: 'image/png' } : null,
     statics: (_req, res, pathname) => {
@@ -73,8 +67,7 @@ beforeAll(async () => {
     },
     health,
   })
-  await new Promise<void>((resolve) => host.server.listen(0, '127.0.0.1', resolve))
-  port = (host.server.address() as AddressInfo).port
+  port = host.port
 })
 afterEach(() => {
   seen = null
@@ -431,22 +424,12 @@ describe('every answer', () => {
   test('over https is HSTS and upgrades what is insecure', async () => {
     process.env.GATEHOUSE_URL = 'https://id.example.com'
     reloadEnv()
-    const secure = createHost({
+    const secure = await listeningHost({
       pages: async (_, res) => void res.end(),
-      oidc: async () => {},
-      documents: () => false,
-      signedOut: () => null,
-      checkSession: async () => null,
-      providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
-      management: nobodyManages,
-      sessionEvents,
-      avatar: async () => null,
-      statics: () => false,
       health,
     })
-    await new Promise<void>((resolve) => secure.server.listen(0, '127.0.0.1', resolve))
     const before = port
-    port = (secure.server.address() as AddressInfo).port
+    port = secure.port
     const page = await get('/', { Host: 'id.example.com' })
     port = before
     await secure.drain(0)
@@ -457,7 +440,7 @@ describe('every answer', () => {
 
 test('an error of the provider is a page of the house with the status of the error', async () => {
   let told: IncomingHttpHeaders = {}
-  const own = createHost({
+  const own = await listeningHost({
     pages: async (req, res) => {
       told = { url: req.url, method: req.method, ...req.headers }
       res.end('page')
@@ -469,19 +452,10 @@ test('an error of the provider is a page of the house with the status of the err
         requestId: 'x',
         client: { id: 'a', name: 'Café <b>' },
       }),
-    documents: () => false,
-    signedOut: () => null,
-    checkSession: async () => null,
-    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
-    management: nobodyManages,
-    sessionEvents,
-    avatar: async () => null,
-    statics: () => false,
     health,
   })
-  await new Promise<void>((resolve) => own.server.listen(0, '127.0.0.1', resolve))
   const before = port
-  port = (own.server.address() as AddressInfo).port
+  port = own.port
   const page = await post('/oidc/auth', { 'X-Gatehouse-Problem': 'spoofed' })
   port = before
   await own.drain(0)
@@ -777,22 +751,12 @@ test('a drain lets what is in flight finish and takes nothing new', async () => 
       resolve()
     }
   })
-  const own = createHost({
+  const own = await listeningHost({
     pages: async (req, res) => answer(req, res),
-    oidc: async () => {},
-    documents: () => false,
-    signedOut: () => null,
-    checkSession: async () => null,
-    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
-    management: nobodyManages,
-    sessionEvents,
-    avatar: async () => null,
-    statics: () => false,
     health,
   })
-  await new Promise<void>((resolve) => own.server.listen(0, '127.0.0.1', resolve))
   const before = port
-  port = (own.server.address() as AddressInfo).port
+  port = own.port
   const slow = get('/slow')
   await begun
   const drained = own.drain(10_000)

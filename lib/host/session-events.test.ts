@@ -1,43 +1,26 @@
 /** The event stream of a session, by real sockets on a real host, with real sessions behind it. */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setClock } from '../base/clock'
 import { reloadEnv } from '../base/env'
 import { key } from '../base/keys'
-import { refuse } from '../base/refusals'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
-import { nobodyManages } from './management.fixture'
-import { createHost, type Host } from './server'
+import { type ListeningHost, listeningHost } from './host.fixture'
 import { sessionEvents } from './session-events'
 
 const stores = useStores()
-let host: Host
+let host: ListeningHost
 let port = 0
 const ORIGIN = 'http://localhost:3000'
 
-async function makeHost(): Promise<Host> {
-  const made = createHost({
+async function makeHost(): Promise<ListeningHost> {
+  const made = await listeningHost({
     pages: async (_, res) => void res.end('page'),
-    oidc: async () => {},
-    documents: () => false,
     checkSession: sessions.check,
     sessionEvents: sessionEvents(sessions),
-    signedOut: () => null,
-    providerTokens: { access: async () => null, tokenOf: async () => refuse('not_found') },
-    management: nobodyManages,
-    avatar: async () => null,
-    statics: () => false,
-    health: {
-      readiness: async () => ({ ready: true, checks: { database: 'ok', migrations: 'ok', redis: 'ok' } }),
-      databaseDown: () => false,
-      failures: () => 0,
-      stop: () => {},
-    },
   })
-  await new Promise<void>((resolve) => made.server.listen(0, '127.0.0.1', resolve))
-  port = (made.server.address() as AddressInfo).port
+  port = made.port
   return made
 }
 
