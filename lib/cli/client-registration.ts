@@ -130,7 +130,28 @@ export const BY = { actor: 'operator', hand: 'command_line' } as const
 
 // ── a new one ────────────────────────────────────────────────────────────────
 
-interface AddOptions {
+/** Options that mean the same of a new app and of one that is there. */
+interface Shared {
+  acr?: Level
+  guests?: boolean
+  entryRole?: string[]
+  entryDomain?: string[]
+  providerTokens?: string[]
+  personalTokens?: boolean
+  testClient?: boolean
+  resource?: ClientChanges['resources']
+  serves?: string[]
+  sessionIdleMinutes?: number
+  sessionMaxMinutes?: number
+  jwks?: string
+  jwksUri?: string
+  certificateSubject?: string
+  certificateBound?: boolean
+  security?: Security
+  json?: boolean
+}
+
+interface AddOptions extends Shared {
   id?: string
   name: string
   redirectUri?: string[]
@@ -139,14 +160,7 @@ interface AddOptions {
   backchannelLogoutSessionRequired?: boolean
   frontchannelLogoutUri?: string
   frontchannelLogoutSessionRequired?: boolean
-  sessionIdleMinutes?: number
-  sessionMaxMinutes?: number
   authMethod: NonNullable<NewClient['authMethod']>
-  jwks?: string
-  jwksUri?: string
-  certificateSubject?: string
-  certificateBound?: boolean
-  security?: Security
   pairwise?: boolean
   signedRequests?: boolean
   grant?: string[]
@@ -158,15 +172,6 @@ interface AddOptions {
   userinfoEncryption?: string
   introspectionAlg?: string
   claimsInIdToken?: boolean
-  acr?: Level
-  guests?: boolean
-  entryRole?: string[]
-  entryDomain?: string[]
-  providerTokens?: string[]
-  personalTokens?: boolean
-  testClient?: boolean
-  resource?: ClientChanges['resources']
-  serves?: string[]
   logoUri?: string
   clientUri?: string
   policyUri?: string
@@ -175,7 +180,6 @@ interface AddOptions {
   brandColor?: string
   welcomeEn?: string
   welcomeDe?: string
-  json?: boolean
 }
 
 const introspects = ({ serves, personalTokens }: AddOptions): boolean =>
@@ -250,25 +254,8 @@ async function add(options: AddOptions): Promise<void> {
 
 // ── one that is there ────────────────────────────────────────────────────────
 
-interface UpdateOptions extends Registered {
-  jwks?: string
-  jwksUri?: string
-  certificateSubject?: string
-  certificateBound?: boolean
-  security?: Security
+interface UpdateOptions extends Registered, Shared {
   grant?: ClientChanges['grants']
-  resource?: ClientChanges['resources']
-  serves?: string[]
-  acr?: Level
-  guests?: boolean
-  entryRole?: string[]
-  entryDomain?: string[]
-  providerTokens?: string[]
-  personalTokens?: boolean
-  testClient?: boolean
-  sessionIdleMinutes?: number
-  sessionMaxMinutes?: number
-  json?: boolean
 }
 
 /** What is registered with an app, by the names of the options that change it. */
