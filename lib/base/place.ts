@@ -2,7 +2,7 @@
  * Where an address is: as the operator's CDN says it (GEO_HEADERS, from trusted proxies alone), else as the
  * operator's database of places does (GEOIP_FILE, MaxMind DB). Whoever cannot tell says null; nothing is guessed.
  */
-import { unwatchFile, watchFile } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
 import { open as openDatabase, type Reader } from 'maxmind'
 import { cleanText } from './clean'
@@ -163,6 +163,8 @@ async function load(file: string): Promise<void> {
 export async function openPlaces(lookEveryMs = 10_000): Promise<() => void> {
   const file = env().geoipFile
   if (!file) return () => {}
+  // Before it is read: `watchFile` begins with a look of its own, some time later, and would take what came between for known.
+  let seen = await markOf(file)
   try {
     await load(file)
   } catch (error) {
@@ -170,20 +172,38 @@ export async function openPlaces(lookEveryMs = 10_000): Promise<() => void> {
       `GEOIP_FILE is ${file}, and that cannot be used as a database of places (${(error as Error).message}): name a file in the MaxMind DB format with cities or countries, such as GeoLite2-City.mmdb.`,
     )
   }
-  watchFile(file, { interval: lookEveryMs, persistent: false }, (now) => {
+  let timer: NodeJS.Timeout
+  let stopped = false
+  const look = async () => {
+    const now = await markOf(file)
     // Gone for a moment while it is replaced.
-    if (now.mtimeMs === 0) return
-    load(file).then(
-      () => log().info({ file }, 'the database of places was replaced'),
-      (error: Error) =>
-        log().warn({ file, err: error.message }, 'the new database of places is none; the old one is used'),
-    )
-  })
+    if (now && now !== seen) {
+      seen = now
+      await load(file).then(
+        () => log().info({ file }, 'the database of places was replaced'),
+        (error: Error) =>
+          log().warn({ file, err: error.message }, 'the new database of places is none; the old one is used'),
+      )
+    }
+    if (!stopped) lookLater()
+  }
+  const lookLater = () => {
+    timer = setTimeout(() => void look(), lookEveryMs).unref()
+  }
+  lookLater()
   return () => {
-    unwatchFile(file)
+    stopped = true
+    clearTimeout(timer)
     database = null
   }
 }
+
+/** What another file in this place would not have; null while there is none. */
+const markOf = (file: string): Promise<string | null> =>
+  stat(file, { bigint: true }).then(
+    ({ ino, size, mtimeNs }) => `${ino} ${size} ${mtimeNs}`,
+    () => null,
+  )
 
 /**
  * Where this address is.
