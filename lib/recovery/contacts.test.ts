@@ -130,6 +130,30 @@ describe('vouching', () => {
     expect(code(await recovery.contacts.vouch(asked, who))).toBe('rate_limited')
   })
 
+  it('request_under_way_of_a_session_that_just_ended_vouches_accepts_and_ends_nothing', async () => {
+    const [ada, bob] = [await person(), await person()]
+    await befriend(ada, bob)
+    const asked = await ask(ada)
+    const kim = await person()
+    await recovery.contacts.invite({ email: kim.address }, await browser(ada.id))
+    const token = tokenIn((await mailsTo(kim.address))[0], '/account/vouch/accept')
+    const [pending] = await recovery.contacts.pending(ada.id)
+    // What these requests remember of their sessions is from before they ended.
+    const [home, bobs, kims] = [await browser(ada.id), await browser(bob.id), await browser(kim.id)]
+    for (const { session } of [home, bobs, kims])
+      await sessions.revoke({ userId: session.userId, sid: session.sid }, { reason: 'user' })
+    const pair = { userId: ada.id, contactId: bob.id }
+    const tried = [
+      recovery.contacts.vouch(asked, bobs),
+      recovery.contacts.accept(token, kims),
+      recovery.contacts.withdraw(pending?.id ?? '', home),
+      recovery.contacts.remove(pair, home),
+    ]
+    expect((await Promise.all(tried)).map(code)).toEqual(tried.map(() => 'session_required'))
+    expect((await recovery.contacts.list(ada.id)).map(({ id }) => id)).toEqual([bob.id])
+    expect((await recovery.contacts.pending(ada.id)).map(({ id }) => id)).toEqual([pending?.id])
+  })
+
   it('is over with the request: after a veto nobody vouches', async () => {
     const [ada, bob] = [await person(), await person()]
     await befriend(ada, bob)

@@ -133,11 +133,12 @@ export async function invite(input: { email: string }, { session, caller }: Who)
   })
 }
 
-/** Takes an invitation back. @returns refusal `not_found` when it was accepted, over or withdrawn */
+/** Takes an invitation back. @returns refusals `session_required`, `not_found` when it was accepted, over or withdrawn */
 export async function withdraw(id: string, { session, caller }: Who): Promise<Result> {
   const { userId, sid: sessionId } = session
   if (!/^[0-9a-f-]{36}$/.test(id)) return refuse('not_found')
   return await inTx(async (tx) => {
+    if (!(await sessions.isLiveIn(tx, session))) return refuse('session_required')
     if (!(await factors.links.voidOne(tx, userId, 'contact_invitation', id))) return refuse('not_found')
     await record(tx, { type: 'contact.invitation_withdrawn', userId, sessionId, caller })
     return ok()
@@ -166,7 +167,7 @@ async function isTheirs(link: factors.Link, userId: string): Promise<boolean> {
 
 /**
  * Accepts an invitation, once, with the account that has the invited address.
- * @returns refusal `link_over`, `contact_other_address`
+ * @returns refusal `link_over`, `contact_other_address`, `session_required`
  */
 export async function accept(token: string, { session, caller }: Who): Promise<Result<{ name: string }>> {
   const link = await factors.links.peek('contact_invitation', token)
@@ -174,6 +175,7 @@ export async function accept(token: string, { session, caller }: Who): Promise<R
   if (!(await isTheirs(link, session.userId))) return refuse('contact_other_address')
   const [owner, contact] = await Promise.all([users.get(link.userId), users.get(session.userId)])
   return await inTx(async (tx) => {
+    if (!(await sessions.isLiveIn(tx, session))) return refuse('session_required')
     if (!(await factors.links.use(tx, 'contact_invitation', token))) return refuse('link_over')
     if (await store.insertContact(tx, link.userId, session.userId)) {
       const actor = session.userId
@@ -215,7 +217,10 @@ export async function proteges(contactId: string): Promise<Protege[]> {
   )
 }
 
-/** Ends it, from either side: the user takes the trust back (refusal `proof_required`), or the contact steps down. */
+/**
+ * Ends it, from either side: the user takes the trust back (refusal `proof_required`), or the contact steps down.
+ * @returns also refusals `session_required`, `not_found`
+ */
 export async function remove(
   pair: { userId: string; contactId: string },
   { session, caller }: Who,
@@ -227,6 +232,7 @@ export async function remove(
   if (![userId, contactId].every((id) => /^[0-9a-f-]{36}$/.test(id))) return refuse('not_found')
   const contact = await users.get(contactId)
   return await inTx(async (tx) => {
+    if (!(await sessions.isLiveIn(tx, session))) return refuse('session_required')
     if (!(await store.deleteContact(tx, userId, contactId))) return refuse('not_found')
     const actor = session.userId
     await record(tx, { type: 'contact.removed', userId, actor, caller, data: { contact: contactId } })
@@ -258,7 +264,7 @@ export async function vouchView(requestId: string, contactId: string): Promise<V
 /**
  * Vouches that the person who asked is who they say: with a proof of the last ten minutes, and the code that
  * the asker's own page shows and the asker told. The last approval that is needed ends the waiting time.
- * @returns refusal `proof_required`, `code_wrong`, `rate_limited`, `not_found`
+ * @returns refusal `proof_required`, `code_wrong`, `rate_limited`, `session_required`, `not_found`
  */
 export async function vouch(
   input: { requestId: string; code: string },
@@ -280,6 +286,8 @@ export async function vouch(
   await refund(subject)
   const { waitSeconds, contactsNeeded } = env().recovery
   return await inTx(async (tx) => {
+    // Who was shut out of a contact's account a moment ago vouches for nobody any more.
+    if (!(await sessions.isLiveIn(tx, session))) return refuse('session_required')
     const given = await store.approve(tx, {
       requestId: row.id,
       contactId,

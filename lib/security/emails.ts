@@ -80,8 +80,8 @@ export async function pending(who: Who, address: string): Promise<factors.otp.Pe
 /**
  * Takes the code for an address: from now on it is the person's, and nobody else's claim to it lives on
  * (LNK3). All proven addresses are told.
- * @returns the address; refusals of `otp.verify`, `not_found`, `email_taken` when somebody else proved it
- *   in the meantime
+ * @returns the address; refusals of `otp.verify`, `not_found`, `session_required`, `email_taken` when somebody
+ *   else proved it in the meantime
  */
 export async function verify(
   who: Who,
@@ -103,6 +103,8 @@ export async function verify(
   })
   if (!checked.ok) return checked
   return inTx(async (tx) => {
+    const here = await stillHere(tx, who)
+    if (!here.ok) return here
     const verified = await users.emails.verify(tx, who.userId, address, caller)
     if (!verified.ok) return verified
     await tellSecurity(tx, who.userId, { what: 'email_added', address }, caller)

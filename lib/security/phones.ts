@@ -75,8 +75,8 @@ export async function pending(who: Who, number: string): Promise<factors.otp.Pen
 /**
  * Takes the code for a number: from now on it is the person's, and nobody else's claim to it lives on.
  * All proven addresses are told.
- * @returns the number as people read it; refusals of `otp.verify`, `not_found`, `already_exists` when
- *   somebody else proved it in the meantime
+ * @returns the number as people read it; refusals of `otp.verify`, `not_found`, `session_required`,
+ *   `already_exists` when somebody else proved it in the meantime
  */
 export async function verify(
   who: Who,
@@ -98,6 +98,8 @@ export async function verify(
   })
   if (!checked.ok) return checked
   return inTx(async (tx) => {
+    const here = await stillHere(tx, who)
+    if (!here.ok) return here
     const verified = await users.phones.verify(tx, who.userId, number, caller)
     if (!verified.ok) return verified
     if (verified.value.fresh) await tellSecurity(tx, who.userId, { what: 'phone_added', name }, caller)
@@ -175,11 +177,14 @@ export async function release(number: string): Promise<Result<{ userId: string; 
 
 /**
  * Chooses whether security changes are told by text message too.
- * @returns refusal `proof_required`: whoever only has the browser must not silence it
+ * @returns refusals `proof_required`: whoever only has the browser must not silence it; `session_required`
  */
 export async function setTexts(who: Who, on: boolean, caller: Caller): Promise<Result> {
   const proven = fresh(who)
   if (!proven.ok) return proven
-  await users.phones.setTexts(who.userId, on, caller)
-  return ok()
+  return inTx(async (tx) => {
+    const here = await stillHere(tx, who)
+    if (here.ok) await users.phones.setTexts(tx, who.userId, on, caller)
+    return here
+  })
 }

@@ -455,20 +455,33 @@ describe('what an intruder brought', () => {
     const [phone] = (await users.phones.list(ada.id)).filter((one) => one.number === number)
     // What the request remembers of the session is from before it ended.
     const { who, caller } = ada
+    later(61_000)
+    const third = must(await security.emails.add(who, address('third'), caller))
+    const [asked] = (await users.emails.list(ada.id)).filter((one) => one.id === third.id)
+    const byMail = (await newest(asked?.address ?? '')).codes[0] ?? ''
+    const claimed = must(await security.phones.add(who, { number: '+4915112345699' }, caller))
+    const byPhone = (await newest('+4915112345699')).codes[0] ?? ''
     await sessions.revoke({ userId: ada.id, sid: who.sid }, { reason: 'user' })
     const token = { name: 'a key to come back with', scopes: [], days: 30 }
     const tried = [
       security.tokens.make(who, token, caller),
       recovery.contacts.invite({ email: address('friend') }, { session: who, caller }),
-      security.emails.add(who, address('third'), caller),
+      security.emails.add(who, address('fourth'), caller),
+      // A code that was right a moment ago, too: by what it proves somebody comes back.
+      security.emails.verify(who, third.id, byMail, caller),
+      security.phones.verify(who, claimed.id, byPhone, caller),
       security.emails.makePrimary(who, second.id, caller),
       security.emails.remove(who, second.id, caller),
       security.phones.makePrimary(who, phone?.id ?? '', caller),
       security.phones.remove(who, phone?.id ?? '', caller),
+      security.phones.setTexts(who, true, caller),
     ]
     expect((await Promise.all(tried)).map(refusal)).toEqual(tried.map(() => 'session_required'))
-    expect(await addressesOf(ada.id)).toEqual([ada.email, second.email])
-    expect(await numbersOf(ada.id)).toEqual([number])
+    const proved = (await users.emails.list(ada.id)).filter(({ verifiedAt }) => verifiedAt)
+    expect(proved.map((one) => one.address)).toEqual([ada.email, second.email])
+    const numbers = (await users.phones.list(ada.id)).filter(({ verifiedAt }) => verifiedAt)
+    expect(numbers.map((one) => one.number)).toEqual([number])
+    expect(await users.phones.wantsTexts(ada.id)).toBe(false)
   })
 
   test('session_that_an_epoch_ended_is_not_renewed_before_its_row_says_so', async () => {

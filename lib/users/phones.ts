@@ -221,10 +221,8 @@ export async function release(tx: Tx, number: string): Promise<{ userId: string 
 /** Whether this person wants to be told of security changes by text message too. */
 export const wantsTexts = (userId: string): Promise<boolean> => store.readTexts(userId)
 
-/** Switches that on, for whoever has a proven number, or off. Twice is no error. */
-export async function setTexts(userId: string, on: boolean, caller: Caller): Promise<void> {
-  await inTx(async (tx) => {
-    if (await store.setTexts(tx, userId, on))
-      await record(tx, { type: 'phone.notices_changed', userId, caller, data: { on } })
-  })
+/** Switches that on, in `tx`, for whoever has a proven number, or off. Twice is no error. */
+export async function setTexts(tx: Tx, userId: string, on: boolean, caller: Caller): Promise<void> {
+  if (await store.setTexts(tx, userId, on))
+    await record(tx, { type: 'phone.notices_changed', userId, caller, data: { on } })
 }
