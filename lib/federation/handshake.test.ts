@@ -324,6 +324,9 @@ describe('attacks', () => {
       ['google', 'acme'],
       ['acme', 'google'],
       ['acme', 'github'],
+      // Neither names its issuer beside the code, nor checks what the other made: the place alone tells them apart.
+      ['google', 'github'],
+      ['github', 'google'],
     ] as const) {
       const { url, caller } = await away(begun)
       const { query } = await pressed(peers()[begun], url)
@@ -350,6 +353,13 @@ describe('attacks', () => {
     acme.bend = { responseIss: null }
     expect(codeOf(await trip(acme, 'acme'))).toBe('provider_failed')
     expect(acme.requests.some(({ path }) => path === '/token')).toBe(false)
+    // Where the library that exchanges the code does not look.
+    const { microsoft } = peers()
+    const { url, caller } = await away('microsoft')
+    const { query } = await pressed(microsoft, url)
+    query.set('iss', peers().google.url)
+    expect(codeOf(await federation.finish('microsoft', query, caller))).toBe('provider_failed')
+    expect(microsoft.requests.some(({ path }) => /token/.test(path))).toBe(false)
   })
 
   test('code_injection: a stolen code does not go through another round trip (PKCE)', async () => {
