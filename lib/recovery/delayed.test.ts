@@ -224,6 +224,44 @@ describe('asking for one', () => {
     expect(code(await finish(strangers))).toBe('recovery_over')
   })
 
+  /** Ten requests of a stranger, as fast as one mailbox lets them. */
+  async function flood(ada: Person): Promise<void> {
+    const from = Date.now()
+    for (const hour of [0, 1]) {
+      setClock(() => from + hour * (HOUR + 1000))
+      for (let i = 0; i < 5; i++) await ask(ada.address)
+    }
+    setClock(() => from + 2 * (HOUR + 1000))
+  }
+  const starts = async (ada: Person) =>
+    (await mailsTo(ada.address)).filter((mail) => tokenIn(mail, '/recover/stop'))
+
+  it('flood_of_recoveries_by_a_stranger_keeps_the_owner_from_nothing', async () => {
+    const ada = await person()
+    await flood(ada)
+    const owners = await ask(ada.address)
+    expect(await starts(ada)).toHaveLength(10)
+    const at = Date.now() + 80 * HOUR
+    setClock(() => at)
+    expect(await recovery.delayed.view(owners)).toMatchObject({ state: 'ready' })
+    expect(code(await finish(owners))).toBe('ok')
+  })
+
+  it('recovery_that_nobody_is_told_of_is_stopped_with_those_that_were_and_never_begins_without', async () => {
+    const ada = await person()
+    await flood(ada)
+    const beside = await ask(ada.address)
+    const stop = tokenIn((await starts(ada))[0], '/recover/stop')
+    expect(code(await recovery.veto({ token: stop }, testCaller()))).toBe('ok')
+    const alone = await ask(ada.address)
+    await ripen(ada)
+    for (const token of [beside, alone]) expect(code(await finish(token))).toBe('recovery_over')
+    const { rows } = await sql('SELECT count(*)::int AS n FROM recovery_requests WHERE user_id = $1', [ada.id])
+    expect(rows[0].n).toBe(11)
+    const { items } = await audit.list(ada.id, { limit: 50, types: ['recovery.refused'] })
+    expect(items.map(({ data }) => data.why)).toEqual(['too_many'])
+  })
+
   it('a_lost_link_is_no_loss: who asks again waits from then, not until the first request is over', async () => {
     const ada = await person()
     await ask(ada.address)

@@ -30,8 +30,8 @@ import * as store from './store'
 const DAY_MS = 86_400_000
 /** How long after the waiting time a recovery may be finished. */
 const FINISH_MS = 7 * DAY_MS
-/** Requests for one person in a day, over all addresses. */
-const REQUESTS_PER_DAY = 10
+/** Requests of one person that are told in a day, over all addresses: each of them mails every address. */
+const TOLD_PER_DAY = 10
 /** Of those that ring a phone, in a week: a stranger must not do that every day. Mail is told of each. */
 const TEXTS_PER_WEEK = 3
 /** How long before the waiting time ends everybody is told once more. */
@@ -84,26 +84,31 @@ handle('recovery_request', async (_delivery, payload) => {
       data: { why },
     })
   if (await store.readByToken(tokenHash)) return
-  const spent = await budget(`recovery-user:${user.id}`, { max: REQUESTS_PER_DAY, windowSeconds: 86_400 })
-  if (!spent.ok) return turnDown('too_many')
-  const texts = await budget(`recovery-texts:${user.id}`, { max: TEXTS_PER_WEEK, windowSeconds: 7 * 86_400 })
-  await inTx(async (tx) => {
+  const { ok: told } = await budget(`recovery-user:${user.id}`, { max: TOLD_PER_DAY, windowSeconds: 86_400 })
+  const week = { max: TEXTS_PER_WEEK, windowSeconds: 7 * 86_400 }
+  const texts = told && (await budget(`recovery-texts:${user.id}`, week)).ok
+  const begun = await inTx(async (tx) => {
     const expiresAt = new Date(readyAt + FINISH_MS)
     const times = { createdAt: new Date(createdAt), readyAt: new Date(readyAt), expiresAt }
-    const noted = await store.insertRequest(tx, { userId: user.id, tokenHash, ...times })
-    if (!noted) return
+    // Beyond what is told in a day one still begins, or a stranger's ten would keep the owner from theirs; but only
+    // beside one that was told, whose link stops it too.
+    const noted = await store.insertRequest(tx, { userId: user.id, tokenHash, ...times, besideOthers: !told })
+    if (!noted) return false
     const { id, others } = noted
     await record(tx, {
       type: 'recovery.requested',
       userId: user.id,
       caller,
-      data: { requestId: id, readyAt: times.readyAt, others },
+      data: { requestId: id, readyAt: times.readyAt, others, told },
     })
-    const begun = { id, user, caller, texts: texts.ok, ...times }
+    if (!told) return true
+    const begun = { id, user, caller, texts, ...times }
     await tellEverybody(tx, begun, 'started')
     await tellContacts(tx, begun)
     await oweReminder(tx, { requestId: id, by }, times)
+    return true
   })
+  if (!begun && !told) await turnDown('too_many')
 })
 
 // ── who is told, and when ────────────────────────────────────────────────────

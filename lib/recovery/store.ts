@@ -57,21 +57,31 @@ export async function readRunning(userId: string): Promise<RequestRow | null> {
 
 /**
  * Notes a request, unless this very one was noted before.
+ * @param request.besideOthers only while another one runs for the user
  * @returns its id and how many others run for the user; or null
  */
 export async function insertRequest(
   tx: Tx,
-  request: { userId: string; tokenHash: string; createdAt: Date; readyAt: Date; expiresAt: Date },
+  request: {
+    userId: string
+    tokenHash: string
+    createdAt: Date
+    readyAt: Date
+    expiresAt: Date
+    besideOthers: boolean
+  },
 ): Promise<{ id: string; others: number } | null> {
-  const { userId, tokenHash, createdAt, readyAt, expiresAt } = request
+  const { userId, tokenHash, createdAt, readyAt, expiresAt, besideOthers } = request
   await lockAccount(tx, userId)
   const [row] = await tx.$queryRaw<{ id: string; others: number }[]>`
+    WITH running AS (
+      SELECT count(*)::int AS n FROM recovery_requests r WHERE r.user_id = ${userId}::uuid AND r.vetoed_at IS NULL
+        AND r.completed_at IS NULL AND r.expires_at > ${createdAt}::timestamptz)
     INSERT INTO recovery_requests (user_id, token_hash, created_at, ready_at, expires_at)
-    VALUES (${userId}::uuid, ${tokenHash}, ${createdAt}::timestamptz, ${readyAt}::timestamptz, ${expiresAt}::timestamptz)
+    SELECT ${userId}::uuid, ${tokenHash}, ${createdAt}::timestamptz, ${readyAt}::timestamptz, ${expiresAt}::timestamptz
+    FROM running WHERE NOT ${besideOthers} OR running.n > 0
     ON CONFLICT (token_hash) DO NOTHING
-    RETURNING id::text, (
-      SELECT count(*)::int FROM recovery_requests r WHERE r.user_id = ${userId}::uuid AND r.vetoed_at IS NULL
-        AND r.completed_at IS NULL AND r.expires_at > ${createdAt}::timestamptz) AS others`
+    RETURNING id::text, (SELECT n FROM running) AS others`
   return row ?? null
 }
 
