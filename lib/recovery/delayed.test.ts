@@ -256,7 +256,9 @@ describe('asking for one', () => {
     const alone = await ask(ada.address)
     await ripen(ada)
     for (const token of [beside, alone]) expect(code(await finish(token))).toBe('recovery_over')
-    const { rows } = await sql('SELECT count(*)::int AS n FROM recovery_requests WHERE user_id = $1', [ada.id])
+    const { rows } = await sql('SELECT count(*)::int AS n FROM recovery_requests WHERE user_id = $1', [
+      ada.id,
+    ])
     expect(rows[0].n).toBe(11)
     const { items } = await audit.list(ada.id, { limit: 50, types: ['recovery.refused'] })
     expect(items.map(({ data }) => data.why)).toEqual(['too_many'])
