@@ -1,6 +1,6 @@
 /** What doctor finds out from the stores and the settings. */
 import { env } from '../base/env'
-import { isMigrated, knownMigrations, refuseUnsafeDefaults } from '../host'
+import { DEMO_ADDRESSES, isMigrated, knownMigrations, refuseUnsafeDefaults } from '../host'
 import type { KeyView } from '../oidc'
 import * as store from './store'
 
@@ -122,6 +122,21 @@ export async function checkDeliveries(): Promise<Check> {
   } catch {
     return { name, state: 'warn', message: 'not counted: the database does not answer' }
   }
+}
+
+/**
+ * People of the demonstration who may still sign in, one of them as an administrator: left in a database that was tried
+ * out on one's own machine before it got a public address. Nothing where there is none.
+ */
+export async function checkDemo(): Promise<Check[]> {
+  if (env().loopback) return []
+  const { find } = await import('../users')
+  const found = await Promise.all(DEMO_ADDRESSES.map((email) => find({ email })))
+  const left = DEMO_ADDRESSES.filter((_, index) => found[index]?.status === 'active')
+  if (left.length === 0) return []
+  const message = `${left.join(' and ')} may still sign in, with passwords made for trying out`
+  const hint = left.map((email) => `gatehouse user disable ${email}`).join('; ')
+  return [{ name: 'demo', state: 'warn', message, hint }]
 }
 
 /** Apps that are off, since they are registered to show certificates and none can come. Nothing where none is. */

@@ -774,6 +774,32 @@ describe('doctor', () => {
     expect(out).toContain('→ Check host, port')
   })
 
+  test('people_of_the_demonstration_behind_a_public_address_are_warned_of', async () => {
+    const report = async (env = {}) =>
+      JSON.parse((await gatehouse(['doctor', '--json'], { env })).out) as Report
+    const demo = async (env = {}) => (await report(env)).checks.find(({ name }) => name === 'demo')
+    const env = { GATEHOUSE_URL: 'https://id.example.invalid' }
+    const [email, other] = ['grace@example.com', 'ada@example.com']
+    for (const one of [email, other]) await gatehouse(['user', 'disable', one])
+    expect(await demo(env)).toBeUndefined()
+    await gatehouse([
+      'user',
+      'add',
+      '--email',
+      email,
+      '--verified',
+      '--password',
+      'robin-anchor-carbon-arrow-74',
+    ])
+    await ok(['user', 'enable', email])
+    expect(await demo()).toBeUndefined()
+    expect(await demo(env)).toMatchObject({
+      state: 'warn',
+      message: `${email} may still sign in, with passwords made for trying out`,
+      hint: `gatehouse user disable ${email}`,
+    })
+  })
+
   test('warns of a key that signs for too long, and says how to mend it', async () => {
     await db.query(
       `UPDATE signing_keys SET created_at = created_at - interval '91 days', active_at = active_at - interval '91 days'

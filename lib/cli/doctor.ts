@@ -7,6 +7,7 @@ import {
   checkClock,
   checkDatabase,
   checkDeliveries,
+  checkDemo,
   checkKeys,
   checkRedis,
   checkSafety,
@@ -44,6 +45,7 @@ async function examine(): Promise<Check[]> {
       checks.push(await checkKeys())
       checks.push(await checkSms())
       checks.push(...(await checkCertificateApps()))
+      checks.push(...(await checkDemo()))
     })
   } catch (error) {
     const hint = 'Mend this first: what hangs on it was not looked at.'

@@ -7,7 +7,7 @@
  * The portal itself is `portal.ts`, an entry of its own, because it brings Next along.
  */
 export { BootError } from './boot-error'
-export { type DemoFacts, demoFacts, saveDemoFacts } from './demo'
+export { DEMO_ADDRESSES, type DemoFacts, demoFacts, saveDemoFacts } from './demo'
 export { isMigrated, knownMigrations, migrate } from './migrate'
 export { listen } from './ports'
 export { ROOT } from './root'
