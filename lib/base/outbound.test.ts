@@ -2,7 +2,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcp } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { ForbiddenAddress, mayConnect, postForm } from './outbound'
+import { ForbiddenAddress, getDocument, mayConnect, postForm } from './outbound'
 
 const servers: { close(): unknown; closeAllConnections?(): void }[] = []
 afterEach(() => {
@@ -144,6 +144,22 @@ describe('posting', () => {
     expect(await postForm(`http://both.invalid:${port}/`, {}, { ...LOOPBACK, resolve })).toBe(200)
   })
 
+  it('a_private_address_beside_an_allowed_one_is_not_connected_to', async () => {
+    let hits = 0
+    const port = await listening((_req, res) => {
+      hits++
+      res.end()
+    })
+    // Ours answers at the one that nobody allowed; at the other nobody does.
+    const resolve = async () => [
+      { address: '127.0.0.1', family: 4 },
+      { address: '127.0.0.9', family: 4 },
+    ]
+    const options = { privateNetworks: ['127.0.0.9/32'], resolve, deadlineMs: 500 }
+    await expect(postForm(`http://both.invalid:${port}/`, {}, options)).rejects.toThrow()
+    expect(hits).toBe(0)
+  })
+
   it('redirect_is_an_answer_like_any_other', async () => {
     let followed = 0
     const port = await listening((req, res) => {
@@ -185,6 +201,30 @@ describe('posting', () => {
       res.writeHead(200, { 'X-Long': 'x'.repeat(20_000) }).end()
     })
     await expect(postForm(`http://127.0.0.1:${head}/`, {}, LOOPBACK)).rejects.toThrow(/overflow/i)
+  })
+
+  it('document_that_is_too_long_is_not_read', async () => {
+    let sent = 0
+    const port = await listening((_req, res) => {
+      const more = () => {
+        while (!res.destroyed && res.write('x'.repeat(65_536))) sent += 65_536
+      }
+      res.on('drain', more)
+      more()
+    })
+    const options = { ...LOOPBACK, deadlineMs: 3000 }
+    await expect(getDocument(`http://127.0.0.1:${port}/`, 1000, options)).rejects.toThrow(
+      'longer than 1000 bytes',
+    )
+    expect(sent).toBeLessThan(50_000_000)
+  })
+
+  it('document_in_the_clear_is_taken_from_networks_of_the_operator_alone', async () => {
+    const options = { privateNetworks: [], resolve: at('8.8.8.8'), deadlineMs: 200 }
+    const asked = getDocument('http://keys.example/', 1000, options)
+    await expect(asked).rejects.toBeInstanceOf(ForbiddenAddress)
+    const port = await listening((_req, res) => void res.end('{}'))
+    expect(await getDocument(`http://127.0.0.1:${port}/`, 1000, LOOPBACK)).toMatchObject({ text: '{}' })
   })
 
   it('other schemes are no addresses of apps', async () => {

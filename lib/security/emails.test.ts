@@ -323,6 +323,24 @@ describe('removing an address', () => {
     expect(told.links).toEqual([])
   })
 
+  test('removed_address_ends_what_was_under_way_by_it: trust, sign-ins, links to a new password', async () => {
+    const ada = await person()
+    const second = await proven(ada)
+    await stores.sql(
+      `UPDATE devices SET trust_hash = 'x', trusted_until = now() + interval '1 day' WHERE user_id = $1`,
+      [ada.id],
+    )
+    const link = { purpose: 'password_reset', userId: ada.id, lifeSeconds: 60 } as const
+    await inTx((tx) => factors.links.issue(tx, { ...link, data: { address: ada.email } }))
+    const before = await inTx((tx) => sessions.versionsIn(tx, ada.id))
+    must(await security.emails.remove(ada.who, second.id, ada.caller))
+    const { rows } = await stores.sql('SELECT trust_hash FROM devices WHERE user_id = $1', [ada.id])
+    expect(rows).toEqual([{ trust_hash: null }])
+    // Whoever was half-way in begins anew: a session opens at the version of its first proof alone.
+    expect(await inTx((tx) => sessions.versionsIn(tx, ada.id))).not.toEqual(before)
+    expect(await factors.links.live(ada.id, 'password_reset')).toEqual([])
+  })
+
   test('a claim goes without a word', async () => {
     const ada = await person()
     const { id } = must(await security.emails.add(ada.who, address(), ada.caller))

@@ -8,7 +8,7 @@ import * as users from '../users'
 import * as security from './index'
 import { mails, must, newest, person, refusal, type Someone, signIn, somewhere } from './people.fixture'
 
-useStores({
+const stores = useStores({
   LIMIT_REQUESTS_BURST: '1000',
   LIMIT_REQUESTS_PER_MINUTE: '100000',
   LIMIT_SMS_PER_IP_DAY: '1000',
@@ -81,6 +81,23 @@ describe('adding a number', () => {
     must(await security.phones.remove(ada.who, first.id, ada.caller))
     expect((await newest(ada.email)).subject).toContain('A phone number was removed')
   })
+
+  for (const way of ['removed', 'released'] as const) {
+    test(`${way}_number_ends_what_was_under_way_by_it: trust and sign-ins`, async () => {
+      const ada = await person()
+      const { id, number } = await proven(ada)
+      await stores.sql(
+        `UPDATE devices SET trust_hash = 'x', trusted_until = now() + interval '1 day' WHERE user_id = $1`,
+        [ada.id],
+      )
+      const before = await inTx((tx) => sessions.versionsIn(tx, ada.id))
+      if (way === 'removed') must(await security.phones.remove(ada.who, id, ada.caller))
+      else must(await security.phones.release(number))
+      const { rows } = await stores.sql('SELECT trust_hash FROM devices WHERE user_id = $1', [ada.id])
+      expect(rows).toEqual([{ trust_hash: null }])
+      expect(await inTx((tx) => sessions.versionsIn(tx, ada.id))).not.toEqual(before)
+    })
+  }
 })
 
 describe('attacks', () => {

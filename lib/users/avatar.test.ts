@@ -165,6 +165,14 @@ describe('avatar', () => {
     expect(await set(cut)).toMatchObject({ ok: false, refusal: { code: 'image_invalid' } })
   })
 
+  test('loaders_of_every_other_format_are_shut_in_this_process', async () => {
+    expect((await encodeAvatar(owner, await picture().png().toBuffer())).ok).toBe(true)
+    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>')
+    await expect(sharp(svg).metadata()).rejects.toThrow()
+    const tiff = await picture().tiff().toBuffer()
+    await expect(sharp(tiff).metadata()).rejects.toThrow()
+  })
+
   test('decompression_bomb_is_refused_before_it_is_unpacked', async () => {
     const bomb = pngOf(30_000, 30_000)
     expect(bomb.length).toBeLessThan(MAX_UPLOAD_BYTES)
