@@ -491,6 +491,19 @@ describe('what an intruder brought', () => {
     expect(await inTx((tx) => sessions.isLiveIn(tx, ada.who))).toBe(false)
   })
 
+  test('backup_codes_that_an_intruder_made_are_void_after_the_lockdown_and_old_ones_are_not', async () => {
+    const left = async (hours: number) => {
+      const ada = await person()
+      await inTx((tx) => factors.backupCodes.generate(tx, ada.id, ada.caller))
+      later(hours * HOURS)
+      ada.who = await signIn(ada.id, ada.caller)
+      await proven(ada)
+      must(await security.lockdown.lockDown(await tokenFor(ada.email, 'lockdown'), somewhere()))
+      return (await factors.backupCodes.status(ada.id))?.left ?? 0
+    }
+    expect([await left(1), await left(80)]).toEqual([0, 10])
+  })
+
   test('friends_named_by_an_intruder_are_no_trusted_contacts_after_the_lockdown_and_old_ones_are', async () => {
     const [ada, friend, accomplice] = [await person(), await person(), await person()]
     const trust = (contactId: string, at: string) =>
