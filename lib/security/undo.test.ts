@@ -491,6 +491,20 @@ describe('what an intruder brought', () => {
     expect(await inTx((tx) => sessions.isLiveIn(tx, ada.who))).toBe(false)
   })
 
+  for (const way of ['undo', 'lockdown'] as const) {
+    test(`personal_tokens_that_an_intruder_made_are_dead_after_the_${way}`, async () => {
+      const { ada } = await changed()
+      const token = await tokenFor(ada.email, way)
+      const asked = { name: 'a key to come back with', scopes: ['email'], days: 30 }
+      must(await security.tokens.make(ada.who, asked, ada.caller))
+      expect(await oidc.personalTokens.list(ada.id)).toHaveLength(1)
+      await (way === 'undo'
+        ? security.emailChange.undo(token, somewhere())
+        : security.lockdown.lockDown(token, somewhere()))
+      expect(await oidc.personalTokens.list(ada.id)).toEqual([])
+    })
+  }
+
   test('backup_codes_that_an_intruder_made_are_void_after_the_lockdown_and_old_ones_are_not', async () => {
     const left = async (hours: number) => {
       const ada = await person()
