@@ -125,6 +125,22 @@ describe('taking a change of the primary back', () => {
     expect(await primaryOf(ada.id)).toBe(ada.email)
   })
 
+  test('later_change_cannot_be_taken_back_once_an_earlier_one_was, also by an address of long ago', async () => {
+    const ada = await person()
+    const second = await proven(ada)
+    later(80 * HOURS)
+    ada.who = await signIn(ada.id, ada.caller)
+    must(await security.emails.makePrimary(ada.who, second.id, ada.caller))
+    const first = await tokenFor(ada.email, 'undo')
+    later(80 * HOURS + 61_000)
+    const third = await proven(ada, address('third'))
+    must(await security.emails.makePrimary(ada.who, third.id, ada.caller))
+    const afterwards = await tokenFor(second.email, 'undo')
+    must(await security.emailChange.undo(first, somewhere()))
+    expect(refusal(await security.emailChange.undo(afterwards, somewhere()))).toBe('link_over')
+    expect(await primaryOf(ada.id)).toBe(ada.email)
+  })
+
   test('undo_race_with_another_change: the old address ends up primary, whoever is first', async () => {
     const { ada, second, token } = await changed()
     later(31_000)
@@ -516,6 +532,20 @@ describe('what an intruder brought', () => {
       return (await factors.backupCodes.status(ada.id))?.left ?? 0
     }
     expect([await left(1), await left(80)]).toEqual([0, 10])
+  })
+
+  test('friend_whom_an_intruder_invited_cannot_accept_after_the_lockdown', async () => {
+    const [ada, accomplice] = [await person(), await person()]
+    must(
+      await recovery.contacts.invite({ email: accomplice.email }, { session: ada.who, caller: ada.caller }),
+    )
+    const link = (await newest(accomplice.email)).links.find((url) => url.includes('/account/vouch/accept'))
+    const invitation = new URL(link ?? '').searchParams.get('token') ?? ''
+    await proven(ada)
+    must(await security.lockdown.lockDown(await tokenFor(ada.email, 'lockdown'), somewhere()))
+    const theirs = { session: accomplice.who, caller: accomplice.caller }
+    expect(refusal(await recovery.contacts.accept(invitation, theirs))).toBe('link_over')
+    expect(await recovery.contacts.list(ada.id)).toEqual([])
   })
 
   test('friends_named_by_an_intruder_are_no_trusted_contacts_after_the_lockdown_and_old_ones_are', async () => {
