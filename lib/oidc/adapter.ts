@@ -134,6 +134,16 @@ async function mayGoBack({ params }: AdapterPayload): Promise<boolean> {
   return !client || client.redirectUriAllowed(uri)
 }
 
+/** What is kept by this name. Introspection and revocation ask for both kinds of access tokens at once, and a token is of one. */
+async function kept(model: string, id: string): ReturnType<typeof store.getArtifact<Kept>> {
+  const state = current()
+  const other = state?.accessToken
+  if (model === 'ClientCredentials' && other?.id === id && (await other.found)) return null
+  const found = store.getArtifact<Kept>(model, id)
+  if (model === 'AccessToken' && state) state.accessToken = { id, found }
+  return found
+}
+
 /** Codes, access tokens, interactions, pushed requests: what may vanish with Redis. */
 function redisAdapter(model: string): Adapter {
   return {
@@ -163,7 +173,7 @@ function redisAdapter(model: string): Adapter {
     async find(id) {
       if (GATED.has(model) && isRefreshToken(id)) return undefined
       if (personal.isPersonal(id)) return model === 'AccessToken' ? personalToken(id) : undefined
-      const found = await store.getArtifact<Kept>(model, tokenOf(id))
+      const found = await kept(model, tokenOf(id))
       if (!found) return undefined
       const { payload, grant, registeredAt } = found.payload
       if (GATED.has(model) && !(await admit(payload, registeredAt))) return undefined

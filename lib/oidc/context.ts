@@ -45,6 +45,8 @@ export interface RequestState {
     /** What is about to take its place. */
     next?: string
   }
+  /** The access token of a person that was asked for, and what was found. */
+  accessToken?: { id: string; found: Promise<object | null> }
   /** A sign-in's access token, kept as soon as its refresh token is stored. */
   access?: Artifact
   /** It is made with a personal access token: there is an app for the library that is none. */
