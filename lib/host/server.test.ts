@@ -34,6 +34,7 @@ const health: Health = {
 const configure = (extra: Record<string, string> = {}) => {
   for (const name of ['TRUSTED_PROXIES', 'GATEHOUSE_LOGO_URL', 'CLIENT_CERTIFICATE_HEADER'])
     delete process.env[name]
+  for (const name in process.env) if (name.startsWith('PROVIDER')) delete process.env[name]
   Object.assign(process.env, { NODE_ENV: 'test', GATEHOUSE_URL: origin, ...extra })
   reloadEnv()
   resetLog()
@@ -346,6 +347,28 @@ describe('changes are made by our own pages only', () => {
     expect(
       (await post('/signin/password', { ...form, Origin: origin, 'Sec-Fetch-Site': 'same-origin' })).status,
     ).toBe(200)
+  })
+
+  test('post_of_another_provider_brings_no_cookie_and_is_a_form_of_one_that_is_configured', async () => {
+    configure({ PROVIDERS: 'google', PROVIDER_GOOGLE_CLIENT_ID: 'a', PROVIDER_GOOGLE_CLIENT_SECRET: 'b' })
+    const theirs = { Origin: 'https://accounts.google.com', Cookie: 'gatehouse.session=x' }
+    for (const path of ['/api/auth/callback/google', '/api/auth/backchannel-logout/google']) {
+      expect((await post(path, { ...form, ...theirs })).status, path).toBe(200)
+      expect(seen?.headers.cookie).toBeUndefined()
+      seen = null
+      for (const type of ['text/plain', 'multipart/form-data; boundary=x', 'application/json', 'x'])
+        expect((await post(path, { ...theirs, 'Content-Type': type })).status, type).toBe(403)
+      expect((await post(path, theirs)).status).toBe(403)
+    }
+    for (const path of [
+      '/api/auth/callback/github',
+      '/api/auth/callback/credentials',
+      '/api/auth/callback/google/more',
+      '/api/auth/signin/google',
+      '/signin/with/google',
+    ])
+      expect((await post(path, { ...form, ...theirs })).status, path).toBe(403)
+    expect(seen).toBeNull()
   })
 
   test('relying apps post to the provider without an origin', async () => {
