@@ -239,6 +239,33 @@ describe('an attempt at its second step', () => {
     )
   })
 
+  it('a_passkey_removed_while_its_answer_is_judged_takes_nobody_in', async () => {
+    const ada = await person({ passkey: 'verified' })
+    const browser = await begin()
+    const [passkey] = await factors.passkeys.list(ada.id)
+    if (!ada.authenticator || !passkey) throw new Error('no passkey')
+    const response = await answerOf(browser, ada.authenticator)
+    let answered: ReturnType<typeof signin.passkey> | undefined
+    await inTx(async (tx) => {
+      // Its use is written down once it was judged: whoever holds the history keeps it waiting there.
+      await audit.record(tx, { type: 'recovery.rehearsed', userId: ada.id })
+      answered = signin.passkey(browser.flow, { response }, browser.caller)
+      await expect
+        .poll(async () => {
+          const { rows } = await stores.sql(
+            `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+          )
+          return rows.length
+        })
+        .toBe(1)
+      must(await factors.passkeys.remove(tx, ada.id, passkey.id, somewhere()))
+      await sessions.forgetTrust(tx, ada.id)
+    })
+    if (!answered) throw new Error('not asked')
+    expect(refusal(await answered)).toBe('passkey_unknown')
+    expect(await sessions.list(ada.id)).toEqual([])
+  })
+
   it('the_key_that_was_only_touched_cannot_be_touched_twice', async () => {
     const ada = await person({ passkey: 'touched' })
     const browser = await begin()
