@@ -328,6 +328,13 @@ describe('what comes in under names that are ours to say', () => {
   })
 })
 
+test('a_proxy_that_speaks_http_1_0_and_names_nobody_is_not_taken_for_this_machine', async () => {
+  await get('/dev/mailbox')
+  expect(seen?.headers['x-gatehouse-local']).toBe('1')
+  await raw('GET /dev/mailbox HTTP/1.0\r\nHost: localhost:3000\r\n\r\n')
+  expect(seen?.headers['x-gatehouse-local']).toBe('0')
+})
+
 describe('changes are made by our own pages only', () => {
   const form = { 'Content-Type': 'application/x-www-form-urlencoded' }
 
