@@ -17,6 +17,7 @@ import { openStores, type Stores } from '../host/stores'
 import * as oidc from '../oidc'
 import { type App, newApp, refresh, signInTo, userinfo } from '../oidc/testing/app'
 import { Browser, type Portal, startPortal } from '../oidc/testing/harness'
+import * as recovery from '../recovery'
 import * as sessions from '../sessions'
 import * as signin from '../signin'
 import {
@@ -32,6 +33,7 @@ import {
   somewhere,
 } from '../signin/people.fixture'
 import { bundle } from '../testing/bundle'
+import * as users from '../users'
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 })
 
@@ -133,6 +135,12 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
   const link = await inTx((tx) =>
     factors.links.issue(tx, { purpose: 'password_reset', userId: ada.id, lifeSeconds: 3600 }),
   )
+  await inTx(
+    (tx) => tx.$executeRaw`
+      UPDATE devices SET trust_hash = 'x', trusted_until = now() + interval '1 day' WHERE user_id = ${ada.id}::uuid`,
+  )
+  must(await recovery.delayed.request({ email: ada.email }, somewhere()))
+  await audit.drain()
   const waiting = await begin()
   must(await signin.emailCode(waiting.flow, { email: ada.email }, waiting.caller))
   const mailed = await sentTo(ada.email)
@@ -179,7 +187,9 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
     sessions: 2,
     refresh_tokens: 1,
     personal_tokens: 1,
-    links: 1,
+    recoveries: 1,
+    // The one to a new password, and the one that stops the recovery.
+    links: 2,
     backup_codes: 10,
   })
   expect(said.redis_keys).toBeGreaterThan(0)
@@ -187,6 +197,10 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
 
   await up()
   for (const old of [cookies, later]) expect(await sessions.check(old)).toBeNull()
+  const trusted = { userId: ada.id, trustHash: { not: null } }
+  expect(await inTx((tx) => tx.device.count({ where: trusted }))).toBe(0)
+  const restored = await users.get(ada.id)
+  expect(restored && (await recovery.running(restored))).toBeNull()
   await withProvider(async (portal) => {
     for (const { access_token, refresh_token } of [tokens, next]) {
       expect((await refresh(portal, app, refresh_token)).json.error).toBe('invalid_grant')
