@@ -153,6 +153,41 @@ describe('somebody known', () => {
     expect(refusal(await SECOND.totp(browser, ada))).toBe('account_changed')
   })
 
+  it('an_account_unlinked_while_its_answer_is_judged_takes_nobody_in', async () => {
+    const ada = await person({ linked: atAcme(peers()) })
+    const [account] = await federation.accounts.list(ada.id)
+    const browser = await begin()
+    become(peers(), 'acme', ada.linked?.person ?? somebodyThere())
+    const { query, caller } = await goTo(browser, peers(), 'acme')
+    let came: ReturnType<typeof signin.fromProvider> | undefined
+    await inTx(async (tx) => {
+      // Whose the account is was read; who that is has to wait.
+      await tx.$executeRaw`LOCK TABLE emails IN ACCESS EXCLUSIVE MODE`
+      came = signin.fromProvider('acme', query, caller)
+      await expect
+        .poll(async () => {
+          const { rows } = await sql(
+            `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+          )
+          return rows.length
+        })
+        .toBe(1)
+      must(await federation.accounts.unlink(tx, ada.id, account?.id ?? '', somewhere()))
+      await sessions.forgetTrust(tx, ada.id)
+    })
+    if (!came) throw new Error('not asked')
+    expect(refusal(arrived(await came))).toBe('provider_failed')
+    expect(await sessions.list(ada.id)).toEqual([])
+  })
+
+  it('an_answer_that_comes_after_other_ways_in_were_switched_off_takes_nobody_in', async () => {
+    const ada = await person({ linked: atAcme(peers()) })
+    become(peers(), 'acme', ada.linked?.person ?? somebodyThere())
+    const { query, caller } = await goTo(await begin(), peers(), 'acme')
+    under({ SIGN_IN_METHODS: 'passkey' })
+    expect(refusal(arrived(await signin.fromProvider('acme', query, caller)))).toBe('method_off')
+  })
+
   async function atSecond(ada: Awaited<ReturnType<typeof person>>) {
     const browser = await begin()
     must(await FIRST.password(browser, ada))
