@@ -5,6 +5,7 @@
  */
 import { nowMs } from '../base/clock'
 import { env } from '../base/env'
+import { log } from '../base/log'
 import { sha256, successors } from '../base/secrets'
 import * as sessions from '../sessions'
 import { admit, bindTo, noteSignIn, remember, revokeFamily, withoutValue } from './adapter'
@@ -91,7 +92,10 @@ export const refreshTokens: Adapter = {
       throw new errors.InvalidGrant('refresh token already used')
     }
     sessions.noteUse(sessionUid)
-    await store.noteGrantUse(consent, consentUsedAt)
+    // It is what the person is shown; the app has its token whether it could be noted or not.
+    await store
+      .noteGrantUse(consent, consentUsedAt)
+      .catch((error: Error) => log().warn({ err: error.message }, 'use of a consent not noted'))
   },
   async find(id) {
     if (!isRefreshToken(id)) return undefined
