@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import * as audit from '../audit'
 import { setClock } from '../base/clock'
+import { inTx } from '../base/db'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import * as users from '../users'
@@ -155,6 +156,29 @@ describe('a delayed recovery', () => {
     expect(await running(ada.id)).toMatchObject({ moot: true })
     expect(await recovery.delayed.view(token)).not.toMatchObject({ state: 'ready' })
     expect(code(await finish(token))).toBe('recovery_over')
+  })
+
+  it('recovery_of_a_user_who_signs_in_while_it_is_finished_is_over', async () => {
+    const ada = await person()
+    const token = await ask(ada.address)
+    await ripen(ada)
+    let finishing: ReturnType<typeof finish> | undefined
+    await inTx(async (tx) => {
+      await users.lockAccount(tx, ada.id)
+      finishing = finish(token)
+      // It was found good, and the password is hashed: now it waits for its turn.
+      await expect
+        .poll(async () => {
+          const { rows } = await sql(
+            `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`,
+          )
+          return rows.length
+        })
+        .toBe(1)
+      await browser(ada.id)
+    })
+    expect(finishing && code(await finishing)).toBe('recovery_over')
+    expect(await sessions.list(ada.id)).toHaveLength(1)
   })
 
   it('recovery_of_a_user_whose_password_was_chosen_anew_meanwhile_is_over', async () => {

@@ -292,6 +292,9 @@ async function complete(
   if (!hash.ok) return hash
   const done = await inTx(async (tx) => {
     await users.lockAccount(tx, user.id)
+    await users.lock(tx, user.id)
+    // Whoever signed in while the password was hashed has a way in; from here on nobody does before the commit.
+    if (!(await completable(input.token))) return false
     if (!(await store.finishRequest(tx, row.token_hash))) return false
     const removed = input.removeFactors ? await factors.removeSecondFactors(tx, user.id) : null
     await setPasswordAnew(tx, user.id, hash.value, { reason: 'recovered', caller })
