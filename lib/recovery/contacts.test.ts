@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import * as audit from '../audit'
 import { setClock } from '../base/clock'
+import { uuid } from '../base/ids'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import * as recovery from './index'
@@ -201,6 +202,27 @@ describe('naming', () => {
     expect(code(await recovery.contacts.accept(token, await browser(bob.id)))).toBe('ok')
     expect(code(await recovery.contacts.accept(token, await browser(bob.id)))).toBe('link_over')
     expect(await recovery.contacts.list(ada.id)).toMatchObject([{ id: bob.id, counts: false }])
+  })
+
+  it('invitations_cannot_be_made_a_flood: five to one mailbox and ten in all a day, ten that wait', async () => {
+    const address = () => `friend.${uuid().slice(0, 8)}@example.com`
+    const invite = (email: string, who: Awaited<ReturnType<typeof browser>>) =>
+      recovery.contacts.invite({ email }, who).then(code)
+    const [one, ten, patient] = [await person(), await person(), await person()]
+    const [to, home] = [address(), await browser(one.id)]
+    for (let i = 0; i < 5; i++) expect(await invite(to, home)).toBe('ok')
+    expect(await invite(to, home)).toBe('rate_limited')
+    expect(await mailsTo(to)).toHaveLength(5)
+    const here = await browser(ten.id)
+    for (let i = 0; i < 10; i++) {
+      expect(await invite(address(), here)).toBe('ok')
+      const [last] = await recovery.contacts.pending(ten.id)
+      expect(code(await recovery.contacts.withdraw(last?.id ?? '', here))).toBe('ok')
+    }
+    expect(await invite(address(), here)).toBe('rate_limited')
+    const there = await browser(patient.id)
+    for (let i = 0; i < 10; i++) expect(await invite(address(), there)).toBe('ok')
+    expect(await invite(address(), there)).toBe('too_many')
   })
 
   it('needs a fresh proof; oneself is nobody to trust; an invitation can be withdrawn by its owner alone', async () => {
