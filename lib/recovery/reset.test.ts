@@ -372,6 +372,20 @@ describe('changing it', () => {
     expect(code(await factors.tries.spend({ email: ada.address }))).toBe('ok')
   })
 
+  it('new_password_asks_every_browser_again_and_ends_sign_ins_under_way, also where nobody is signed out', async () => {
+    const ada = await person()
+    const home = await browser(ada.id)
+    await stores.sql(
+      `UPDATE devices SET trust_hash = 'x', trusted_until = now() + interval '1 day' WHERE user_id = $1`,
+      [ada.id],
+    )
+    const before = await inTx((tx) => sessions.versionsIn(tx, ada.id))
+    expect(code(await recovery.change({ password: NEW_PASSWORD, signOutOthers: false }, home))).toBe('ok')
+    const { rows } = await stores.sql('SELECT trust_hash FROM devices WHERE user_id = $1', [ada.id])
+    expect(rows).toEqual([{ trust_hash: null }])
+    expect(await inTx((tx) => sessions.versionsIn(tx, ada.id))).not.toEqual(before)
+  })
+
   it('two changes at once in one browser: one wins', async () => {
     const ada = await person()
     const home = await browser(ada.id)
