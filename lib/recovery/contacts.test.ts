@@ -240,7 +240,7 @@ describe('naming', () => {
     expect(code(await recovery.contacts.accept(token, await browser(bob.id)))).toBe('link_over')
   })
 
-  it('a_stolen_cookie_of_yesterday_removes_nobody_and_a_contact_may_step_down_at_any_time', async () => {
+  it('a_stolen_cookie_of_yesterday_names_and_removes_nobody_and_a_contact_may_step_down_at_any_time', async () => {
     const [ada, bob] = [await person(), await person()]
     await befriend(ada, bob)
     const pair = { userId: ada.id, contactId: bob.id }
@@ -250,6 +250,9 @@ describe('naming', () => {
     setClock(null)
     expect(code(await recovery.contacts.remove(pair, stolen))).toBe('proof_required')
     expect(await recovery.contacts.list(ada.id)).toHaveLength(1)
+    const friend = { email: `friend.${ada.address}` }
+    expect(code(await recovery.contacts.invite(friend, stolen))).toBe('proof_required')
+    expect(await mailsTo(friend.email)).toEqual([])
     expect(code(await recovery.contacts.remove(pair, contact))).toBe('ok')
   })
 
