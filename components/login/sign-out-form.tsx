@@ -28,7 +28,7 @@ export async function SignOutForm({ product, action, hidden = {}, account, clien
     >
       {account ? <AccountChooserLine {...account} /> : null}
       <p className="text-[0.9375rem] text-ink-2">{t('apps')}</p>
-      <form method="post" action={action} className="grid gap-3 sm:grid-cols-2">
+      <form method="post" action={action} className="grid gap-3">
         {Object.entries(hidden).map(([name, value]) => (
           <input key={name} type="hidden" name={name} value={value} />
         ))}

@@ -94,7 +94,8 @@ export async function saveApp(_previous: FormState | null, form: FormData): Prom
   return adminAction(form, { page, schema: editSchema, draft: 'edit' }, async (input, who) => {
     const had = await oidc.clients.get(input.app)
     if (!had) return { code: 'not_found', status: 404 }
-    const said = changesOf(input as Record<string, string | undefined>, had)
+    const can = (name: string) => oidc.clients.canChange(had, name)
+    const said = changesOf(input as Record<string, string | undefined>, had, can)
     if ('unreadable' in said) {
       const values = { message: 'must be JSON' }
       return { code: 'invalid_input', status: 400, field: said.unreadable, values }
