@@ -72,7 +72,7 @@ export async function Branded({
       ) : null}
       {children}
       {all.length > 0 ? (
-        <ul className="mt-5 flex flex-wrap justify-center gap-x-5 gap-y-1 text-sm">
+        <ul className="mt-5 flex flex-wrap justify-center gap-x-5 gap-y-1.5 text-center text-sm">
           {all.map(([uri, words]) => (
             <li key={uri}>
               <a href={uri ?? undefined} className="link" target="_blank" rel="noopener noreferrer">
