@@ -9,11 +9,18 @@ import { Problem } from '@/components/login/problem'
 import type { RefusalView } from '@/components/login/words'
 import { oidc, sessions, users } from '@/lib'
 import type { Caller } from '@/lib/base/caller'
+import type { UserSummary } from '@/lib/users'
 
 /** The app that waits for this sign-in, as its pages name it. */
 export async function waitingClient(request: string | null, caller: Caller) {
   const waiting = request ? await oidc.request(request, caller) : null
   return waiting && { logo: waiting.client.logoUri, ...brandOf(waiting.client) }
+}
+
+/** Whose session a page is about, as it names them: a guest has no address. */
+export async function accountOf({ id, email, name, avatarPath, isAnonymous }: UserSummary) {
+  const guest = isAnonymous ? (await getTranslations('login.guest'))('name') : null
+  return { email: email ?? guest ?? id, name, avatarUrl: avatarPath }
 }
 
 /**

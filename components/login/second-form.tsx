@@ -250,7 +250,7 @@ async function BySentCode({ flow, chosen, sent, now, notice, mailboxHref, trust 
       <p>{t.rich(`${kind}_sent`, { to: sent.to, b })}</p>
       {mailboxHref ? (
         <Notice kind="info">
-          {verify('mailbox')}{' '}
+          {verify(kind === 'sms' ? 'mailbox_texts' : 'mailbox')}{' '}
           <a href={mailboxHref} className="link" target="_blank" rel="noopener">
             {verify('open_mailbox')}
           </a>
