@@ -302,7 +302,7 @@ async function ByKey({ flow, chosen, trust }: WayProps) {
       <noscript>
         <Notice kind="warning">{t('no_script')}</Notice>
       </noscript>
-      <p>{t(`${method}_text`)}</p>
+      <p className="noscript:hidden">{t(`${method}_text`)}</p>
       <PasskeyForm
         flow={flow}
         action="/signin/passkey"
