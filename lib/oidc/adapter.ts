@@ -3,12 +3,10 @@
  * use is decided by the store, whatever the library checked before; bearer values are kept as hashes.
  */
 import { isStorable } from '../base/clean'
-import { nowMs } from '../base/clock'
 import { env } from '../base/env'
 import { bucket } from '../base/limits'
-import { sha256, successors } from '../base/secrets'
-import * as sessions from '../sessions'
 import { deviceCodes } from './adapter-device'
+import { isRefreshToken, refreshTokens } from './adapter-refresh'
 import { mustBeAbleToEncrypt } from './client-keys'
 import { PERSONAL_CLIENT } from './client-metadata'
 import * as clients from './clients'
@@ -35,7 +33,7 @@ interface Kept {
 }
 
 /** The library puts the bearer value itself into the payload; it is kept only as a hash. */
-function withoutValue(payload: AdapterPayload): AdapterPayload {
+export function withoutValue(payload: AdapterPayload): AdapterPayload {
   const { jti: _, ...rest } = payload
   return rest
 }
@@ -64,13 +62,8 @@ const tombstoneSeconds = (): number => Math.max(env().accessTokenSeconds, MAX_LI
 /** OP2: codes live for at most a minute. */
 export const CODE_SECONDS = 60
 
-/**
- * Bearer values differ in length by kind, so that a token shown without saying what it is (introspection,
- * revocation) is looked for in one place only. Both are beyond guessing.
- */
+/** Beyond guessing, and of another length than a refresh token. */
 export const TOKEN_BITS = 256
-export const REFRESH_TOKEN_BITS = 264
-const isRefreshToken = (id: string): boolean => id.length === REFRESH_TOKEN_BITS / 6
 
 /** Ends one token family: its refresh tokens in Postgres, its codes and access tokens in Redis. */
 export async function revokeFamily(id: string): Promise<void> {
@@ -141,6 +134,16 @@ async function mayGoBack({ params }: AdapterPayload): Promise<boolean> {
   return !client || client.redirectUriAllowed(uri)
 }
 
+/** What is kept by this name. Introspection and revocation ask for both kinds of access tokens at once, and a token is of one. */
+async function kept(model: string, id: string): ReturnType<typeof store.getArtifact<Kept>> {
+  const state = current()
+  const other = state?.accessToken
+  if (model === 'ClientCredentials' && other?.id === id && (await other.found)) return null
+  const found = store.getArtifact<Kept>(model, id)
+  if (model === 'AccessToken' && state) state.accessToken = { id, found }
+  return found
+}
+
 /** Codes, access tokens, interactions, pushed requests: what may vanish with Redis. */
 function redisAdapter(model: string): Adapter {
   return {
@@ -170,7 +173,7 @@ function redisAdapter(model: string): Adapter {
     async find(id) {
       if (GATED.has(model) && isRefreshToken(id)) return undefined
       if (personal.isPersonal(id)) return model === 'AccessToken' ? personalToken(id) : undefined
-      const found = await store.getArtifact<Kept>(model, tokenOf(id))
+      const found = await kept(model, tokenOf(id))
       if (!found) return undefined
       const { payload, grant, registeredAt } = found.payload
       if (GATED.has(model) && !(await admit(payload, registeredAt))) return undefined
@@ -239,7 +242,7 @@ async function personalToken(value: string): Promise<AdapterPayload | undefined>
 }
 
 /** Remembers the key that whoever shows this code or refresh token has to have. */
-function bindTo(thumbprint: unknown): void {
+export function bindTo(thumbprint: unknown): void {
   const state = current()
   if (state && typeof thumbprint === 'string') state.boundTo = thumbprint
 }
@@ -301,7 +304,7 @@ function getsRefreshToken(): boolean {
 }
 
 /** Notes which app the session is signed in to, with its first refresh token if it gets one, in one statement. */
-async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | null): Promise<void> {
+export async function noteSignIn(payload: AdapterPayload, first: store.RefreshFamily | null): Promise<void> {
   const { accountId, clientId, sessionUid, sid, grantId: id, scope } = payload
   if (!accountId || !clientId || !sessionUid || !sid || !id) throw new Error('tokens without their bearer')
   const { consent, family } = splitGrantId(id)
@@ -326,85 +329,6 @@ async function noteSignIn(payload: AdapterPayload, first: store.RefreshRow | nul
     ? await store.putArtifactThenBuried(access, consent, family)
     : await store.buried(consent, family)
   if (replayed) await store.deleteFamily(family)
-}
-
-const iso = (seconds: number): Date => new Date(seconds * 1000)
-
-/**
- * The successor of a refresh token is made of the token itself, so that its app can be told once more, and
- * nobody can tell who has only what is at rest (docs/decisions/082-two-tabs-refresh-at-once.md).
- */
-const successorsOf = (id: string): string[] => successors('refresh_token', id, REFRESH_TOKEN_BITS / 8)
-
-const graceFrom = (): Date => new Date(nowMs() - env().refreshGraceSeconds * 1000)
-
-/** Whether the token endpoint is shown again what was used a moment ago and whose successor nobody used yet. */
-async function repeats(id: string, consumedAt: Date): Promise<boolean> {
-  const state = current()
-  const { route } = (Provider.ctx as KoaContextWithOIDC).oidc
-  if (!state || route !== 'token' || consumedAt <= graceFrom()) return false
-  const byHash = new Map(successorsOf(id).map((value) => [sha256(value), value]))
-  const unused = await store.unusedRefresh([...byHash.keys()])
-  state.repeated = unused ? byHash.get(unused) : undefined
-  return unused !== null
-}
-
-/** The value of a refresh token that is being made: the successor of the one just consumed, else of chance alone. */
-export const refreshTokenValue = (): string | undefined => current()?.rotating?.next
-
-/** Refresh tokens: one row each, a family for each sign-in, rotated in one statement. */
-const refreshTokens: Adapter = {
-  ...nothing,
-  async upsert(id, payload, expiresIn) {
-    const { accountId, clientId, sessionUid, grantId: grant, exp } = payload
-    if (!accountId || !clientId || !sessionUid || !grant)
-      throw new Error('a refresh token without its bearer')
-    const { consent, family } = splitGrantId(grant)
-    const row: store.RefreshRow = {
-      hash: sha256(id),
-      familyId: family,
-      userId: accountId,
-      clientId,
-      grantId: consent,
-      sessionId: sessionUid,
-      payload: withoutValue(payload),
-      expiresAt: exp ? iso(exp) : new Date(nowMs() + (expiresIn ?? 0) * 1000),
-    }
-    const state = current()
-    const old = state?.rotating?.old
-    if (!old) return noteSignIn(payload, row)
-    state.rotating = undefined
-    const rotated =
-      (await store.rotateRefresh(old, row)) || (await store.repeatable(old, row.hash, graceFrom()))
-    if (rotated) return sessions.noteUse(sessionUid)
-    await revokeFamily(grant)
-    throw new errors.InvalidGrant('refresh token already used')
-  },
-  async find(id) {
-    if (!isRefreshToken(id)) return undefined
-    const found = await store.findRefresh(sha256(id))
-    if (!found) return undefined
-    const payload = found.payload as AdapterPayload
-    if (!(await admit(payload))) return undefined
-    bindTo(payload.jkt)
-    remember(payload, found.grant)
-    const used = found.consumedAt && !(await repeats(id, found.consumedAt))
-    return { ...payload, jti: id, ...(used && { consumed: true }) }
-  },
-  async consume(id) {
-    // Not yet: it is consumed by the statement that stores its successor (REL3, REL6), which the library
-    // always asks for next.
-    const state = current()
-    if (!state) throw new Error('a refresh token can only be rotated within a request')
-    const next = state.repeated ?? successorsOf(id)[0]
-    if (!next) throw new Error('no GATEHOUSE_SECRET')
-    await mustBeAbleToEncrypt()
-    state.rotating = { old: sha256(id), next }
-  },
-  async destroy() {
-    // Whoever destroys one revokes its family next, which deletes the row.
-  },
-  revokeByGrantId: revokeFamily,
 }
 
 /** Consents as the library sees them; written by grants.ts alone. */

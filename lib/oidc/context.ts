@@ -32,10 +32,21 @@ export interface RequestState {
   facts: SessionFacts | null
   /** Consents read along with a token of this request, by the grant id inside the token. */
   granted: Map<string, Granted>
-  /** The refresh token that was consumed, by its hash, and the successor that is about to be stored. */
-  rotating?: { old: string; next: string }
-  /** The unused successor of a refresh token that was used a moment ago and is shown again. */
-  repeated?: string
+  /** The refresh token that was shown. */
+  refreshing?: {
+    /** The names that its family may be kept by. */
+    names: string[]
+    /** Itself, by its hash. */
+    old: string
+    /** When its consent was last used. */
+    consentUsedAt: Date | null
+    /** Its unused successor, when it was used a moment ago and is shown again. */
+    repeated?: string
+    /** What is about to take its place. */
+    next?: string
+  }
+  /** The access token of a person that was asked for, and what was found. */
+  accessToken?: { id: string; found: Promise<object | null> }
   /** A sign-in's access token, kept as soon as its refresh token is stored. */
   access?: Artifact
   /** It is made with a personal access token: there is an app for the library that is none. */

@@ -15,6 +15,7 @@ import { ok, type Result, refuse } from '../base/refusals'
 import { hmacs, sha256 } from '../base/secrets'
 import type { SessionFacts } from '../sessions'
 import { referenceTo } from './adapter-device'
+import { type ClientFace, face } from './client-view'
 import * as clients from './clients'
 import { stateOf } from './context'
 import { bindCookie } from './interactions'
@@ -78,7 +79,7 @@ export interface DeviceView {
   state: 'waiting' | 'allowed' | 'denied'
   /** What the form says it is about: another tab may have typed another code meanwhile. */
   mark: string
-  client: clients.ClientFace & { id: string; host: string | null }
+  client: ClientFace & { id: string; host: string | null }
   asked: DeviceInfo
 }
 
@@ -89,11 +90,11 @@ export async function device(facts: SessionFacts): Promise<DeviceView | null> {
   if (!found || !client) return null
   const { payload, state } = found
   if (payload.accountId && payload.accountId !== facts.userId) return null
-  const face = clients.face(client)
+  const shown = face(client)
   return {
     mark: markOf(facts, found.hash),
     state: state === 'waiting' ? 'waiting' : payload.error ? 'denied' : 'allowed',
-    client: { id: client.id, ...face, host: face.clientUri && new URL(face.clientUri).host },
+    client: { id: client.id, ...shown, host: shown.clientUri && new URL(shown.clientUri).host },
     asked: payload.deviceInfo as unknown as DeviceInfo,
   }
 }

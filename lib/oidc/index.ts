@@ -22,7 +22,8 @@ import * as claims from './claims'
 import { previewClaims } from './claims-shown'
 import * as clientLog from './client-log'
 import { readChanges } from './client-metadata'
-import * as registry from './clients'
+import * as registry from './client-registry'
+import * as known from './clients'
 import * as connected from './connected'
 import * as entrants from './entrants'
 import * as consents from './grants'
@@ -43,7 +44,9 @@ export { CERTIFICATE_PATH } from './certificates'
 export { type MappedClaim, TEMPLATES as CLAIM_TEMPLATES } from './claims-mapping'
 export type { ClaimsPreview } from './claims-shown'
 export type { LogEntry } from './client-log'
-export type { ClientChanges, ClientFace, ClientView, NewClient } from './clients'
+export type { NewClient } from './client-metadata'
+export type { ClientChanges } from './client-registry'
+export type { ClientFace, ClientView } from './client-view'
 export type { GrantView, Removal } from './connected'
 export type { Problem } from './context'
 export { approveDevice, claimDevice, type DeviceView, denyDevice, device } from './device'
@@ -217,7 +220,7 @@ export async function start(): Promise<void> {
   stops.push(
     await subscribe(CHANNELS.cacheDrop, (payload) => {
       const { kind, id } = payload as { kind: string; id: string }
-      if (kind === 'client') registry.drop(id)
+      if (kind === 'client') known.drop(id)
       if (kind === 'resource') registeredApis.drop(id)
       if (kind === 'signing-keys') refresh()
       if (kind === 'personal-token') personal.drop(id)
@@ -231,7 +234,7 @@ export async function start(): Promise<void> {
     }),
     // What changed while messages were lost is unknown.
     onSubscription(() => {
-      registry.drop()
+      known.drop()
       registeredApis.drop()
       claims.drop()
       entrants.drop()
@@ -283,7 +286,7 @@ export async function stop(): Promise<void> {
   stops = []
   await loading?.catch(() => {})
   instance = null
-  registry.drop()
+  known.drop()
   registeredApis.drop()
   claims.drop()
   entrants.drop()

@@ -13,6 +13,7 @@ import { env } from '../base/env'
 import { equal, hmac, hmacs } from '../base/secrets'
 import type { SessionFacts } from '../sessions'
 import { note } from './client-log'
+import { type ClientFace, face } from './client-view'
 import * as clients from './clients'
 import { stateOf } from './context'
 import { lacksToEnter, NOT_LET_IN } from './entrants'
@@ -83,7 +84,7 @@ export interface InteractionView {
   /** `entry`: who is signed in may not enter the app. */
   prompt: 'login' | 'consent' | 'entry'
   reasons: string[]
-  client: clients.ClientFace & {
+  client: ClientFace & {
     id: string
     /** Where the browser will go back to; shown, so that a stranger's address is noticed. */
     redirectOrigin: string
@@ -182,7 +183,7 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
     reasons: prompt.reasons,
     client: {
       id: client.id,
-      ...clients.face(client),
+      ...face(client),
       redirectOrigin: originOf(redirectUri),
       firstParty: client.firstParty,
     },

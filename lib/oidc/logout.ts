@@ -10,6 +10,7 @@ import type { Caller } from '../base/caller'
 import { env } from '../base/env'
 import { randomToken } from '../base/ids'
 import * as sessions from '../sessions'
+import { view } from './client-view'
 import * as clients from './clients'
 import { framesOf, signedOutUrl } from './frontchannel'
 import { isPublished } from './keys'
@@ -169,7 +170,7 @@ export async function logoutRequest(id: string, facts: sessions.SessionFacts): P
   if (!kept) return null
   const row = kept.clientId ? await clients.active(kept.clientId) : null
   if (!row) return { id, client: null }
-  const { name, logoUri } = clients.view(row)
+  const { name, logoUri } = view(row)
   return { id, client: { id: row.id, name, logoUri } }
 }
 

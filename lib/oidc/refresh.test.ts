@@ -39,7 +39,7 @@ async function signedIn(who: App = app) {
 }
 
 const rowsOf = async (user: string) =>
-  (await stores.sql('SELECT id, consumed_at FROM refresh_tokens WHERE user_id = $1', [user])).rows
+  (await stores.sql('SELECT id FROM refresh_tokens WHERE user_id = $1', [user])).rows
 
 const expectEnded = async (user: string, ...tokens: string[]) => {
   for (const token of tokens) expect((await refresh(portal, app, token)).json.error).toBe('invalid_grant')
@@ -52,8 +52,8 @@ describe('within the grace', () => {
     const [one, two] = await Promise.all([refresh(portal, app, first), refresh(portal, app, first)])
     expect([one.status, two.status]).toEqual([200, 200])
     expect(one.json.refresh_token).toBe(two.json.refresh_token)
-    expect(one.json.refresh_token).toHaveLength(44)
-    expect(await rowsOf(user)).toHaveLength(2)
+    expect(one.json.refresh_token).toHaveLength(64)
+    expect(await rowsOf(user)).toHaveLength(1)
     for (const token of [access, one.json.access_token, two.json.access_token])
       expect((await userinfo(portal, token)).status).toBe(200)
     expect((await refresh(portal, app, one.json.refresh_token)).status).toBe(200)
@@ -67,7 +67,7 @@ describe('within the grace', () => {
     expect(told.length).toBeGreaterThan(1)
     expect(told.every((a) => a.status === 200)).toBe(true)
     expect(new Set(told.map((a) => a.json.refresh_token)).size).toBe(1)
-    expect(await rowsOf(user)).toHaveLength(2)
+    expect(await rowsOf(user)).toHaveLength(1)
   })
 
   it('a_lost_answer_is_asked_for_again', async () => {
@@ -114,6 +114,23 @@ describe('is reuse all the same, and ends the family', () => {
     const second = await refresh(portal, app, first)
     const third = await refresh(portal, app, second.json.refresh_token)
     await expectEnded(user, first, second.json.refresh_token, third.json.refresh_token)
+  })
+
+  it('however_old_the_token_is', async () => {
+    const { user, first } = await signedIn()
+    const tokens = [first]
+    for (let i = 0; i < 5; i++) tokens.push((await refresh(portal, app, tokens[i] ?? '')).json.refresh_token)
+    expect(await rowsOf(user)).toHaveLength(1)
+    await expectEnded(user, first, ...tokens.slice(-2))
+  })
+
+  it('of_a_token_that_begins_like_its_family_and_was_never_given', async () => {
+    const { user, first } = await signedIn()
+    const made = first.slice(0, -4) + (first.endsWith('AAAA') ? 'BBBB' : 'AAAA')
+    expect((await introspect(portal, app, made)).json).toEqual({ active: false })
+    expect((await refresh(portal, await newApp(), made)).json.error).toBe('invalid_grant')
+    expect(await rowsOf(user)).toHaveLength(1)
+    await expectEnded(user, made, first)
   })
 
   it('with_a_grace_of_0', async () => {
@@ -180,12 +197,61 @@ describe('gets nothing from the grace', () => {
     const { json } = await refresh(portal, app, first)
     const { successors, sha256 } = await import('../base/secrets')
     const dump = (await stores.sql('SELECT * FROM refresh_tokens')).rows
-    const made = [first, ...dump.flatMap((row) => [row.id, row.family_id, sha256(row.id)])].map(
-      (seed) => successors('refresh_token', seed, 33)[0],
-    )
+    const made = [first, ...dump.flatMap((row) => [...Object.values(row), sha256(row.current_hash)])]
+      .filter((seed) => typeof seed === 'string')
+      .map((seed) => first.slice(0, 24) + successors('refresh_token', seed, 30)[0])
     // From the token itself it is made, from no column of its row.
     expect(made.indexOf(json.refresh_token)).toBe(0)
     expect(made.lastIndexOf(json.refresh_token)).toBe(0)
-    expect(JSON.stringify(dump)).not.toContain(json.refresh_token)
+    for (const token of [first, json.refresh_token]) {
+      expect(JSON.stringify(dump)).not.toContain(token)
+      expect(JSON.stringify(dump)).not.toContain(token.slice(0, 24))
+    }
+  })
+})
+
+describe('of a portal before, which kept a row for each token', () => {
+  /** Makes the family of a sign-in what such a portal left: tokens that were used up, and one that is good. */
+  async function keptBefore(user: string, used: string[], good: string) {
+    const { sha256 } = await import('../base/secrets')
+    await stores.sql(
+      `INSERT INTO refresh_tokens (id, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, consumed_at)
+       SELECT old.id, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, now()
+       FROM unnest($2::text[]) AS old (id), (SELECT * FROM refresh_tokens WHERE user_id = $1) t`,
+      [user, used.map(sha256)],
+    )
+    await stores.sql(
+      'UPDATE refresh_tokens SET id = $2, current_hash = NULL WHERE user_id = $1 AND consumed_at IS NULL',
+      [user, sha256(good)],
+    )
+  }
+  const token = (letter: string) => letter.repeat(44)
+
+  it('live_on_and_become_a_family_of_one_row', async () => {
+    const { user } = await signedIn()
+    await keptBefore(user, [], token('a'))
+    expect((await introspect(portal, app, token('a'))).json.active).toBe(true)
+    const answers = await Promise.all(Array.from({ length: 5 }, () => refresh(portal, app, token('a'))))
+    const told = answers.filter((a) => a.status === 200)
+    expect(told.length).toBeGreaterThan(1)
+    const [next] = new Set(told.map((a) => a.json.refresh_token))
+    expect(new Set(told.map((a) => a.json.refresh_token)).size).toBe(1)
+    expect(next).toHaveLength(64)
+    process.env.GATEHOUSE_SECRET = `another-secret-another-secret-another-01,${SECRET}`
+    reloadEnv()
+    expect((await refresh(portal, app, token('a'))).json.refresh_token).toBe(next)
+    expect((await refresh(portal, app, next)).status).toBe(200)
+    expect(await rowsOf(user)).toHaveLength(1)
+    await expectEnded(user, token('a'))
+  })
+
+  it('tell_reuse_from_before_and_after', async () => {
+    const { user } = await signedIn()
+    await keptBefore(user, [token('b'), token('c')], token('d'))
+    const { json } = await refresh(portal, app, token('d'))
+    await expectEnded(user, token('c'), json.refresh_token)
+    const other = await signedIn()
+    await keptBefore(other.user, [token('e')], token('f'))
+    await expectEnded(other.user, token('e'), token('f'))
   })
 })

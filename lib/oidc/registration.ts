@@ -11,6 +11,8 @@ import { randomToken } from '../base/ids'
 import { key } from '../base/keys'
 import { bucket, budget } from '../base/limits'
 import { sha256 } from '../base/secrets'
+import type { NewClient } from './client-metadata'
+import * as registry from './client-registry'
 import * as clients from './clients'
 import { current } from './context'
 import { type Adapter, errors, type KoaContextWithOIDC, Provider } from './library'
@@ -150,7 +152,7 @@ type Metadata = ClientMetadata & { client_secret?: string }
  * @param vouched somebody looked at it; else it gets no picture, which would lend it a face that is not its own
  * @throws InvalidClientMetadata for grants that only an operator gives
  */
-function inputOf(m: Metadata, vouched: boolean): clients.NewClient {
+function inputOf(m: Metadata, vouched: boolean): NewClient {
   const grants = m.grant_types ?? []
   const beyond = grants.find((grant) => !GRANTS.some((one) => one === grant))
   if (beyond) throw new errors.InvalidClientMetadata(`grant_types: ${beyond} cannot be registered here`)
@@ -178,7 +180,7 @@ function inputOf(m: Metadata, vouched: boolean): clients.NewClient {
     clientUri: text(m.client_uri),
     policyUri: text(m.policy_uri),
     tosUri: text(m.tos_uri),
-  } as clients.NewClient
+  } as NewClient
 }
 
 /** Keeps an app as the library has judged it, once our own rules agree: the adapter of the library's Client model. */
@@ -196,7 +198,7 @@ export const registrations: Adapter = {
     const vouched = invitation !== undefined
     await spend(vouched)
     const input = { ...inputOf(m, vouched), clientId: id }
-    const judged = clients.judge(input)
+    const judged = registry.judge(input)
     if (!judged.ok) throw refusedAs(judged.refusal.code, String(judged.refusal.values?.message ?? ''))
     const name = invitation === undefined ? null : key('oidcInvitation', sha256(invitation))
     const left = name === null ? 0 : await store.invitationSeconds(name)
@@ -204,7 +206,7 @@ export const registrations: Adapter = {
       throw new errors.InvalidToken('initial access token was already used')
     const caller = current()?.caller
     try {
-      const added = await clients.add(
+      const added = await registry.add(
         input,
         { actor: 'registration', ...(caller && { caller }) },
         { registered: vouched ? 'token' : 'open', ...(m.client_secret && { secret: m.client_secret }) },
@@ -272,7 +274,7 @@ export async function documented(
   if (!known) await spend(false)
   const caller = current()?.caller
   const by = { actor: 'registration', ...(caller && { caller }) }
-  const kept = await clients.keepDocumented(id, inputOf(said as Metadata, false), nowMs() + DOCUMENT_MS, by)
+  const kept = await registry.keepDocumented(id, inputOf(said as Metadata, false), nowMs() + DOCUMENT_MS, by)
   if (!kept.ok) throw refusedAs(kept.refusal.code, String(kept.refusal.values?.message ?? ''))
   return kept.value
 }

@@ -251,7 +251,7 @@ describe('DPoP', () => {
         { grant_type: 'refresh_token', refresh_token: value },
         { dpop: await proof(key) },
       )
-    expect((await rotate('x'.repeat(44), pair)).json.error).toBe('invalid_grant')
+    expect((await rotate('x'.repeat(64), pair)).json.error).toBe('invalid_grant')
     expect((await rotate(refresh_token, other)).json.error).toBe('invalid_grant')
     expect(await marks()).toBe(before)
     // Whoever has a good token does not fill the store with it either.

@@ -1,6 +1,6 @@
 /**
- * All SQL and Redis of the room. Atomic: `consumeArtifact` has one winner; `rotateRefresh` consumes the
- * old token and stores the new one in one statement (a token is consumed exactly when it was replaced);
+ * All SQL and Redis of the room. Atomic: `consumeArtifact` has one winner; `rotateRefresh` puts a token
+ * in the place of the one before it in one statement (a token is used up exactly when it was replaced), for one caller;
  * `repeatable` looks at both in one statement; `saveSignIn` holds the consent that it hangs on;
  * `mergeGrant` keeps one live consent per user and app; `deleteFamily` leaves no token of a family, even
  * one being rotated at that moment.
@@ -184,97 +184,100 @@ export async function mergeGrant(
 
 // ── refresh tokens ───────────────────────────────────────────────────────────
 
-export interface RefreshRow {
-  hash: string
+/** Every refresh token that one sign-in of an app was ever given; the newest alone is good. */
+export interface RefreshFamily {
+  /** What all of its tokens have in common, by its SHA-256. */
+  id: string
+  /** The newest token, by its SHA-256. */
+  current: string
   familyId: string
   userId: string
-  clientId: string
-  grantId: string
-  sessionId: string | null
   payload: object
   expiresAt: Date
 }
 
 export interface FoundRefresh {
   payload: Record<string, unknown>
-  familyId: string
-  consumedAt: Date | null
+  /** The token that is good, by its hash; null where none is. */
+  current: string | null
+  /** The one whose place it took, and when. */
+  previous: string | null
+  rotatedAt: Date | null
   grant: GrantRow
+  grantUsedAt: Date | null
 }
 
-/** A refresh token with its consent; null when either is gone or taken back. One round trip. */
-export async function findRefresh(hash: string): Promise<FoundRefresh | null> {
-  const [row] = await sql<{
-    payload: Record<string, unknown>
-    family_id: string
-    consumed_at: Date | null
-    grant_id: string
-    granted: GrantPayload
-  }>({
+/** Portals before kept a row for each token, by the hash of it all; such a row is rotated into one for its family. */
+const CURRENT = 'COALESCE(t.current_hash, CASE WHEN t.consumed_at IS NULL THEN t.id END)'
+
+/** A family, by any of the names that it may go by, with its consent; null when either is gone or taken back. One round trip. */
+export async function findRefresh(ids: string[]): Promise<FoundRefresh | null> {
+  const [row] = await sql<Omit<FoundRefresh, 'grant'> & { grantId: string; granted: GrantPayload }>({
     name: 'oidc-refresh-find',
-    text: `SELECT t.payload, t.family_id, t.consumed_at, t.grant_id, g.payload AS granted
+    text: `SELECT t.payload, ${CURRENT} AS current, t.previous_hash AS previous, t.rotated_at AS "rotatedAt",
+             t.grant_id AS "grantId", g.payload AS granted, g.last_used_at AS "grantUsedAt"
            FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id
-           WHERE t.id = $1 AND t.expires_at > $2 AND g.revoked_at IS NULL`,
-    values: [hash, new Date(nowMs())],
+           WHERE t.id = ANY($1::text[]) AND t.expires_at > $2 AND g.revoked_at IS NULL`,
+    values: [ids, new Date(nowMs())],
   })
-  return row
-    ? {
-        payload: row.payload,
-        familyId: row.family_id,
-        consumedAt: row.consumed_at,
-        grant: toGrant({ id: row.grant_id, payload: row.granted }),
-      }
-    : null
+  if (!row) return null
+  const { grantId, granted, ...found } = row
+  return { ...found, grant: toGrant({ id: grantId, payload: granted }) }
 }
-
-const refreshValues = (t: RefreshRow): unknown[] => [
-  t.hash,
-  t.familyId,
-  t.userId,
-  t.clientId,
-  t.grantId,
-  t.sessionId,
-  JSON.stringify(t.payload),
-  t.expiresAt,
-  new Date(nowMs()),
-]
 
 /** How exactly it is kept when a consent or an app of a session was last used: a row is not written for less. */
-const USE_GRAIN = "interval '10 minutes'"
+const USE_MINUTES = 10
+const USE_GRAIN = `interval '${USE_MINUTES} minutes'`
 
-/** Consumes `old` and stores its successor; false when someone else had consumed it (then nothing is stored). */
-export async function rotateRefresh(old: string, next: RefreshRow): Promise<boolean> {
+/**
+ * Puts `next` in the place of `old`, which is used up by that; false when somebody else did (then nothing is changed).
+ * @param ids the names that the family may go by; from now on it goes by the new token's
+ */
+export async function rotateRefresh(
+  ids: string[],
+  old: string,
+  next: Pick<RefreshFamily, 'id' | 'current' | 'payload' | 'expiresAt'>,
+): Promise<boolean> {
   const rows = await sql({
     name: 'oidc-refresh-rotate',
-    text: `WITH used AS (UPDATE refresh_tokens SET consumed_at = $9 WHERE id = $10 AND consumed_at IS NULL RETURNING 1),
-        seen AS (UPDATE grants SET last_used_at = $9 WHERE EXISTS (SELECT 1 FROM used) AND id = (SELECT id FROM grants
-          WHERE id = $5 AND (last_used_at IS NULL OR last_used_at < $9::timestamptz - ${USE_GRAIN}) FOR NO KEY UPDATE SKIP LOCKED))
-      INSERT INTO refresh_tokens (id, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, created_at)
-      SELECT $1, $2, $3::uuid, $4, $5, $6::uuid, $7::jsonb, $8::timestamptz, $9::timestamptz FROM used RETURNING 1`,
-    values: [...refreshValues(next), old],
+    // No column that an index has gets another value, so no index is written.
+    text: `UPDATE refresh_tokens t SET id = $1, current_hash = $2, previous_hash = $3, rotated_at = $4, payload = $5::jsonb,
+             expires_at = $6
+           WHERE t.id = ANY($7::text[]) AND ${CURRENT} = $3 RETURNING 1`,
+    values: [
+      next.id,
+      next.current,
+      old,
+      new Date(nowMs()),
+      JSON.stringify(next.payload),
+      next.expiresAt,
+      ids,
+    ],
   })
   return rows.length === 1
 }
 
-/** Whether `old` was consumed after `since`, and `next`, which took its place, is unused. */
-export async function repeatable(old: string, next: string, since: Date): Promise<boolean> {
+/** Whether `next` took the place of `old` after `since`, and is unused. */
+export async function repeatable(ids: string[], old: string, next: string, since: Date): Promise<boolean> {
   const rows = await sql({
     name: 'oidc-refresh-repeatable',
-    text: `SELECT 1 FROM refresh_tokens o JOIN refresh_tokens n ON n.id = $2 AND n.family_id = o.family_id
-           WHERE o.id = $1 AND o.consumed_at > $3 AND n.consumed_at IS NULL`,
-    values: [old, next, since],
+    text: `SELECT 1 FROM refresh_tokens
+           WHERE id = ANY($1::text[]) AND previous_hash = $2 AND current_hash = $3 AND rotated_at > $4`,
+    values: [ids, old, next, since],
   })
   return rows.length === 1
 }
 
-/** The one of these refresh tokens, by hash, that is there and unused. */
-export async function unusedRefresh(hashes: string[]): Promise<string | null> {
-  const [row] = await sql<{ id: string }>({
-    name: 'oidc-refresh-unused',
-    text: 'SELECT id FROM refresh_tokens WHERE id = ANY($1::text[]) AND consumed_at IS NULL',
-    values: [hashes],
+/** Notes that a consent is in use; whoever holds it at the moment is not waited for. */
+export async function noteGrantUse(id: string, usedAt: Date | null): Promise<void> {
+  const at = nowMs()
+  if (usedAt && usedAt.getTime() > at - USE_MINUTES * 60_000) return
+  await sql({
+    name: 'oidc-grant-used',
+    text: `UPDATE grants SET last_used_at = $2 WHERE id = (SELECT id FROM grants
+             WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2::timestamptz - ${USE_GRAIN}) FOR NO KEY UPDATE SKIP LOCKED)`,
+    values: [id, new Date(at)],
   })
-  return row?.id ?? null
 }
 
 /**
@@ -285,7 +288,7 @@ export async function unusedRefresh(hashes: string[]): Promise<string | null> {
 export async function saveSignIn(
   app: { sessionId: string; clientId: string; sid: string; grantId: string },
   event: EventInput,
-  first: RefreshRow | null,
+  first: RefreshFamily | null,
 ): Promise<boolean> {
   const at = new Date(nowMs())
   const events = eventSql(6, event, 'held')
@@ -308,27 +311,29 @@ export async function saveSignIn(
   const rows = await sql({
     name: 'oidc-sign-in-refresh',
     text: `${base}
-      INSERT INTO refresh_tokens (id, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, created_at)
-      SELECT ${p(1)}, ${p(2)}, ${p(3)}::uuid, ${p(4)}, ${p(5)}, ${p(6)}::uuid, ${p(7)}::jsonb, ${p(8)}::timestamptz, ${p(9)}::timestamptz
+      INSERT INTO refresh_tokens (id, current_hash, family_id, user_id, client_id, grant_id, session_id, payload, expires_at, created_at)
+      SELECT ${p(1)}, ${p(2)}, ${p(3)}, ${p(4)}::uuid, $2, $4, $1::uuid, ${p(5)}::jsonb, ${p(6)}::timestamptz, $5
       FROM held RETURNING 1`,
-    values: [...values, ...refreshValues(first)],
+    values: [
+      ...values,
+      first.id,
+      first.current,
+      first.familyId,
+      first.userId,
+      JSON.stringify(first.payload),
+      first.expiresAt,
+    ],
   })
   return rows.length === 1
 }
 
-/**
- * Deletes every refresh token of a family. A rotation in flight holds a visible row of the family, so
- * once a pass finds none, none is in flight either (its successor would have been that row).
- */
+/** Ends a family of refresh tokens. A rotation in flight is waited for, and what it put there goes too. */
 export async function deleteFamily(familyId: string): Promise<void> {
-  for (;;) {
-    const rows = await sql({
-      name: 'oidc-family-delete',
-      text: 'DELETE FROM refresh_tokens WHERE family_id = $1 RETURNING 1',
-      values: [familyId],
-    })
-    if (rows.length === 0) return
-  }
+  await sql({
+    name: 'oidc-family-delete',
+    text: 'DELETE FROM refresh_tokens WHERE family_id = $1',
+    values: [familyId],
+  })
 }
 
 /** Deletes refresh tokens that expired before `before`, at most `batch`. Expiry itself is judged at use. */

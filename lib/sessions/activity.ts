@@ -3,7 +3,7 @@ import { nowMs } from '../base/clock'
 import { log } from '../base/log'
 import * as cache from './cache'
 import type { SessionFacts } from './facts'
-import * as store from './store'
+import * as lists from './store-lists'
 
 const GRAIN_MS = 60_000
 
@@ -28,7 +28,7 @@ export async function flushActivity(): Promise<void> {
   const batch = new Map(activity)
   activity.clear()
   try {
-    await store.writeActivity(batch)
+    await lists.writeActivity(batch)
   } catch (error) {
     for (const [sid, at] of batch) if (!activity.has(sid)) activity.set(sid, at)
     log().warn({ err: (error as Error).message }, 'session activity not written; it is kept for the next try')

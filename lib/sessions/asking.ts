@@ -6,6 +6,7 @@ import * as cache from './cache'
 import { cookieName, openTicket } from './cookies'
 import { isFresh as freshAt, idleExpired, notExpired, type SessionFacts } from './facts'
 import * as store from './store'
+import * as believed from './store-believed'
 import { tryRedis, untold } from './telling'
 
 /**
@@ -56,14 +57,14 @@ async function load(
   for (let tries = 0; tries < 3; tries++) {
     const since = cache.mark()
     const fromRow = options.fromRow || untold.has(sid) || (userId !== null && untold.has(userId))
-    const shared = fromRow ? null : await tryRedis(() => store.cachedFacts(sid, userId))
+    const shared = fromRow ? null : await tryRedis(() => believed.cachedFacts(sid, userId))
     if (shared === 'revoked') return null
     let facts = shared && untold.has(shared.userId) ? null : shared
     if (!facts) {
       const row = await store.readFacts(sid)
       if (!row) return null
       const agreed =
-        fromRow || untold.has(row.userId) ? row : ((await tryRedis(() => store.publishFacts(row))) ?? row)
+        fromRow || untold.has(row.userId) ? row : ((await tryRedis(() => believed.publishFacts(row))) ?? row)
       if (agreed === 'revoked') return null
       facts = agreed
     }

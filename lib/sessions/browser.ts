@@ -8,6 +8,8 @@ import { sha256 } from '../base/secrets'
 import * as cache from './cache'
 import { cookieName, DEVICE_COOKIE_SECONDS, deviceCookie, setCookie, tokenIn } from './cookies'
 import * as store from './store'
+import * as believed from './store-believed'
+import * as lists from './store-lists'
 import { tell } from './telling'
 
 const LATER_SECONDS = 30 * 86_400
@@ -27,7 +29,7 @@ export async function knownDevice(
   const token = deviceCookie(cookies)
   if (!token) return null
   const hash = sha256(token)
-  return (await store.deviceKnown(userId ?? NOBODY, hash)) ? hash : null
+  return (await lists.deviceKnown(userId ?? NOBODY, hash)) ? hash : null
 }
 
 // ── trusted browsers, and what they spare ────────────────────────────────────
@@ -68,7 +70,7 @@ export async function demandStepUp(tx: Tx, userId: string, exceptSid: string | n
     for (const sid of sids) {
       cache.drop(sid)
       await tell(sid, async () => {
-        await store.forgetFacts(sid)
+        await believed.forgetFacts(sid)
         await publish(CHANNELS.cacheDrop, { kind: 'session', id: sid })
       })
     }

@@ -6,6 +6,7 @@ import type { Tx } from '../base/db'
 import { isUuid, uuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as store from './store'
+import * as believed from './store-believed'
 import * as deviceStore from './store-devices'
 import { buriedAtOnce, type Told, tellEnded, tryRedis } from './telling'
 
@@ -138,7 +139,7 @@ handle(REST, async (_delivery, payload, signal) => {
       return marked
     })
     // Nobody believes Redis about them any more; other services read it without asking for the epoch.
-    await tryRedis(() => store.bury(sids))
+    await tryRedis(() => believed.bury(sids))
     if (sids.length < BATCH) return
   }
   throw new Error('stopped before all sessions were marked')

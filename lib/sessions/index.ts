@@ -16,6 +16,8 @@ import { DEVICE_COOKIE_SECONDS } from './cookies'
 import * as known from './devices'
 import { endExpired } from './ending'
 import * as store from './store'
+import * as believed from './store-believed'
+import * as lists from './store-lists'
 import { lasting, TELL_AGAIN_MS, tellAgain, untold } from './telling'
 
 export { noteUse } from './activity'
@@ -55,7 +57,8 @@ export {
 } from './ending'
 export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
 export { clearCookies, type Opened, open, renewIn } from './opening'
-export type { Cursor, DeviceRow, RevokeWhere, SessionRow, Versions } from './store'
+export type { RevokeWhere, Versions } from './store'
+export type { Cursor, DeviceRow, SessionRow } from './store-lists'
 /** page, get, sessions, deviceOf, countOthers, rename: what a person sees of their browsers. */
 export { known }
 
@@ -97,15 +100,15 @@ export function onOpened(fn: OpenedListener): () => void {
  */
 export async function list(
   userId: string,
-  options: { limit?: number; before?: store.Cursor } = {},
-): Promise<store.SessionRow[]> {
+  options: { limit?: number; before?: lists.Cursor } = {},
+): Promise<lists.SessionRow[]> {
   await flushActivity()
-  return store.listLive(userId, { ...options, limit: Math.min(options.limit ?? 25, 100) })
+  return lists.listLive(userId, { ...options, limit: Math.min(options.limit ?? 25, 100) })
 }
 
 /** Browsers the user has signed in from, most recently seen first; they outlive their sessions. */
-export const devices = (userId: string, limit = 50): Promise<store.DeviceRow[]> =>
-  store.listDevices(userId, limit)
+export const devices = (userId: string, limit = 50): Promise<lists.DeviceRow[]> =>
+  lists.listDevices(userId, limit)
 
 /** Of these users, those who have a live session, or were active in one since `since`. */
 export async function inUse(userIds: string[], since: Date): Promise<Set<string>> {
@@ -145,7 +148,7 @@ export async function start(): Promise<void> {
     await subscribe(CHANNELS.userUpdated, (payload) => {
       const { userId } = payload as { userId: string }
       cache.dropUser(userId)
-      store.forgetFactsOf(userId).then(
+      believed.forgetFactsOf(userId).then(
         () => cache.dropUser(userId),
         (error: Error) => log().warn({ err: error.message }, 'could not refresh cached sessions of a user'),
       )
@@ -181,8 +184,8 @@ async function sweepExpired(): Promise<void> {
 export async function sweep(): Promise<void> {
   const at = nowMs()
   const [ended, unseen] = [new Date(at - KEEP_ENDED_MS), new Date(at - DEVICE_COOKIE_SECONDS * 1000)]
-  while ((await store.sweepSessions(ended, SWEEP_BATCH)) === SWEEP_BATCH);
-  while ((await store.sweepDevices(unseen, SWEEP_BATCH)) === SWEEP_BATCH);
+  while ((await lists.sweepSessions(ended, SWEEP_BATCH)) === SWEEP_BATCH);
+  while ((await lists.sweepDevices(unseen, SWEEP_BATCH)) === SWEEP_BATCH);
 }
 
 async function sweepEnded(): Promise<void> {

@@ -8,7 +8,7 @@ import { log } from '../base/log'
 import { publish } from '../base/redis'
 import * as cache from './cache'
 import type { SessionFacts } from './facts'
-import * as store from './store'
+import * as believed from './store-believed'
 
 const REDIS_RESTS_MS = 1000
 let redisRestsUntil = 0
@@ -49,7 +49,7 @@ export async function tell(sid: string, say: () => Promise<void>): Promise<void>
 
 export const tellRenewed = (renewed: SessionFacts): Promise<void> =>
   tell(renewed.sid, async () => {
-    await store.replaceFacts(renewed)
+    await believed.replaceFacts(renewed)
     await publish(CHANNELS.cacheDrop, { kind: 'session', id: renewed.sid })
   })
 
@@ -100,14 +100,14 @@ export async function tellEnded(ended: Told, buried: boolean): Promise<void> {
   }
   for (const sid of sids) {
     untold.set(sid, async () => {
-      await store.bury([sid])
+      await believed.bury([sid])
       await announceEnded({ ...ended, sids: [sid] })
     })
   }
 }
 
 async function bury({ userId, sids, version }: Told): Promise<void> {
-  await Promise.all([version === null ? null : store.raiseEpoch(userId, version), store.bury(sids)])
+  await Promise.all([version === null ? null : believed.raiseEpoch(userId, version), believed.bury(sids)])
 }
 
 let lasts = false
