@@ -40,4 +40,11 @@ test('a token is made without script, shown once, works at userinfo, and is ende
   await page.getByRole('dialog').getByRole('button', { name: 'End token' }).click()
   await expect(page.getByText('Nightly <b>export</b> is ended.')).toBeVisible()
   expect((await userinfo()).status).toBe(401)
+
+  // The list has a token while it is still shown.
+  await page.getByRole('textbox', { name: 'Name' }).fill('Weekly export')
+  await page.getByRole('button', { name: 'Make token' }).click()
+  await expect(page.locator('#token')).toBeVisible()
+  await expect(page.getByRole('listitem').filter({ hasText: 'Weekly export' })).toBeVisible()
+  await expect(page.locator('#token')).toBeVisible()
 })

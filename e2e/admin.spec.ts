@@ -3,7 +3,7 @@ import type { Locator } from '@playwright/test'
 import { startCarelessApp } from '../lib/clinic/careless-app.fixture'
 import { freePort } from '../scripts/free-port.mjs'
 import { builtRoutes } from './actions'
-import { age } from './aging'
+import { age, sql } from './aging'
 import { gatehouse } from './command'
 import { expect, fillSignIn, test } from './fixtures'
 import { demoAdmin, newPerson } from './people'
@@ -240,6 +240,18 @@ test('an operator does the same with script off, and a long form that is refused
   await page.getByRole('link', { name: 'Switch off' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Switch off' }).click()
   await expect(page.getByText('The app is switched off.')).toBeVisible()
+
+  // One that a document describes has in its form what can be set of it, and that is saved.
+  await sql(`UPDATE clients SET settings = settings || '{"registered": "document"}' WHERE id = $1`, [
+    clientId,
+  ])
+  await page.goto(`${path}/edit`)
+  await expect(page.getByLabel('Name', { exact: true })).toHaveCount(0)
+  await page.getByLabel('Asks for a new proof after').fill('45')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByText('Saved. It holds')).toBeVisible()
+  await expect(page.locator('#registration')).toContainText('45 minutes')
+  await expect(page.locator('#registration')).toContainText('https://plain.example.com/two')
 })
 
 test('to_whoever_is_no_operator_now_there_is_no_administration', async () => {

@@ -53,7 +53,7 @@ test('a reload keeps what was typed and the sentence that refused it', async ({ 
 test('an attempt that is unknown or over says so and begins again', async ({ page }) => {
   await page.goto('/signin/start')
   await page.goto(`/signin?flow=${'A'.repeat(22)}`)
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('This took a little too long')
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('This sign-in is over')
   await page.getByRole('link', { name: 'Start again' }).click()
   await expect(page.getByLabel('E-mail')).toBeVisible()
 })

@@ -61,6 +61,10 @@ test('a guest uses the app, and makes an account when the app asks for one: same
   await expect(page).toHaveURL(`${portal.url}/account`)
   await expect(page.getByRole('heading', { name: 'You’re here as a guest' })).toBeVisible()
   await expect(page.getByRole('link', { name: 'Security' })).toHaveCount(0)
+  // Signing out says who that is, and that there is no way back.
+  await page.goto(`${portal.url}/signout`)
+  await expect(page.getByText('Guest', { exact: true })).toBeVisible()
+  await expect(page.getByText('Being a guest ends for good')).toBeVisible()
 
   // The app wants people with an account from now on: what the guest holds of it is dead.
   await allow(false)

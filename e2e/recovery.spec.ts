@@ -359,7 +359,7 @@ test('"could you get back in?" tells the truth and rehearses', async ({ page, pe
   await page.getByLabel('6-digit code').fill((await sent())?.codes[0] ?? '')
   await page.getByRole('button', { name: 'It arrived' }).click()
   await expect(page.getByText('It works: what we send there reaches you.')).toBeVisible()
-  await expect(page.getByText(/Arrived Today/)).toBeVisible()
+  await expect(page.getByText(/Arrived: Today/)).toBeVisible()
 })
 
 test.describe('without script', () => {

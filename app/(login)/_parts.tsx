@@ -9,11 +9,18 @@ import { Problem } from '@/components/login/problem'
 import type { RefusalView } from '@/components/login/words'
 import { oidc, sessions, users } from '@/lib'
 import type { Caller } from '@/lib/base/caller'
+import type { UserSummary } from '@/lib/users'
 
 /** The app that waits for this sign-in, as its pages name it. */
 export async function waitingClient(request: string | null, caller: Caller) {
   const waiting = request ? await oidc.request(request, caller) : null
   return waiting && { logo: waiting.client.logoUri, ...brandOf(waiting.client) }
+}
+
+/** Whose session a page is about, as it names them: a guest has no address. */
+export async function accountOf({ id, email, name, avatarPath, isAnonymous }: UserSummary) {
+  const guest = isAnonymous ? (await getTranslations('login.guest'))('name') : null
+  return { email: email ?? guest ?? id, name, avatarUrl: avatarPath }
 }
 
 /**
@@ -72,7 +79,7 @@ export async function Branded({
       ) : null}
       {children}
       {all.length > 0 ? (
-        <ul className="mt-5 flex flex-wrap justify-center gap-x-5 gap-y-1 text-sm">
+        <ul className="mt-5 flex flex-wrap justify-center gap-x-5 gap-y-1.5 text-center text-sm">
           {all.map(([uri, words]) => (
             <li key={uri}>
               <a href={uri ?? undefined} className="link" target="_blank" rel="noopener noreferrer">

@@ -32,7 +32,7 @@ export default async function AdminLayout({ children }: { children: ReactNode })
         adminHref="/admin/apps"
         label={t('label')}
         items={[
-          { href: '/admin/apps', label: t('apps'), icon: appWindow },
+          { href: '/admin/apps', label: t('apps'), icon: appWindow, also: '/admin/register' },
           { href: '/account', label: t('account'), icon: userRound, exact: true },
         ]}
       >

@@ -24,7 +24,7 @@ export async function AppRow({ client, ...times }: { client: ClientView; timeZon
     >
       <p className="font-mono text-sm text-ink-2 wrap-anywhere">{client.clientId}</p>
       <p className="text-[0.9375rem] text-ink-2">
-        {t('since')} <RelativeTime at={client.createdAt} {...times} />
+        {t('since')}: <RelativeTime at={client.createdAt} {...times} />
       </p>
     </Row>
   )
@@ -36,6 +36,9 @@ export async function ClientBadges({ client }: { client: ClientView }) {
   return (
     <>
       <Badge>{kinds(kindOf(client))}</Badge>
+      {client.registered ? (
+        <Badge>{t(client.registered === 'document' ? 'by_document' : 'by_itself')}</Badge>
+      ) : null}
       {client.firstParty ? <Badge kind="brand">{t('first_party')}</Badge> : null}
       {client.disabledAt ? <Badge kind="warning">{t('off')}</Badge> : null}
     </>

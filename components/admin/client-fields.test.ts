@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { clientCommands } from '@/lib/cli/client'
 import { newClientSchema, registered, toMetadata } from '@/lib/oidc/client-metadata'
+import { canChange } from '@/lib/oidc/client-registry'
 import { view } from '@/lib/oidc/client-view'
 import type { ClientRow } from '@/lib/oidc/store-registry'
 import { LANGUAGES } from '@/lib/texts'
@@ -144,6 +145,19 @@ describe('the form of an app', () => {
     const plain = view(rowOf({ name: 'Waits', redirectUris: ['https://x.example.com/'] }))
     const both = changesOf(valuesOf(view(row)), plain)
     expect(both).toMatchObject({ changes: { ...rule, guests: true } })
+  })
+
+  it('the_form_of_an_app_that_a_document_describes_has_what_can_be_set_of_it_alone', () => {
+    const row = rowOf({ name: 'Agent', redirectUris: ['https://x.example.com/'], pkce: true })
+    row.settings.registered = 'document'
+    const had = view(row)
+    const can = (name: string) => canChange(had, name)
+    const shown = ['acr', 'entryRoles', 'entryDomains', 'sessionIdleMinutes', 'sessionMaxMinutes']
+    expect(names.filter(can)).toEqual(shown)
+    // What the form does not have is not taken for emptied.
+    const typed = { acr: 'aal1', entryRoles: 'staff', entryDomains: '', sessionIdleMinutes: '' }
+    expect(changesOf(typed, had, can)).toEqual({ changes: { entryRoles: ['staff'] } })
+    expect(names.every((name) => canChange(view(rowOf(EVERYTHING)), name))).toBe(true)
   })
 
   it('has a line for every language that the pages speak', () => {

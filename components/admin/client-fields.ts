@@ -152,17 +152,21 @@ export const lines = (value: string): string[] =>
     .filter(Boolean)
 
 /**
- * What was typed, as changes of an app: of what was left as the form showed it, nothing is said.
+ * What was typed, as changes of an app: of what was left as the form showed it, and of what was not sent, nothing is said.
  * @param had the app as it is
+ * @param can which fields the form had: what is not ticked is not sent either
  * @returns the field that cannot be read at all, with its kind, in place of changes
  */
 export function changesOf(
   typed: Partial<Values>,
   had: ClientView,
+  can: (name: FieldName) => boolean = () => true,
 ): { changes: ClientChanges } | { unreadable: FieldName } {
   const shown = valuesOf(had)
   const changes: Record<string, unknown> = {}
   for (const [name, kind] of FIELDS) {
+    const isTicked = kind === 'yes' || kind === 'grants'
+    if (!can(name) || (!isTicked && typed[name] === undefined)) continue
     try {
       const said = readField(name, kind, typed)
       if (JSON.stringify(said) !== JSON.stringify(readField(name, kind, shown))) changes[name] = said

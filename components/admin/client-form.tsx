@@ -14,6 +14,8 @@ import {
 import { FieldErrors } from './field-errors'
 
 interface Props {
+  /** Which fields can be changed; the others are not there. */
+  can: (name: FieldName) => boolean
   /** What the fields hold, as `valuesOf` says it. */
   values: Readonly<Record<string, string>>
   /** What only this portal knows of a field: its APIs, its providers. */
@@ -21,34 +23,38 @@ interface Props {
 }
 
 /** Every field of an app, in sections; stands in an ActionForm. */
-export async function ClientForm({ values, hints = {} }: Props) {
-  const [t, labels] = await Promise.all([getTranslations('admin.sections'), getTranslations('admin.labels')])
-  const named = SECTION_NAMES.flatMap((section) => fieldsOf(section).map(([name]) => [name, labels(name)]))
+export async function ClientForm({ can, values, hints = {} }: Props) {
+  const [t, labels, form] = await Promise.all([
+    getTranslations('admin.sections'),
+    getTranslations('admin.labels'),
+    getTranslations('admin.form'),
+  ])
+  const sections = SECTION_NAMES.map((section) => ({
+    section,
+    fields: fieldsOf(section).filter(([name]) => can(name)),
+  })).filter(({ fields }) => fields.length > 0)
+  const named = sections.flatMap(({ fields }) => fields.map(([name]) => [name, labels(name)]))
   return (
     <>
-      <nav aria-label={t('label')}>
-        <ul className="flex flex-wrap gap-x-5 gap-y-1.5 text-[0.9375rem]">
-          {SECTION_NAMES.map((section) => (
-            <li key={section}>
-              <a href={`#${section}`} className="link">
-                {t(section)}
-              </a>
-            </li>
-          ))}
-        </ul>
-      </nav>
-      <FieldErrors labels={Object.fromEntries(named)} />
-      {SECTION_NAMES.map((section) => (
-        <Card
-          key={section}
-          id={section}
-          title={t(section)}
-          lead={t(`${section}_lead`)}
-          className="scroll-mt-20"
-        >
+      {sections.length > 1 ? (
+        <nav aria-label={t('label')}>
+          <ul className="flex flex-wrap gap-x-5 gap-y-1.5 text-[0.9375rem]">
+            {sections.map(({ section }) => (
+              <li key={section}>
+                <a href={`#${section}`} className="link">
+                  {t(section)}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+      ) : null}
+      <FieldErrors title={form('to_check')} labels={Object.fromEntries(named)} />
+      {sections.map(({ section, fields }) => (
+        <Card key={section} id={section} title={t(section)} lead={t(`${section}_lead`)}>
           <div className="grid gap-5">
-            {fieldsOf(section).map(([name, kind]) => (
-              <div key={name} id={`part-${name}`} className="scroll-mt-24">
+            {fields.map(([name, kind]) => (
+              <div key={name} id={`part-${name}`}>
                 <ClientField name={name} kind={kind} values={values} more={hints[name]} />
               </div>
             ))}

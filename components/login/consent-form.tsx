@@ -67,7 +67,7 @@ export async function ConsentForm(props: Props) {
             {returnHost ? ` ${t('consent.goes_to', { host: returnHost })}` : null}
           </p>
           {client.policyUrl || client.termsUrl ? (
-            <p className="flex flex-wrap justify-center gap-x-4">
+            <p className="flex flex-wrap justify-center gap-x-4 gap-y-1.5">
               {client.policyUrl ? (
                 <a href={client.policyUrl} className="link" target="_blank" rel="noopener noreferrer">
                   {t('consent.policy', { app: client.name })}

@@ -250,7 +250,7 @@ async function BySentCode({ flow, chosen, sent, now, notice, mailboxHref, trust 
       <p>{t.rich(`${kind}_sent`, { to: sent.to, b })}</p>
       {mailboxHref ? (
         <Notice kind="info">
-          {verify('mailbox')}{' '}
+          {verify(kind === 'sms' ? 'mailbox_texts' : 'mailbox')}{' '}
           <a href={mailboxHref} className="link" target="_blank" rel="noopener">
             {verify('open_mailbox')}
           </a>
@@ -302,7 +302,7 @@ async function ByKey({ flow, chosen, trust }: WayProps) {
       <noscript>
         <Notice kind="warning">{t('no_script')}</Notice>
       </noscript>
-      <p>{t(`${method}_text`)}</p>
+      <p className="noscript:hidden">{t(`${method}_text`)}</p>
       <PasskeyForm
         flow={flow}
         action="/signin/passkey"

@@ -11,6 +11,8 @@ interface Props {
   /** What must travel with the answer, e.g. the provider's logout id. */
   hidden?: Record<string, string>
   account?: { email: string; name?: string | null; avatarUrl?: string | null } | null
+  /** Somebody without an account, who cannot come back. */
+  guest?: boolean
   /** The app that asked, when one did. */
   client?: ClientView | null
   /** Where "Stay signed in" leads, or what it posts. */
@@ -18,7 +20,7 @@ interface Props {
 }
 
 /** Asks before signing out: a link alone never does. */
-export async function SignOutForm({ product, action, hidden = {}, account, client, stay }: Props) {
+export async function SignOutForm({ product, action, hidden = {}, account, guest, client, stay }: Props) {
   const [t, ui] = await Promise.all([getTranslations('login.sign_out'), getTranslations('ui')])
   return (
     <AuthCard
@@ -27,8 +29,8 @@ export async function SignOutForm({ product, action, hidden = {}, account, clien
       lead={client ? t('text_app', { app: client.name, product }) : t('text', { product })}
     >
       {account ? <AccountChooserLine {...account} /> : null}
-      <p className="text-[0.9375rem] text-ink-2">{t('apps')}</p>
-      <form method="post" action={action} className="grid gap-3 sm:grid-cols-2">
+      <p className="text-[0.9375rem] text-ink-2">{t(guest ? 'guest' : 'apps')}</p>
+      <form method="post" action={action} className="grid gap-3">
         {Object.entries(hidden).map(([name, value]) => (
           <input key={name} type="hidden" name={name} value={value} />
         ))}

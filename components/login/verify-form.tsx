@@ -113,7 +113,7 @@ export async function VerifyForm(props: Props) {
       {props.smsTrouble ? <SmsTrouble emailHref={props.smsTrouble} /> : null}
       {mailboxHref ? (
         <Notice kind="info">
-          {t('verify.mailbox')}{' '}
+          {t(phone ? 'verify.mailbox_texts' : 'verify.mailbox')}{' '}
           <a href={mailboxHref} className="link" target="_blank" rel="noopener">
             {t('verify.open_mailbox')}
           </a>

@@ -36,7 +36,7 @@ export function Card({ title, level = 2, lead, aside, id, className, flush = fal
           {aside}
         </header>
       ) : null}
-      <div className={flush ? 'pt-3' : 'p-5 sm:p-6'}>{children}</div>
+      <div className={flush ? cx(Boolean(title) && 'pt-3') : 'p-5 sm:p-6'}>{children}</div>
     </section>
   )
 }

@@ -8,14 +8,17 @@ import { type ReactNode, useEffect, useRef } from 'react'
 export function NavLink({
   href,
   exact = false,
+  also,
   children,
 }: {
   href: string
   exact?: boolean
+  also?: string
   children: ReactNode
 }) {
   const path = usePathname()
-  const here = exact ? path === href : path === href || path.startsWith(`${href}/`)
+  const under = (place: string) => path === place || path.startsWith(`${place}/`)
+  const here = exact ? path === href : under(href) || (also !== undefined && under(also))
   const link = useRef<HTMLAnchorElement>(null)
   useEffect(() => {
     // On phones the navigation is a strip wider than the screen: where we are must be in sight.

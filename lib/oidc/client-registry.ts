@@ -247,7 +247,7 @@ export async function update(
     if (away) return asRefusal(away)
     if (by.versions && !by.versions.includes(versionOf(row))) return refuse('version_changed')
     if (unknown) return unknown
-    const itself = row.settings.registered === 'document' && Object.keys(said).find((name) => !isPinned(name))
+    const itself = Object.keys(said).find((name) => !canChange(row.settings, name))
     if (itself) {
       const message = `${itself}: its document says what this app is; what can be set of it is ${store.PINNED.join(', ')}, and it can be switched off, or registered under a name of yours`
       return refuse('invalid_input', { field: itself, values: { message } })
@@ -295,7 +295,11 @@ export async function update(
   })
 }
 
-const isPinned = (name: string): boolean => store.PINNED.some((one) => one === name)
+/** Whether this can be changed of an app: of one that a document describes, what holds it back alone. */
+export const canChange = (
+  app: Pick<ClientView, 'registered'> | store.ClientSettings,
+  name: string,
+): boolean => app.registered !== 'document' || store.PINNED.some((one) => one === name)
 
 /** An app as it is to be: as it is, and what was said of it. */
 function changed(row: store.ClientRow, said: object): NewClient {

@@ -90,13 +90,14 @@ export { type LoginDemands, levelWanted, type Unmet } from './policy'
 export type { ApiScope, NewResource, ResourceChanges, ResourceView } from './resources'
 export { TRIAL_SCOPES, type Trial } from './trial'
 
-/** Relying apps: add, get, list, search, update, remove, disable, enable, rotateSecret, removeSecret, readChanges, invite, setClaims, previewClaims, trial, log. */
+/** Relying apps: add, get, list, search, update, canChange, remove, disable, enable, rotateSecret, removeSecret, readChanges, invite, setClaims, previewClaims, trial, log. */
 export const clients = {
   add: registry.add,
   get: registry.get,
   list: registry.list,
   search: registry.search,
   update: registry.update,
+  canChange: registry.canChange,
   remove: registry.remove,
   disable: registry.disable,
   enable: registry.enable,

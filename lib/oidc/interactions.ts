@@ -20,7 +20,7 @@ import { lacksToEnter, NOT_LET_IN } from './entrants'
 import * as grants from './grants'
 import { type AdapterPayload, errors, type Interaction, type KoaContextWithOIDC } from './library'
 import { guestWouldDo, type LoginDemands, type Unmet, unmet, withRegistered } from './policy'
-import { type ApiScope, describeScopes } from './resources'
+import { type ApiScope, describeScopes, scopesAt } from './resources'
 import { SCOPE_OF_CLAIM } from './scopes'
 import * as store from './store'
 import type { ClientRow } from './store-registry'
@@ -107,7 +107,7 @@ export interface InteractionView {
   allScopes: string[]
   /** Scopes of APIs asked for now and not granted yet, by the address of each. */
   missingResources: Record<string, string[]>
-  /** Those scopes in words. */
+  /** The scopes of APIs asked for, in words: those, and what the person allowed before. */
   apiScopes: Record<string, ApiScope>
   /** Single claims asked for by name and not granted yet. */
   missingClaims: string[]
@@ -172,6 +172,11 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
   const missingScopes = names(prompt.details.missingOIDCScope)
   const missingClaims = names(prompt.details.missingOIDCClaims)
   const missingResources = listsOf(prompt.details.missingResourceScopes)
+  const allScopes = words(params.scope)
+  const known = await scopesAt(
+    [params.resource].flat().filter((id) => typeof id === 'string'),
+    allScopes,
+  )
   return {
     uid,
     prompt: prompt.name,
@@ -192,9 +197,9 @@ async function toView(uid: string, { payload, exp }: Waiting): Promise<Interacti
     demands,
     mayGuest: prompt.name === 'login' && guestWouldDo(demands),
     missingScopes,
-    allScopes: words(params.scope),
+    allScopes,
     missingResources,
-    apiScopes: await describeScopes(missingResources),
+    apiScopes: { ...(await describeScopes(known)), ...(await describeScopes(missingResources)) },
     missingClaims,
     newScopes: [
       ...new Set([

@@ -137,6 +137,11 @@ describe('a token for an API', () => {
     expect(await asked({ scope: 'openid orders:read orders:write', resource: ORDERS })).toEqual([
       'orders:write',
     ])
+    // What was allowed before is shown beside it, by the same words.
+    expect(said).toEqual({
+      'orders:read': { apis: ['Orders'], description: 'Read orders' },
+      'orders:write': { apis: ['Orders'], description: null },
+    })
     expect(await asked({ scope: 'openid stock:read', resource: STOCK })).toEqual(['stock:read'])
     const { rows } = await stores.sql(`SELECT payload->'resources' AS all FROM grants WHERE user_id = $1`, [
       person,

@@ -97,6 +97,16 @@ export async function describeScopes(of: Record<string, string[]>): Promise<Reco
   return said
 }
 
+/** Which of these scopes each of these APIs has, by its address. */
+export async function scopesAt(ids: string[], names: string[]): Promise<Record<string, string[]>> {
+  const rows = await Promise.all(ids.map(find))
+  return Object.fromEntries(
+    rows.flatMap((row) =>
+      row ? [[row.id, names.filter((name) => row.scopes.some((one) => one.name === name))]] : [],
+    ),
+  )
+}
+
 // ── for operators ────────────────────────────────────────────────────────────
 
 /** OpenID Connect's and the portal's own, which no API can have: a token for an API would say something else by them. */

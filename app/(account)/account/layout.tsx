@@ -63,7 +63,12 @@ export default async function AccountLayout({
                 ...(notify.sms.enabled()
                   ? [{ href: '/account/phones', label: t('nav.phones'), icon: smartphone }]
                   : []),
-                { href: '/account/security', label: t('nav.security'), icon: shieldCheck },
+                {
+                  href: '/account/security',
+                  label: t('nav.security'),
+                  icon: shieldCheck,
+                  also: '/account/vouch',
+                },
                 ...(federation.providers().length > 0
                   ? [{ href: '/account/linked', label: t('nav.linked'), icon: link }]
                   : []),

@@ -4,7 +4,7 @@ import { getTranslations } from 'next-intl/server'
 import type { Query } from '@/app/_lib/login'
 import { ConsentForm } from '@/components/login/consent-form'
 import { federation, requests } from '@/lib'
-import { Branded, FlowProblem, questionOf } from '../_parts'
+import { accountOf, Branded, FlowProblem, questionOf } from '../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login'))('consent.page_title') }
@@ -27,11 +27,7 @@ export default async function ConsentPage({ searchParams }: { searchParams: Quer
           policyUrl: client.policyUri,
           termsUrl: client.tosUri,
         }}
-        account={{
-          email: user.email ?? (user.isAnonymous ? (await getTranslations('login'))('guest.name') : user.id),
-          name: user.name,
-          avatarUrl: user.avatarPath,
-        }}
+        account={await accountOf(user)}
         newScopes={waiting.newScopes}
         grantedScopes={waiting.allScopes.filter((scope) => !waiting.newScopes.includes(scope))}
         providers={Object.fromEntries(federation.providers().map(({ id, name }) => [id, name]))}

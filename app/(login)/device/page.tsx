@@ -3,6 +3,7 @@ import { getTranslations } from 'next-intl/server'
 import { signedIn } from '@/app/_lib/guard'
 import { one, type Query } from '@/app/_lib/login'
 import { DeviceCodeForm } from '@/components/login/device-code-form'
+import { accountOf } from '../_parts'
 import { deviceOutcome } from './outcome'
 
 export async function generateMetadata(): Promise<Metadata> {
@@ -17,7 +18,7 @@ export default async function DevicePage({ searchParams }: { searchParams: Query
     <DeviceCodeForm
       action="/device/check"
       code={code}
-      account={{ email: user.email ?? user.id, name: user.name, avatarUrl: user.avatarPath }}
+      account={await accountOf(user)}
       notice={await deviceOutcome.last()}
     />
   )

@@ -4,7 +4,7 @@ import { getTranslations } from 'next-intl/server'
 import { type Query, startAgain } from '@/app/_lib/login'
 import { brandOf } from '@/components/login/brand-of'
 import { NoEntryForm } from '@/components/login/no-entry-form'
-import { Branded, FlowProblem, questionOf } from '../_parts'
+import { accountOf, Branded, FlowProblem, questionOf } from '../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login.no_entry'))('page_title'), robots: { index: false } }
@@ -23,7 +23,7 @@ export default async function NoEntryPage({ searchParams }: { searchParams: Quer
         request={uid}
         action="/consent/submit"
         client={{ name, logo: logoUri }}
-        account={{ email: user.email ?? user.id, name: user.name, avatarUrl: user.avatarPath }}
+        account={await accountOf(user)}
         anotherHref={startAgain(uid)}
         isDevice={redirectOrigin === ''}
       />

@@ -4,6 +4,7 @@ import { getTranslations } from 'next-intl/server'
 import { currentCaller, one, type Query } from '@/app/_lib/login'
 import { SignOutForm } from '@/components/login/sign-out-form'
 import { oidc, requests, sessions, users } from '@/lib'
+import { accountOf } from '../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login'))('sign_out.title') }
@@ -20,7 +21,8 @@ export default async function SignOutPage({ searchParams }: { searchParams: Quer
       action="/signout/submit"
       hidden={asked ? { request: asked.id } : {}}
       client={asked?.client && { name: asked.client.name, logo: asked.client.logoUri }}
-      account={user && { email: user.email ?? user.id, name: user.name, avatarUrl: user.avatarPath }}
+      account={user && (await accountOf(user))}
+      guest={user?.isAnonymous}
       stay={{ href: '/account' }}
     />
   )

@@ -73,7 +73,7 @@ export async function registerApp(_previous: FormState | null, form: FormData): 
   return { ...answer, ...(made && { made }) }
 }
 
-/** Every field of an app, as `changesOf` reads it. */
+/** Every field of an app, as `changesOf` reads it; a form may have fewer. */
 const editSchema = z.object({
   app,
   /** As the form was drawn: what somebody else changed since is not overwritten. */
@@ -84,8 +84,18 @@ const editSchema = z.object({
 function typed(name: FieldName, kind: Kind): [string, z.ZodType<string | undefined>][] {
   if (kind === 'grants') return GRANT_NAMES.map((field) => [field, ticked])
   if (kind === 'yes') return [[name, ticked]]
-  if (kind === 'minutes') return [[name, z.string().regex(/^\d{0,7}$/)]]
-  return [[name, kind === 'lines' || kind === 'reach' || kind === 'json' ? long : text]]
+  if (kind === 'minutes')
+    return [
+      [
+        name,
+        z
+          .string()
+          .regex(/^\d{0,7}$/)
+          .optional(),
+      ],
+    ]
+  const most = kind === 'lines' || kind === 'reach' || kind === 'json' ? long : text
+  return [[name, most.optional()]]
 }
 
 /** Changes what an app is registered with. */
@@ -94,7 +104,8 @@ export async function saveApp(_previous: FormState | null, form: FormData): Prom
   return adminAction(form, { page, schema: editSchema, draft: 'edit' }, async (input, who) => {
     const had = await oidc.clients.get(input.app)
     if (!had) return { code: 'not_found', status: 404 }
-    const said = changesOf(input as Record<string, string | undefined>, had)
+    const can = (name: string) => oidc.clients.canChange(had, name)
+    const said = changesOf(input as Record<string, string | undefined>, had, can)
     if ('unreadable' in said) {
       const values = { message: 'must be JSON' }
       return { code: 'invalid_input', status: 400, field: said.unreadable, values }

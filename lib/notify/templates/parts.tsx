@@ -146,10 +146,9 @@ export function Button({ href, children, look }: { href: string; children: strin
           fontSize: 13,
           lineHeight: '19px',
           color: '#5a6072',
-          wordBreak: 'break-all',
         }}
       >
-        {look.words('common.copy_link')} <span>{href}</span>
+        {look.words('common.copy_link')} <span style={{ wordBreak: 'break-all' }}>{href}</span>
       </p>
     </>
   )

@@ -1,5 +1,6 @@
 'use server'
 
+import { revalidatePath } from 'next/cache'
 import { redirect } from 'next/navigation'
 import { z } from 'zod'
 import { oidc, security } from '@/lib'
@@ -27,6 +28,8 @@ export async function makeToken(_previous: TokenState | null, form: FormData): P
     const made = await security.tokens.make(session, { ...input, scopes: ticked }, caller)
     if (!made.ok) return made.refusal
     token = { value: made.value.value, name: made.value.name }
+    // The list above it has it, too.
+    revalidatePath(PAGE)
     return { ok: true }
   })
   return token ? { ...answer, token } : answer

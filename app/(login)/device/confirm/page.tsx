@@ -5,7 +5,7 @@ import { signedIn } from '@/app/_lib/guard'
 import { brandOf } from '@/components/login/brand-of'
 import { DeviceConfirmForm } from '@/components/login/device-confirm-form'
 import { oidc } from '@/lib'
-import { Branded } from '../../_parts'
+import { accountOf, Branded } from '../../_parts'
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTranslations('login.device'))('confirm_page_title'), robots: { index: false } }
@@ -25,7 +25,7 @@ export default async function DeviceConfirmPage() {
         client={{ name: device.client.name, logo: device.client.logoUri }}
         host={device.client.host}
         asked={device.asked}
-        account={{ email: user.email ?? user.id, name: user.name, avatarUrl: user.avatarPath }}
+        account={await accountOf(user)}
       />
     </Branded>
   )

@@ -201,11 +201,11 @@ async function Secrets({ client, path, ...times }: { client: ClientView; path: s
           {client.secrets.map((secret) => (
             <Row key={secret.id} title={<span className="font-mono">gts_…{secret.hint}</span>}>
               <p className="text-[0.9375rem] text-ink-2">
-                {t('secret_made')} <RelativeTime at={secret.createdAt} {...times} />
+                {t('secret_made')}: <RelativeTime at={secret.createdAt} {...times} />
                 {' · '}
                 {secret.lastUsedAt ? (
                   <>
-                    {t('secret_used')} <RelativeTime at={secret.lastUsedAt} {...times} />
+                    {t('secret_used')}: <RelativeTime at={secret.lastUsedAt} {...times} />
                   </>
                 ) : (
                   t('secret_unused')
@@ -213,7 +213,8 @@ async function Secrets({ client, path, ...times }: { client: ClientView; path: s
                 {secret.expiresAt ? (
                   <>
                     {' · '}
-                    {t(secret.expiresAt.getTime() > times.now ? 'secret_ends' : 'secret_ended')}{' '}
+                    {t(secret.expiresAt.getTime() > times.now ? 'secret_ends' : 'secret_ended')}
+                    {': '}
                     <RelativeTime at={secret.expiresAt} {...times} />
                   </>
                 ) : null}

@@ -163,7 +163,7 @@ export default async function ConnectedApp({ params, searchParams }: Props) {
                       <p className="text-[0.9375rem] text-ink-2">
                         {await placeName(row)}
                         {' · '}
-                        {t('where_last')} <RelativeTime at={row.lastActiveAt} {...times} />
+                        {t('where_last')}: <RelativeTime at={row.lastActiveAt} {...times} />
                       </p>
                     </Row>
                   )),

@@ -57,7 +57,9 @@ export default async function VouchFor({ params }: { params: Promise<{ id: strin
               <CodeField label={t('code', { name })} />
               <div className="flex flex-wrap gap-3">
                 <SubmitButton workingLabel={ui('working')}>{t('confirm', { name })}</SubmitButton>
-                {back}
+                <LinkButton href="/account/vouch" look="secondary">
+                  {t('accept_not')}
+                </LinkButton>
               </div>
             </ActionForm>
           ) : (

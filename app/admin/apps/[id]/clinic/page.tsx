@@ -1,7 +1,7 @@
 import type { Metadata } from 'next'
 import { getTranslations } from 'next-intl/server'
 import type { ReactNode } from 'react'
-import { clinic, users } from '@/lib'
+import { clinic, oidc, users } from '@/lib'
 import type { ClientView } from '@/lib/oidc'
 import { ClinicReport } from '../../../../../components/admin/clinic-report'
 import { CommandLine } from '../../../../../components/admin/command-line'
@@ -81,6 +81,12 @@ async function HowTo({ client }: { client: ClientView }) {
     return (
       <Card id="how" title={t('how')}>
         <p className="text-ink-2">{t('no_people')}</p>
+      </Card>
+    )
+  if (!client.testClient && !oidc.clients.canChange(client, 'testClient'))
+    return (
+      <Card id="how" title={t('how')}>
+        <p className="text-ink-2">{t('documented')}</p>
       </Card>
     )
   const step = (text: string, command?: string): ReactNode => (

@@ -57,6 +57,7 @@ export default async function EditApp({ params }: Props) {
         <FormHidden name="version" value={client.version} />
         {client.registered === 'document' ? <Notice kind="info">{t('documented')}</Notice> : null}
         <ClientForm
+          can={(name) => oidc.clients.canChange(client, name)}
           values={valuesOf(client)}
           hints={{
             entryRoles: t('roles_there', { list: roles.join(', ') }),
