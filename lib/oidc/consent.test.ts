@@ -2,7 +2,8 @@
 import { decodeJwt } from 'jose'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setClock } from '../base/clock'
-import { useStores } from '../testing'
+import * as sessions from '../sessions'
+import { testCaller, useStores } from '../testing'
 import * as oidc from './index'
 import { type App, ask, newApp, redeem, refresh, signInTo, userinfo } from './testing/app'
 import { Browser, type Portal, type Stopped, startPortal } from './testing/harness'
@@ -284,6 +285,28 @@ describe('CON2: what was asked cannot be changed afterwards', () => {
     expect(again.url.pathname).toBe('/consent')
     expect(view(again).account?.id).toBe(other)
     expect((await oidc.grants.list(other)).length).toBe(0)
+  })
+
+  it('consent_under_way_of_a_session_that_just_ended_is_none', async () => {
+    const mine = await newApp()
+    const owner = await newUser(stores.sql)
+    const browser = new Browser(portal)
+    await browser.signIn(owner)
+    const at = await browser.go(ask(portal, mine).url)
+    const request = at.url.searchParams.get('request') ?? ''
+    const caller = testCaller({ cookies: Object.fromEntries(browser.cookies) })
+    // What the request remembers of the session is from before it ended.
+    const facts = await sessions.check(caller.cookies)
+    if (!facts) throw new Error('nobody is signed in')
+    await sessions.revoke({ userId: owner, all: true }, { reason: 'test' })
+    const next = await oidc.approve(request, caller, facts)
+    expect((await browser.go(next ?? '')).url.pathname).toBe('/signin/start')
+    expect(await oidc.grants.list(owner)).toEqual([])
+    const { rows } = await stores.sql(
+      `SELECT 1 FROM events WHERE user_id = $1 AND type = 'consent.granted'`,
+      [owner],
+    )
+    expect(rows).toEqual([])
   })
 })
 

@@ -47,19 +47,9 @@ export async function existing(ctx: KoaContextWithOIDC): Promise<AdapterPayload 
   // Nor is anybody's token of another provider the house's to give.
   const askable = scopes.some((s) => isProviderTokensScope(s) && !grant?.scopes.includes(s))
   if (client.firstParty && !covered && !askable && settled && !ctx.oidc.prompts.has('consent')) {
-    return asPayload(
-      await save({
-        userId: facts.userId,
-        clientId: client.id,
-        scopes,
-        claims,
-        resources,
-        caller,
-        silent: true,
-      }),
-      facts.userId,
-      client.id,
-    )
+    const { userId } = facts
+    const given = { userId, clientId: client.id, scopes, claims, resources, caller, silent: true }
+    return asPayload(await store.inTx((tx) => save(tx, given)), userId, client.id)
   }
   return grant ? asPayload(grant, facts.userId, client.id) : null
 }
@@ -73,34 +63,36 @@ const resourcesAsked = (ctx: KoaContextWithOIDC): Record<string, string[]> =>
     ]),
   )
 
-/** Remembers what a user allows an app, beside what was allowed before. */
-export function save(given: {
-  userId: string
-  clientId: string
-  scopes: string[]
-  claims: string[]
-  resources?: Record<string, string[]>
-  caller: Caller
-  sessionId?: string
-  silent?: boolean
-}): Promise<store.GrantRow> {
+/** Remembers in `tx` what a user allows an app, beside what was allowed before. */
+export async function save(
+  tx: Tx,
+  given: {
+    userId: string
+    clientId: string
+    scopes: string[]
+    claims: string[]
+    resources?: Record<string, string[]>
+    caller: Caller
+    sessionId?: string
+    silent?: boolean
+  },
+): Promise<store.GrantRow> {
   const { userId, clientId, scopes, claims, resources = {}, caller, sessionId, silent } = given
-  return store.mergeGrant(
-    { id: newId(), userId, clientId, scopes, claims, resources },
-    {
-      type: 'consent.granted',
-      userId,
-      clientId,
-      sessionId,
-      caller,
-      data: {
-        scopes,
-        claims,
-        ...(Object.keys(resources).length > 0 && { resources }),
-        ...(silent && { firstParty: true }),
-      },
+  const saved = await store.mergeGrant(tx, { id: newId(), userId, clientId, scopes, claims, resources })
+  await record(tx, {
+    type: 'consent.granted',
+    userId,
+    clientId,
+    sessionId,
+    caller,
+    data: {
+      scopes,
+      claims,
+      ...(Object.keys(resources).length > 0 && { resources }),
+      ...(silent && { firstParty: true }),
     },
-  )
+  })
+  return saved
 }
 
 interface By {

@@ -11,7 +11,7 @@ import type { Caller } from '../base/caller'
 import { nowMs, nowSeconds } from '../base/clock'
 import { env } from '../base/env'
 import { equal, hmac, hmacs } from '../base/secrets'
-import type { SessionFacts } from '../sessions'
+import * as sessions from '../sessions'
 import { note } from './client-log'
 import { type ClientFace, face } from './client-view'
 import * as clients from './clients'
@@ -224,11 +224,11 @@ function originOf(uri: string): string {
 }
 
 /** What this session lacks for the waiting request; [] when it satisfies it. */
-export const lacks = (view: InteractionView, facts: SessionFacts | null): Unmet[] =>
+export const lacks = (view: InteractionView, facts: sessions.SessionFacts | null): Unmet[] =>
   unmet(view.demands, facts, nowMs())
 
 /** True when nothing is missing: the sign-in pages need not ask anything. */
-export const loginSatisfied = (view: InteractionView, facts: SessionFacts | null): boolean =>
+export const loginSatisfied = (view: InteractionView, facts: sessions.SessionFacts | null): boolean =>
   lacks(view, facts).length === 0
 
 // ── what our pages hand back ─────────────────────────────────────────────────
@@ -260,7 +260,11 @@ async function decide(
  * is enough is judged again there.
  * @returns the URL to redirect to; null when the request is over or another browser's
  */
-export async function finishLogin(uid: string, caller: Caller, _facts: SessionFacts): Promise<string | null> {
+export async function finishLogin(
+  uid: string,
+  caller: Caller,
+  _facts: sessions.SessionFacts,
+): Promise<string | null> {
   const waiting = await read(uid, caller)
   return waiting ? decide(uid, waiting) : null
 }
@@ -268,24 +272,33 @@ export async function finishLogin(uid: string, caller: Caller, _facts: SessionFa
 /**
  * The person allows what the waiting request asks. What that is comes from the store alone (CON2).
  * Remembered for the user and the app. A question put to another user than the one signed in now is
- * not answered by this: the request is resumed and judged again.
+ * not answered by this, nor one of a session that ended meanwhile: the request is resumed and judged again.
  * @returns the URL to redirect to; null when the request is over or another browser's
  */
-export async function approve(uid: string, caller: Caller, facts: SessionFacts): Promise<string | null> {
+export async function approve(
+  uid: string,
+  caller: Caller,
+  facts: sessions.SessionFacts,
+): Promise<string | null> {
   const waiting = await read(uid, caller)
   const view = waiting && (await toView(uid, waiting))
   if (!waiting || !view) return null
   if (view.prompt !== 'consent' || view.account?.id !== facts.userId) return decide(uid, waiting)
-  await grants.save({
-    userId: facts.userId,
-    clientId: view.client.id,
-    scopes: view.missingScopes,
-    claims: view.missingClaims,
-    resources: view.missingResources,
-    caller,
-    sessionId: facts.sid,
+  const saved = await store.inTx(async (tx) => {
+    // Who was shut out a moment ago, with this under way, leaves no consent behind.
+    if (!(await sessions.isLiveIn(tx, facts))) return false
+    await grants.save(tx, {
+      userId: facts.userId,
+      clientId: view.client.id,
+      scopes: view.missingScopes,
+      claims: view.missingClaims,
+      resources: view.missingResources,
+      caller,
+      sessionId: facts.sid,
+    })
+    return true
   })
-  return decide(uid, waiting, { consent: { accountId: facts.userId } })
+  return decide(uid, waiting, saved ? { consent: { accountId: facts.userId } } : undefined)
 }
 
 /**
@@ -293,7 +306,11 @@ export async function approve(uid: string, caller: Caller, facts: SessionFacts):
  * `access_denied`.
  * @returns the URL to redirect to; null when the request is over or another browser's
  */
-export async function deny(uid: string, caller: Caller, facts?: SessionFacts | null): Promise<string | null> {
+export async function deny(
+  uid: string,
+  caller: Caller,
+  facts?: sessions.SessionFacts | null,
+): Promise<string | null> {
   const waiting = await read(uid, caller)
   if (!waiting) return null
   // What was refused to them they cannot decline; it is written down already.

@@ -151,33 +151,23 @@ export async function grantById(
 
 /** Adds scopes and claims to the live consent, or makes it; nothing granted before is lost. */
 export async function mergeGrant(
+  tx: Tx,
   grant: GrantRow & { userId: string; clientId: string },
-  event: EventInput,
 ): Promise<GrantRow> {
-  const events = eventSql(6, event)
-  const [row] = await sql<{ id: string; payload: GrantPayload }>({
-    name: 'oidc-grant-merge',
-    text: `WITH e AS (${events.text})
-      INSERT INTO grants AS g (id, user_id, client_id, payload, created_at, updated_at)
-      VALUES ($1, $2, $3, $4::jsonb, $5, $5)
-      ON CONFLICT (user_id, client_id) WHERE revoked_at IS NULL DO UPDATE SET updated_at = $5, payload = jsonb_build_object(
-        'scopes', (SELECT COALESCE(jsonb_agg(DISTINCT s), '[]') FROM jsonb_array_elements((g.payload->'scopes') || (EXCLUDED.payload->'scopes')) s),
-        'claims', (SELECT COALESCE(jsonb_agg(DISTINCT c), '[]') FROM jsonb_array_elements((g.payload->'claims') || (EXCLUDED.payload->'claims')) c),
-        'resources', (SELECT COALESCE(jsonb_object_agg(id, scopes), '{}') FROM (
-          SELECT r.key AS id, jsonb_agg(DISTINCT s) AS scopes
-          FROM (SELECT * FROM jsonb_each(COALESCE(g.payload->'resources', '{}')) UNION ALL
-                SELECT * FROM jsonb_each(EXCLUDED.payload->'resources')) r, jsonb_array_elements(r.value) s
-          GROUP BY r.key) merged))
-      RETURNING g.id, g.payload`,
-    values: [
-      grant.id,
-      grant.userId,
-      grant.clientId,
-      JSON.stringify({ scopes: grant.scopes, claims: grant.claims, resources: grant.resources }),
-      new Date(nowMs()),
-      ...events.values,
-    ],
-  })
+  const { id, userId, clientId, scopes, claims, resources } = grant
+  const at = new Date(nowMs())
+  const [row] = await tx.$queryRaw<{ id: string; payload: GrantPayload }[]>`
+    INSERT INTO grants AS g (id, user_id, client_id, payload, created_at, updated_at)
+    VALUES (${id}, ${userId}::uuid, ${clientId}, ${JSON.stringify({ scopes, claims, resources })}::jsonb, ${at}, ${at})
+    ON CONFLICT (user_id, client_id) WHERE revoked_at IS NULL DO UPDATE SET updated_at = ${at}, payload = jsonb_build_object(
+      'scopes', (SELECT COALESCE(jsonb_agg(DISTINCT s), '[]') FROM jsonb_array_elements((g.payload->'scopes') || (EXCLUDED.payload->'scopes')) s),
+      'claims', (SELECT COALESCE(jsonb_agg(DISTINCT c), '[]') FROM jsonb_array_elements((g.payload->'claims') || (EXCLUDED.payload->'claims')) c),
+      'resources', (SELECT COALESCE(jsonb_object_agg(id, scopes), '{}') FROM (
+        SELECT r.key AS id, jsonb_agg(DISTINCT s) AS scopes
+        FROM (SELECT * FROM jsonb_each(COALESCE(g.payload->'resources', '{}')) UNION ALL
+              SELECT * FROM jsonb_each(EXCLUDED.payload->'resources')) r, jsonb_array_elements(r.value) s
+        GROUP BY r.key) merged))
+    RETURNING g.id, g.payload`
   if (!row) throw new Error('consent was not saved')
   return toGrant(row)
 }
