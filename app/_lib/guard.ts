@@ -4,15 +4,17 @@
  */
 import { headers } from 'next/headers'
 import { redirect } from 'next/navigation'
-import { getTranslations } from 'next-intl/server'
+import { getLocale, getTranslations } from 'next-intl/server'
 import { cache } from 'react'
 import type { z } from 'zod'
 import { requests, sessions, users } from '@/lib'
 import type { Caller } from '@/lib/base/caller'
 import type { Refusal } from '@/lib/base/refusals'
 import type { SessionFacts } from '@/lib/sessions'
+import { language } from '@/lib/texts'
 import type { UserSummary } from '@/lib/users'
 import { refusalText } from '../../components/login/words'
+import { reasonIn } from './reasons'
 
 export interface SignedIn {
   caller: Caller
@@ -208,10 +210,11 @@ async function refused(refusal: Refusal): Promise<FormState> {
   }
 }
 
-/** The verb's own sentence for developers and operators, where it has one; else the words that people get. */
+/** The verb's own sentence for developers and operators, in their language, where it has one; else the words that people get. */
 async function sentenceFor(field: string, refusal: Refusal): Promise<string> {
   const { message } = refusal.values ?? {}
-  if (typeof message === 'string') return message.replace(`${field}: `, '')
+  if (typeof message === 'string')
+    return reasonIn(language(await getLocale()), message.replace(`${field}: `, ''))
   return refusal.code === 'invalid_input' ? await checkField() : await refusalText(refusal)
 }
 

@@ -12,6 +12,7 @@ import deFactors from './de/factors.json'
 import deHost from './de/host.json'
 import deLogin from './de/login.json'
 import deMail from './de/mail.json'
+import deReasons from './de/reasons.json'
 import deRecovery from './de/recovery.json'
 import deRefusals from './de/refusals.json'
 import deSecurity from './de/security.json'
@@ -26,6 +27,7 @@ import factors from './en/factors.json'
 import host from './en/host.json'
 import login from './en/login.json'
 import mail from './en/mail.json'
+import reasons from './en/reasons.json'
 import recovery from './en/recovery.json'
 import refusals from './en/refusals.json'
 import security from './en/security.json'
@@ -42,6 +44,7 @@ const en = {
   host,
   login,
   mail,
+  reasons,
   recovery,
   refusals,
   security,
@@ -61,6 +64,7 @@ const de = {
   host: deHost,
   login: deLogin,
   mail: deMail,
+  reasons: deReasons,
   recovery: deRecovery,
   refusals: deRefusals,
   security: deSecurity,
