@@ -1,11 +1,12 @@
 /** What is run, in which order, against what; and what each figure is held against. */
 import { randomBytes } from 'node:crypto'
+import { hash } from '@node-rs/argon2'
 import pg from 'pg'
 import { memory, stat } from './cpu.mjs'
 import { measure, median, medians, prepare } from './measure.mjs'
 import { operations } from './operations.mjs'
 import { gatehouse, message, newFolder, start, startPortal } from './processes.mjs'
-import { people, settle } from './seed.mjs'
+import { HASHING, people, settle } from './seed.mjs'
 
 export const CONNECTIONS = 8
 const HELLO_SECONDS = 1
@@ -18,6 +19,8 @@ const PASSWORD = 'harbour lantern seventeen'
 export const AIMS = {
   session: { cpu: 0.15 },
   signin: { cpu: 15 },
+  /** The same, where the hash alone took 12 ms. */
+  signinHashes: 1.25,
   code: { library: 1.3 },
   refresh: { library: 1.3 },
   userinfo: { library: 1.3 },
@@ -94,7 +97,7 @@ export async function portalTarget(portal) {
   return target
 }
 
-export async function libraryTarget(env, redisPid) {
+async function libraryTarget(env, redisPid) {
   const clientId = 'bench'
   const clientSecret = randomBytes(32).toString('base64url')
   const child = start('library.mjs', {
@@ -126,9 +129,19 @@ export async function libraryTarget(env, redisPid) {
   }
 }
 
+/** What a password costs to hash, one after the other, with nothing around it: CPU in ms. */
+async function hashAlone() {
+  const before = process.cpuUsage()
+  let hashed = 0
+  for (const end = Date.now() + HELLO_SECONDS * 1000; Date.now() < end; hashed++)
+    await hash('a password', HASHING)
+  const { user, system } = process.cpuUsage(before)
+  return { cpu: (user + system) / 1000 / hashed }
+}
+
 /**
  * The operations, each measured in several rounds between hellos, the portal beside the bare library.
- * @returns figures by operation: { title, portal, alone, hello, memory?, redis? }, medians over rounds
+ * @returns figures by operation: { title, portal, alone, hello, memory?, redis?, hash? }, medians over rounds
  */
 export async function runOperations({ names, seconds, rounds, say }) {
   const portal = await startPortal({ folder: newFolder() })
@@ -148,7 +161,7 @@ export async function runOperations({ names, seconds, rounds, say }) {
   }
   const client = start('client.mjs')
   const found = Object.fromEntries(
-    names.map((name) => [name, { portal: [], alone: [], hello: [], memory: [], redis: [] }]),
+    names.map((name) => [name, { portal: [], alone: [], hello: [], memory: [], redis: [], hash: [] }]),
   )
 
   const once = async (name, length, keep) => {
@@ -158,6 +171,7 @@ export async function runOperations({ names, seconds, rounds, say }) {
       hello: await measure(client, hello, 'hello', { connections: CONNECTIONS, seconds: HELLO_SECONDS }),
     }
     results.portal = await measure(client, target, name, load)
+    if (name === 'signin') results.hash = await hashAlone()
     if (library) {
       for (const [beside, where] of Object.entries(besides))
         results[beside] = await measure(client, where, name, load)

@@ -25,12 +25,15 @@ export async function closeSeed() {
   clients.clear()
 }
 
+/** As the portal hashes by default. */
+export const HASHING = { memoryCost: 19_456, timeCost: 2, parallelism: 1, outputLen: 32 }
+
 /**
  * Adds people with confirmed addresses, a name and one password, hashed as the portal hashes by default.
  * @returns their addresses
  */
 export async function people(target, prefix, count) {
-  const phc = await hash(target.password, { memoryCost: 19_456, timeCost: 2, parallelism: 1, outputLen: 32 })
+  const phc = await hash(target.password, HASHING)
   const rows = await query(
     target,
     `WITH n AS (SELECT gen_random_uuid() AS id, $1 || i || '@example.com' AS address, i FROM generate_series(1, $2::int) i),
@@ -95,12 +98,7 @@ export async function house(portal, target, { people: count, sessionsEach, event
   const client = new pg.Client({ connectionString: url.href })
   await client.connect()
   try {
-    const phc = await hash(target.password, {
-      memoryCost: 19_456,
-      timeCost: 2,
-      parallelism: 1,
-      outputLen: 32,
-    })
+    const phc = await hash(target.password, HASHING)
     await client.query(`SET session_replication_role = replica`)
     await client.query(`SET synchronous_commit = off`)
     await client.query('CREATE TEMPORARY TABLE fresh (id uuid, address text)')

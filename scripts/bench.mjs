@@ -197,6 +197,15 @@ function print(results) {
   }
   if (results.scale) lines.push(...scaleLines(results.scale))
   const facts = []
+  const signin = results.operations?.find(({ hash }) => hash)
+  if (signin) {
+    const hashes = signin.portal.cpu / signin.hash.cpu
+    facts.push([
+      'password sign-in, in hashes by Argon2id alone',
+      `${times(hashes)} (${ms(signin.hash.cpu)} ms)`,
+      `${verdict(hashes <= AIMS.signinHashes)} (≤ ${times(AIMS.signinHashes)})`,
+    ])
+  }
   if (storm) {
     const { quiet, storm: wild, ratio, signInsPerSecond } = storm
     const good = ratio <= AIMS.stormTimes && wild.p99 <= AIMS.stormMs
