@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { useStores } from '../testing'
 import { redirectUriProblem } from './client-metadata'
+import { secretValue } from './clients'
 import * as oidc from './index'
 import { call, newApp } from './testing/app'
 import { type Portal, startPortal } from './testing/harness'
@@ -110,6 +111,12 @@ describe('OP10: secrets', () => {
     expect(dump).not.toContain(app.clientSecret)
     expect(JSON.stringify(await oidc.clients.list())).not.toContain('"hash"')
     expect((await probe(app)).status).toBe(200)
+  })
+
+  it('are_never_named_by_what_the_command_line_takes_for_an_option', () => {
+    const made = Array.from({ length: 2000 }, () => secretValue())
+    expect(made.filter((secret) => secret.at(-4) === '-')).toEqual([])
+    expect(new Set(made.map((secret) => secret.length))).toEqual(new Set([47]))
   })
 
   it('rotate with overlap', async () => {

@@ -138,8 +138,8 @@ export async function checkSecret(
 /** Apps that prove themselves by a secret. */
 export const hasSecret = (authMethod: string): boolean => authMethod.startsWith('client_secret_')
 
-/** A secret as apps get them. */
-export const secretValue = (): string => `gts_${randomToken()}`
+/** A secret as apps get them. Its last four characters name it on the command line, so they do not begin like an option. */
+export const secretValue = (): string => `gts_${randomToken().replace(/-(?=.{3}$)/, '_')}`
 
 export const newSecret = (plain = secretValue()): { plain: string; hash: string; hint: string } => {
   return { plain, hash: sha256(plain), hint: plain.slice(-4) }
