@@ -89,9 +89,21 @@ export async function complete(flow: string, caller: Caller): Promise<Result<Out
 /** A step that an attempt without a person can be at. */
 const waiting = (step: Step): Exclude<Step, 'done'> => (step === 'done' ? 'identify' : step)
 
+/** Nothing is missing of it, and whoever it is about was looked at after the last proof. */
+const isWhole = (attempt: Attempt): boolean =>
+  stepOf(attempt) === 'done' &&
+  attempt.userId !== null &&
+  attempt.proofs.length > 0 &&
+  attempt.person !== null
+
 async function take(flow: string, caller: Caller): Promise<Result<Outcome>> {
   const attempt = await store.take(flow)
   if (!attempt) return refuse('flow_expired')
+  // Another post of it began anew after this one had looked: what that proved is looked at first.
+  if (!isWhole(attempt)) {
+    await store.putBack(flow, attempt)
+    return advance(flow, attempt, caller)
+  }
   try {
     return await mint(flow, attempt, caller)
   } catch (error) {

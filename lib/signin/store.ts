@@ -41,6 +41,9 @@ export async function read(flow: string): Promise<Attempt | Finished | null> {
   return decode(flow, raw)
 }
 
+/** How often somebody else may have been faster: of all who write at once, one gets through each time. */
+const WRITERS = 40
+
 const COMPARE_AND_SET = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -56,7 +59,7 @@ export async function update(
   at?: Attempt,
 ): Promise<Attempt | null> {
   let known = at && keptAs.get(at)
-  for (let tries = 0; tries < 8; tries++) {
+  for (let tries = 0; tries < WRITERS; tries++) {
     const raw = known ?? (await withRedis((redis) => redis.get(key('loginAttempt', flow))))
     known = undefined
     const attempt = decode(flow, raw)
