@@ -89,8 +89,14 @@ export async function complete(flow: string, caller: Caller): Promise<Result<Out
 /** A step that an attempt without a person can be at. */
 const waiting = (step: Step): Exclude<Step, 'done'> => (step === 'done' ? 'identify' : step)
 
-/** Nothing is missing of it, and whoever it is about was looked at after the last proof. */
-const isWhole = (attempt: Attempt): boolean =>
+/** An attempt of which nothing is missing, about somebody who was looked at after the last proof. */
+type Whole = Attempt & {
+  userId: string
+  proofs: [Attempt['proofs'][number], ...Attempt['proofs']]
+  person: NonNullable<Attempt['person']>
+}
+
+const isWhole = (attempt: Attempt): attempt is Whole =>
   stepOf(attempt) === 'done' &&
   attempt.userId !== null &&
   attempt.proofs.length > 0 &&
@@ -149,11 +155,9 @@ async function touch({ linked }: Attempt): Promise<void> {
   )
 }
 
-async function mint(flow: string, attempt: Attempt, caller: Caller): Promise<Result<Outcome>> {
+async function mint(flow: string, attempt: Whole, caller: Caller): Promise<Result<Outcome>> {
   const { proofs, person } = attempt
   const [first] = proofs
-  if (stepOf(attempt) !== 'done' || !attempt.userId || !first || !person)
-    throw new Error('login attempt is not complete')
   const previous = await sessions.check(caller.cookies)
   // Proving again who one is renews a session. One that was revoked meanwhile stays revoked, and its attempt with it.
   if (attempt.reauthUserId !== null && previous?.sid !== attempt.session) {
