@@ -21,6 +21,7 @@ const MEANING: Record<string, Reason> = {
   upgraded: 'another',
   provider_logout: 'signed_out',
   too_many: 'too_many',
+  closed: 'closed',
 }
 
 interface Props {

@@ -64,5 +64,14 @@ export async function deliveries(filter: store.DeliveryFilter = {}): Promise<sto
   return await store.selectDeliveries({ ...filter, limit: page(filter.limit ?? 50) })
 }
 
+/** Which of these people are still owed something. @throws StoresDown */
+export const owedTo = (userIds: readonly string[]): Promise<Set<string>> => store.owedTo(userIds)
+
+/**
+ * Removes, in `tx`, the history and the receipts of somebody who is gone, after the event that says so (`user.deleted`),
+ * which stays. The database lets nothing go of anybody who is there. @returns how many events went
+ */
+export const forget = (tx: Tx, userId: string): Promise<number> => store.forget(tx, userId)
+
 /** After a backup was put back: nothing is owed. */
 export { giveUpOwed as giveUpAfterRestore } from './store-restored'

@@ -244,6 +244,25 @@ export async function selectDeliveries(filter: DeliveryFilter): Promise<Delivery
   })
 }
 
+export async function owedTo(userIds: readonly string[]): Promise<Set<string>> {
+  if (userIds.length === 0) return new Set()
+  const rows = await sql<{ id: string }>({
+    name: 'delivery-owed-to',
+    text: `SELECT DISTINCT user_id::text AS id FROM deliveries
+           WHERE user_id = ANY($1::uuid[]) AND delivered_at IS NULL AND failed_at IS NULL`,
+    values: [userIds],
+  })
+  return new Set(rows.map(({ id }) => id))
+}
+
+/** What may go of a history is the database's rule (`events_forget`). */
+export async function forget(tx: Tx, userId: string): Promise<number> {
+  await tx.$executeRaw`
+    DELETE FROM deliveries WHERE user_id = ${userId}::uuid AND (delivered_at IS NOT NULL OR failed_at IS NOT NULL)`
+  const [row] = await tx.$queryRaw<{ gone: number }[]>`SELECT events_forget(${userId}::uuid) AS gone`
+  return row?.gone ?? 0
+}
+
 // ── upkeep ───────────────────────────────────────────────────────────────────
 
 /** A job locked for longer than this belongs to a process that died: handlers end long before. */

@@ -7,6 +7,8 @@ export const EVENT_TYPES = {
   'user.registered': { audience: 'user' },
   'user.upgraded': { audience: 'user' },
   'user.updated': { audience: 'user' },
+  'user.closed': { audience: 'user' },
+  'user.kept': { audience: 'user' },
   'user.deleted': { audience: 'operator' },
   'user.disabled': { audience: 'user' },
   'user.enabled': { audience: 'user' },

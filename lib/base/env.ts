@@ -154,6 +154,8 @@ const schema = z.object({
   GATEHOUSE_DEMO: flag.optional(),
   DEMO_PORT: count(3001, 0, 65_535),
   SIGN_UP: flag.default(true),
+  /** 0: a closed account cannot be kept. */
+  CLOSED_ACCOUNT_DAYS: count(14, 0, 365),
   ...guestsShape,
   ...registrationShape,
   SESSION_IDLE_MINUTES: count(60 * 24 * 7, 1),
@@ -244,6 +246,8 @@ export interface Env {
   demo: boolean | undefined
   demoPort: number
   signUp: boolean
+  /** For how long a closed account can be kept. */
+  closedDays: number
   guests: GuestSettings
   registration: RegistrationSettings
   sessionIdleSeconds: number
@@ -397,6 +401,7 @@ export function readEnv(source: Source): Env {
     demo: raw.GATEHOUSE_DEMO,
     demoPort: raw.DEMO_PORT,
     signUp: raw.SIGN_UP,
+    closedDays: raw.CLOSED_ACCOUNT_DAYS,
     guests: readGuests(raw),
     registration: readRegistration(raw),
     sessionIdleSeconds: raw.SESSION_IDLE_MINUTES * 60,

@@ -9,6 +9,7 @@ export const REFUSALS = {
   phone_country: { status: 400, secret: false },
   sms_off: { status: 403, secret: false },
   sms_spent: { status: 429, secret: false },
+  confirmation_wrong: { status: 400, secret: false },
   last_way_back: { status: 409, secret: false },
   factor_required: { status: 409, secret: false },
   too_many: { status: 409, secret: false },

@@ -1,5 +1,6 @@
 /** gatehouse user …: people and their accounts. */
 import type { Command } from 'commander'
+import { nowMs } from '../base/clock'
 import { inTx } from '../base/db'
 import { isUuid, uuid } from '../base/ids'
 import type { UserSummary } from '../users'
@@ -241,6 +242,77 @@ async function enable(name: string, options: { json?: boolean }): Promise<void> 
   })
 }
 
+async function remove(name: string, options: { now?: boolean; json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const [users, { closing }, { migrate }] = await Promise.all([
+      import('../users'),
+      import('../security'),
+      import('../audit'),
+      sessionsToEnd(),
+    ])
+    // A mail will be owed, and on new stores no portal has made its queue yet.
+    await migrate()
+    const before = await users.findClosed(name)
+    const open = isUuid(name) ? await users.get(name.toLowerCase()) : await users.find({ email: name })
+    if (open && open.status !== 'deleted') {
+      const closed = await closing.closeFor(open.id, { actor: 'operator' }, options.now ? 0 : undefined)
+      if (!closed.ok && closed.refusal.code === 'account_required')
+        throw new CliError('That is a guest, who has no account.', 'Guests who are idle go by themselves.')
+      if (!closed.ok) throw refused(closed.refusal, 'user')
+      const { eraseAt, canBeKept } = closed.value
+      if (options.json) return json({ id: open.id, status: 'closed', eraseAt })
+      const until = canBeKept
+        ? `Until ${eraseAt.toISOString()} it can be kept, by its person or by: gatehouse user keep ${open.id}`
+        : 'A portal that runs erases it within the hour.'
+      return say(`Closed the account of ${open.email ?? open.id}; every session ended. ${until}`)
+    }
+    if (!before)
+      throw new CliError(`There is no user ${name}.`, 'gatehouse user closed lists closed accounts.')
+    if (!options.now)
+      throw new CliError(
+        `The account of ${name} is closed already; it is erased on ${before.eraseAt.toISOString()}.`,
+        '--now brings that forward.',
+      )
+    await users.eraseNow(before.id)
+    if (options.json) return json({ id: before.id, status: 'closed', eraseAt: new Date(nowMs()) })
+    say(`A portal that runs erases the account of ${before.email ?? before.id} within the hour.`)
+  })
+}
+
+async function keep(name: string, options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const [users, { closing }, { migrate }] = await Promise.all([
+      import('../users'),
+      import('../security'),
+      import('../audit'),
+    ])
+    await migrate()
+    const closed = await users.findClosed(name)
+    if (!closed)
+      throw new CliError(`There is no closed account ${name}.`, 'gatehouse user closed lists them.')
+    const kept = await closing.keepFor(closed.id, { actor: 'operator' })
+    if (!kept.ok && kept.refusal.code === 'email_taken')
+      throw new CliError('All its addresses belong to somebody else by now.')
+    if (!kept.ok) throw refused(kept.refusal, 'user')
+    const user = await users.get(closed.id)
+    if (options.json) return json({ id: closed.id, status: user?.status })
+    say(`Kept the account of ${user?.email ?? closed.id}; nobody was signed in by it.`)
+  })
+}
+
+async function listClosed(options: { json?: boolean }): Promise<void> {
+  await withStores(async () => {
+    const { listClosed: closed } = await import('../users')
+    const items = await closed(1000)
+    if (options.json) return json({ items })
+    table(
+      ['id', 'e-mail', 'closed', 'erased on'],
+      items.map((one) => [one.id, one.email, one.closedAt, one.eraseAt]),
+      'No closed accounts.',
+    )
+  })
+}
+
 async function releasePhone(number: string, options: { json?: boolean }): Promise<void> {
   await withStores(async () => {
     const { phones } = await import('../security')
@@ -357,6 +429,24 @@ export function userCommands(program: Command): void {
     .description('let a disabled person in again')
     .option('--json', 'print JSON')
     .action(enable)
+  user
+    .command('remove')
+    .argument('<user>', 'id or e-mail')
+    .description('close an account, as its person can: every session ends, and days later it is erased')
+    .option('--now', 'it cannot be kept, and is erased within the hour; for a closed one, too')
+    .option('--json', 'print JSON')
+    .action(remove)
+  user
+    .command('keep')
+    .argument('<user>', 'id, or the e-mail it had')
+    .description('open a closed account again before it is erased')
+    .option('--json', 'print JSON')
+    .action(keep)
+  user
+    .command('closed')
+    .description('closed accounts, soonest erased first; at most 1000')
+    .option('--json', 'print JSON')
+    .action(listClosed)
   user
     .command('metadata')
     .argument('<user>', 'id or e-mail')

@@ -19,6 +19,8 @@ export const LINK_PURPOSES = [
   'email_undo',
   /** "This wasn't me": lock the account down. */
   'lockdown',
+  /** Keep an account that was closed. */
+  'account_keep',
   /** Stop a delayed recovery. */
   'recovery_veto',
   /** Become somebody's trusted contact. */

@@ -126,7 +126,7 @@ export async function unlink(
   tx: Tx,
   userId: string,
   accountId: string,
-  caller: Caller,
+  caller: Caller | undefined,
 ): Promise<Result<AccountView>> {
   const row = isUuid(accountId) ? await store.byId(tx, userId, accountId) : null
   if (!row) return refuse('not_found')
@@ -135,7 +135,7 @@ export async function unlink(
   await record(tx, {
     type: 'account.unlinked',
     userId,
-    caller,
+    ...(caller && { caller }),
     data: { provider: row.provider, account: row.id, name },
   })
   return ok(viewOf(row))

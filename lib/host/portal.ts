@@ -177,7 +177,7 @@ async function settlePorts(): Promise<void> {
 }
 
 async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
-  const { audit, factors, notify, oidc, sessions, signin } = rooms
+  const { audit, factors, notify, oidc, security, sessions, signin } = rooms
   notify.assertTransport()
   for (const [what, room] of Object.entries({ sessions, oidc, audit })) {
     endings.push({ what, end: () => room.stop() })
@@ -187,6 +187,7 @@ async function startRooms(rooms: Rooms, endings: Ending[]): Promise<void> {
   endings.push({ what: 'budgets', end: startSweeping() })
   endings.push({ what: 'links', end: factors.links.startSweeping() })
   endings.push({ what: 'guests', end: signin.startSweepingGuests() })
+  endings.push({ what: 'closed accounts', end: security.closing.startErasing() })
 }
 
 /** The seed is a program of its own (prisma/seed.ts), compiled beside this one. */

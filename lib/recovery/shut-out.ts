@@ -9,13 +9,18 @@ import * as factors from '../factors'
 import { whenShutOut } from '../security'
 import * as store from './store'
 
-whenShutOut(async (tx: Tx, userId: string, since: Date, caller: Caller) => {
+whenShutOut(async (tx: Tx, userId: string, since: Date, caller: Caller | undefined) => {
   if ((await store.endRunning(tx, userId)).length > 0) {
-    await record(tx, { type: 'recovery.vetoed', userId, caller, data: { by: 'shut_out' } })
+    await record(tx, { type: 'recovery.vetoed', userId, ...(caller && { caller }), data: { by: 'shut_out' } })
   }
   await factors.links.voidAll(tx, userId, 'contact_invitation', since)
   const removed = await store.deleteContactsSince(tx, userId, since)
   if (removed > 0) {
-    await record(tx, { type: 'contact.removed', userId, caller, data: { count: removed, by: 'shut_out' } })
+    await record(tx, {
+      type: 'contact.removed',
+      userId,
+      ...(caller && { caller }),
+      data: { count: removed, by: 'shut_out' },
+    })
   }
 })

@@ -1,6 +1,6 @@
 /** What the verbs of the room ask first: may this network ask now, and did this person prove themselves lately. */
 import type { Caller } from '../base/caller'
-import type { Tx } from '../base/db'
+import { inTx, type Tx } from '../base/db'
 import { env } from '../base/env'
 import { bucket } from '../base/limits'
 import { ok, type Result, refuse } from '../base/refusals'
@@ -22,3 +22,19 @@ export const fresh = (who: Who): Result => (sessions.isFresh(who) ? ok() : refus
  */
 export const stillHere = async (tx: Tx, who: Who): Promise<Result> =>
   (await sessions.isLiveIn(tx, who)) ? ok() : refuse('session_required')
+
+/** `inTx`, of which nothing is left when it refuses: a link is not spent on nothing. */
+export async function allOrNothing<T>(fn: (tx: Tx) => Promise<Result<T>>): Promise<Result<T>> {
+  const refused = Symbol('refused')
+  let answer: Result<T> | null = null
+  try {
+    return await inTx(async (tx) => {
+      answer = await fn(tx)
+      if (!answer.ok) throw refused
+      return answer
+    })
+  } catch (error) {
+    if (error === refused && answer) return answer
+    throw error
+  }
+}

@@ -1,6 +1,6 @@
 /**
  * Room: security.
- * Owns: what a person does about the ways into their account (addresses, numbers, factors), telling them of
+ * Owns: what a person does about the ways into their account (addresses, numbers, factors) and its end, telling them of
  *   every such change, taking one back, and "this wasn't me".
  * Hands off: whose address is whose (users), codes and links (factors), sessions, consents (oidc), mail
  *   (notify). Has no tables of its own.
@@ -14,6 +14,8 @@ import 'server-only'
 export * as authenticators from './authenticators'
 /** generate, missing. */
 export * as backupCodes from './backup-codes'
+/** keptDays, close, closeFor, peek, keep, keepFor, startErasing: the end of an account. */
+export * as closing from './closing'
 /** add, resend, pending, verify, makePrimary, remove, whereOpened. */
 export * as emails from './emails'
 /** totp, passkey, account: a new factor or way in and what comes with it, in the transaction of whoever saw the proofs. */

@@ -1,10 +1,9 @@
 /** "This wasn't me": one link from any notice shuts everybody out until the owner chooses a new password. */
 import type { Caller } from '../base/caller'
-import { inTx } from '../base/db'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as users from '../users'
-import { spendRequest } from './gate'
+import { allOrNothing, spendRequest } from './gate'
 import { type BroughtFactor, tellSecurity } from './news'
 import { BEFORE_MS, type Foreign, foreignFactors, type Goes, shutOut } from './shut-out'
 
@@ -49,20 +48,24 @@ export async function peek(token: string): Promise<Goes | null> {
  * Locks the account of a link: every session and consent ends, links to a new password are void, the
  * password takes nobody in until it is replaced, addresses, numbers and factors brought since 72 hours before
  * the notice are gone (but for the proven address they had longest), and all proven addresses that are left are
- * told. Events are kept: they are the evidence. Links that take a change of address back stay good. One
- * transaction; of two at once, one does it.
- * @returns refusals `link_over`, `rate_limited`
+ * told. Events are kept: they are the evidence. Links that take a change of address back stay good. An account that was
+ * closed since is kept. One transaction; of two at once, one does it.
+ * @returns refusals `link_over`, `rate_limited`; `email_taken` for a closed account of whose addresses none is free any
+ *   more (the link stays good)
  */
 export async function lockDown(token: string, caller: Caller): Promise<Result> {
   const allowed = await spendRequest(caller)
   if (!allowed.ok) return allowed
   const seen = await factors.links.peek('lockdown', token)
   if (!seen) return refuse('link_over')
-  return inTx(async (tx) => {
+  return await allOrNothing(async (tx) => {
     await users.lockAccount(tx, seen.userId)
     const link = await factors.links.use(tx, 'lockdown', token)
     if (!link) return refuse('link_over')
     const { userId } = link
+    const kept = await users.keep(tx, userId, { caller })
+    if (!kept.ok) return kept
+    if (!kept.value.reachable) return refuse('email_taken')
     const foreign = foreignBy(link)
     await users.emails.expel(tx, userId, foreign, caller)
     await shutOut(tx, userId, foreign, { reason: 'locked_down', caller })

@@ -33,6 +33,8 @@ export interface SecurityNews {
   alsoTo?: string | null
   /** The address that may take the change back, and how. */
   undo?: { to: string; url: string; hours: number } | null
+  /** How whoever reads any of the mails keeps an account that was closed. */
+  keep?: { url: string; days: number } | null
   /** Names the event where it could be told twice. */
   dedupeKey?: string
 }
@@ -50,7 +52,7 @@ export async function tellSecurity(
   news: SecurityNewsName | SecurityNews,
   caller: Caller | null,
 ): Promise<void> {
-  const { what, address, name, kind, left, reasons, factor, alsoTo, undo, dedupeKey }: SecurityNews =
+  const { what, address, name, kind, left, reasons, factor, alsoTo, undo, keep, dedupeKey }: SecurityNews =
     typeof news === 'string' ? { what: news } : news
   const reach = await users.emails.reach(tx, userId)
   if (!reach) return
@@ -76,6 +78,7 @@ export async function tellSecurity(
         ...common,
         lockdownUrl: others.includes(to) ? null : lockdownUrl,
         undo: mayUndo ? { url: undo.url, hours: undo.hours } : null,
+        keep: others.includes(to) ? null : (keep ?? null),
       },
     })
   }
@@ -103,6 +106,7 @@ const TEXTED: Partial<Record<SecurityNewsName, SmsName & ('security_notice' | 's
   account_unlinked: 'security_notice',
   contact_added: 'security_notice',
   contact_removed: 'security_notice',
+  account_closed: 'security_notice',
   new_device: 'sign_in_notice',
   unusual_sign_in: 'sign_in_notice',
 }

@@ -86,7 +86,7 @@ export async function newest(to: string) {
 /** The token of the newest mail's link to a page of ours. */
 export async function tokenFor(
   to: string,
-  page: 'undo' | 'lockdown',
+  page: 'undo' | 'lockdown' | 'keep',
   mail?: { links: string[] },
 ): Promise<string> {
   const { links } = mail ?? (await newest(to))

@@ -85,13 +85,23 @@ async function voidForeignUndos(tx: Tx, userId: string, { since, address, owner 
 }
 
 /** Ends, in `tx`, what a room above this one keeps of a user's ways back in and somebody may have prepared since. */
-type Shutter = (tx: Tx, userId: string, since: Date, caller: Caller) => Promise<void>
+type Shutter = (tx: Tx, userId: string, since: Date, caller: Caller | undefined) => Promise<void>
 
 const shutters: Shutter[] = []
 
 /** Names who ends something of their own when an intruder is shut out. Call at import. */
 export function whenShutOut(fn: Shutter): void {
   shutters.push(fn)
+}
+
+/** Ends, in `tx`, what rooms above keep of a user's ways back in and was prepared since; all of it where no moment is named. */
+export async function endPrepared(
+  tx: Tx,
+  userId: string,
+  caller?: Caller,
+  since = new Date(0),
+): Promise<void> {
+  for (const shut of shutters) await shut(tx, userId, since, caller)
 }
 
 /**
@@ -118,7 +128,7 @@ export async function shutOut(
   if (codes && codes.createdAt >= foreign.since) await factors.backupCodes.voidAll(tx, userId)
   await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown'])
   await voidForeignUndos(tx, userId, foreign)
-  for (const shut of shutters) await shut(tx, userId, foreign.since, caller)
+  await endPrepared(tx, userId, caller, foreign.since)
   await sessions.revokeIn(tx, { userId, all: true }, why)
   await oidc.grants.revokeAll(tx, userId, { caller })
   await endTokens(tx, userId, caller)

@@ -6,12 +6,12 @@
  * It signs nobody in.
  */
 import type { Caller } from '../base/caller'
-import { inTx, type Tx } from '../base/db'
+import type { Tx } from '../base/db'
 import { env } from '../base/env'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as users from '../users'
-import { spendRequest } from './gate'
+import { allOrNothing, spendRequest } from './gate'
 import { tellSecurity } from './news'
 import { BEFORE_MS, foreignFactors, type Goes, shutOut } from './shut-out'
 
@@ -70,7 +70,7 @@ export async function peek(token: string): Promise<(Goes & { from: string; to: s
 }
 
 /**
- * Takes the change back. Of two at once, one does. Later changes cannot be taken back any more by those
+ * Takes the change back, also when the account was closed since: then it is kept. Of two at once, one does. Later changes cannot be taken back any more by those
  * who were made primary by them, nor can the addresses that went lock the account; earlier ones can.
  * @returns the address that is primary again; refusals `rate_limited`, `link_over`, `email_taken` when it belongs to
  *   somebody else by now (the link stays good)
@@ -80,29 +80,20 @@ export async function undo(token: string, caller: Caller): Promise<Result<{ addr
   if (!allowed.ok) return allowed
   const seen = await factors.links.peek('email_undo', token)
   if (!seen) return refuse('link_over')
-  const refused = Symbol('refused')
-  let refusal: ReturnType<typeof refuse> | null = null
-  try {
-    return await inTx(async (tx) => {
-      await users.lockAccount(tx, seen.userId)
-      const link = await factors.links.use(tx, 'email_undo', token)
-      if (!link) return refuse('link_over')
-      const { from, at } = changeOf(link)
-      const { userId } = link
-      const since = new Date(at - BEFORE_MS)
-      const restored = await users.emails.restorePrimary(tx, userId, from, since, caller)
-      if (!restored.ok) {
-        // Rolled back as a whole, so that the link is not spent on nothing.
-        refusal = restored
-        throw refused
-      }
-      await factors.links.voidAll(tx, userId, 'email_undo', link.issuedAt)
-      await shutOut(tx, userId, { since, owner: from }, { reason: 'email_change_undone', caller })
-      await tellSecurity(tx, userId, { what: 'email_change_undone', address: from }, caller)
-      return ok({ address: from })
-    })
-  } catch (error) {
-    if (error === refused && refusal) return refusal
-    throw error
-  }
+  return await allOrNothing(async (tx) => {
+    await users.lockAccount(tx, seen.userId)
+    const link = await factors.links.use(tx, 'email_undo', token)
+    if (!link) return refuse('link_over')
+    const { from, at } = changeOf(link)
+    const { userId } = link
+    const kept = await users.keep(tx, userId, { caller })
+    if (!kept.ok) return kept
+    const since = new Date(at - BEFORE_MS)
+    const restored = await users.emails.restorePrimary(tx, userId, from, since, caller)
+    if (!restored.ok) return restored
+    await factors.links.voidAll(tx, userId, 'email_undo', link.issuedAt)
+    await shutOut(tx, userId, { since, owner: from }, { reason: 'email_change_undone', caller })
+    await tellSecurity(tx, userId, { what: 'email_change_undone', address: from }, caller)
+    return ok({ address: from })
+  })
 }

@@ -21,11 +21,20 @@ type DisablingHook = (tx: Tx, userId: string, by: Pick<Decision, 'actor' | 'call
 const disablingHooks: DisablingHook[] = []
 
 /**
- * Calls `fn` in every transaction that disables somebody, as part of it: what a room ends there stays ended when they are
- * enabled again. To be registered when the room is loaded.
+ * Calls `fn` in every transaction that disables somebody or closes their account, as part of it: what a room ends there
+ * stays ended when they are enabled again, or kept. To be registered when the room is loaded.
  */
 export function whenDisabling(fn: DisablingHook): void {
   disablingHooks.push(fn)
+}
+
+/** Call before the history is written, as they do it who end one of these alone: nobody waits in a circle. */
+export async function runDisablingHooks(
+  tx: Tx,
+  userId: string,
+  by: Parameters<DisablingHook>[2],
+): Promise<void> {
+  for (const hook of disablingHooks) await hook(tx, userId, by)
 }
 
 const within = <T>(tx: Tx | undefined, fn: (tx: Tx) => Promise<T>): Promise<T> => (tx ? fn(tx) : inTx(fn))
@@ -46,8 +55,7 @@ export async function disable(id: string, decision: Decision): Promise<Result> {
     const reason = plainLine(decision.reason ?? '').slice(0, 200)
     await store.writeDisabled(tx, id, reason)
     const { actor, caller } = decision
-    // Before the history, as they do it who end one of these alone: nobody waits in a circle.
-    for (const hook of disablingHooks) await hook(tx, id, { actor, ...(caller && { caller }) })
+    await runDisablingHooks(tx, id, { actor, ...(caller && { caller }) })
     await record(tx, { type: 'user.disabled', userId: id, actor, caller, data: { reason } })
     announce(tx, 'updated', id)
     return ok()

@@ -75,6 +75,10 @@ export async function restoreAddress(tx: Tx, userId: string, address: string): P
     ON CONFLICT (user_id, address) DO UPDATE
       SET verified_at = COALESCE(emails.verified_at, EXCLUDED.verified_at), updated_at = EXCLUDED.updated_at
     RETURNING id::text`
+  // Somebody who kept an account whose other addresses are gone has a proven one again.
+  if (row)
+    await tx.$executeRaw`
+      UPDATE users SET status = 'active', updated_at = ${at} WHERE id = ${userId}::uuid AND status = 'pending'`
   return row?.id ?? null
 }
 

@@ -17,11 +17,11 @@ export interface PhoneRow {
   taken: boolean
 }
 
-/** Primary first, then oldest first. */
+/** Primary first, then oldest first. Of a closed account as they were. */
 export const readPhones = (userId: string): Promise<PhoneRow[]> =>
   sql<PhoneRow>({
     name: 'users-phones',
-    text: `SELECT p.id, p.number, p.is_primary, p.verified_at, p.created_at,
+    text: `SELECT p.id, p.number, p.is_primary, COALESCE(p.verified_at, p.held_since) AS verified_at, p.created_at,
              EXISTS (SELECT 1 FROM phones o WHERE o.number = p.number AND o.verified_at IS NOT NULL
                      AND o.user_id <> p.user_id) AS taken
            FROM phones p WHERE p.user_id = $1 ORDER BY p.is_primary DESC, p.created_at, p.id`,
@@ -66,7 +66,8 @@ export async function verifyNumber(
   number: string,
 ): Promise<{ outcome: 'verified' | 'already' | 'taken' | 'unclaimed'; voided: string[]; id: string }> {
   const rows = await tx.phone.findMany({
-    where: { number },
+    // What closed accounts had proven is no claim.
+    where: { number, heldSince: null },
     select: { id: true, userId: true, verifiedAt: true },
   })
   const own = rows.find((row) => row.userId === userId)
@@ -81,7 +82,7 @@ export async function verifyNumber(
     data: { verifiedAt: at, updatedAt: at, isPrimary: primary === 0 },
     select: { id: true },
   })
-  await tx.phone.deleteMany({ where: { number, verifiedAt: null, userId: { not: userId } } })
+  await tx.phone.deleteMany({ where: { number, verifiedAt: null, heldSince: null, userId: { not: userId } } })
   await touchUser(tx, userId)
   const voided = rows.filter((row) => row.userId !== userId).map((row) => row.userId)
   return { outcome: 'verified', voided, id: own.id }

@@ -215,8 +215,8 @@ export async function verifyAddress(
 }
 
 /**
- * Removes every unverified claim of others to an address that now has an owner (LNK3). An account
- * that never proved any address may be a trap laid for the owner: its sessions end too.
+ * Removes every unverified claim of others to an address that now has an owner (LNK3), but for what closed accounts had
+ * proven: that is no claim, and judged if one is kept. An account that never proved any address may be a trap laid for the owner: its sessions end too.
  * @returns whose claims went
  */
 export async function dropOtherClaims(tx: Tx, userId: string, address: string): Promise<string[]> {
@@ -224,7 +224,8 @@ export async function dropOtherClaims(tx: Tx, userId: string, address: string): 
   const rows = await tx.$queryRaw<{ user_id: string }[]>`
     WITH gone AS (
       DELETE FROM emails
-      WHERE address = ${address}::citext AND verified_at IS NULL AND user_id <> ${userId}::uuid
+      WHERE address = ${address}::citext AND verified_at IS NULL AND held_since IS NULL
+        AND user_id <> ${userId}::uuid
       RETURNING user_id
     ), ended AS (
       UPDATE users SET session_version = session_version + 1, updated_at = ${at}
@@ -242,11 +243,11 @@ export interface EmailRow {
   created_at: Date
 }
 
-/** Primary first, then oldest first. */
+/** Primary first, then oldest first. Of a closed account as they were. */
 export const readEmails = (userId: string): Promise<EmailRow[]> =>
   sql<EmailRow>({
     name: 'users-emails',
-    text: `SELECT id, address, is_primary, verified_at, created_at FROM emails
+    text: `SELECT id, address, is_primary, COALESCE(verified_at, held_since) AS verified_at, created_at FROM emails
            WHERE user_id = $1 ORDER BY is_primary DESC, created_at, id`,
     values: [userId],
   })
@@ -262,9 +263,12 @@ export type ProfileColumns = Partial<{
  * Locks the user's row for the rest of the transaction. Null when there is no such live user. What points at the user (a
  * sign-in's tokens) is still written meanwhile: a lock that held that up would be waited for in a circle.
  */
-export async function lockUser(tx: Tx, id: string): Promise<{ locale: string; status: string } | null> {
-  const [row] = await tx.$queryRaw<{ locale: string; status: string }[]>`
-    SELECT locale, status::text AS status FROM users
+export async function lockUser(
+  tx: Tx,
+  id: string,
+): Promise<{ locale: string; status: string; is_anonymous: boolean } | null> {
+  const [row] = await tx.$queryRaw<{ locale: string; status: string; is_anonymous: boolean }[]>`
+    SELECT locale, status::text AS status, is_anonymous FROM users
     WHERE id = ${id}::uuid AND status <> 'deleted' FOR NO KEY UPDATE`
   return row ?? null
 }
@@ -307,7 +311,8 @@ export async function deleteAvatar(tx: Tx, userId: string): Promise<boolean> {
 export async function readAvatar(key: string): Promise<{ bytes: Buffer; mime_type: string } | null> {
   const [row] = await sql<{ bytes: Buffer; mime_type: string }>({
     name: 'users-avatar',
-    text: 'SELECT bytes, mime_type FROM avatars WHERE key = $1',
+    text: `SELECT a.bytes, a.mime_type FROM avatars a JOIN users u ON u.id = a.user_id
+           WHERE a.key = $1 AND u.status <> 'deleted'`,
     values: [key],
   })
   return row ?? null

@@ -7,6 +7,7 @@ import { AccountShell } from '../../../components/account/shell'
 import { Icon } from '../../../components/ui/icon'
 import {
   appWindow,
+  download,
   keyRound,
   layoutDashboard,
   link,
@@ -78,6 +79,7 @@ export default async function AccountLayout({
                   ? [{ href: '/account/tokens', label: t('nav.tokens'), icon: keyRound }]
                   : []),
                 { href: '/account/activity', label: t('nav.activity'), icon: rotateCcwClock },
+                { href: '/account/data', label: t('nav.data'), icon: download },
               ]
         }
       >

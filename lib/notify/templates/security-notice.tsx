@@ -34,6 +34,8 @@ export const SECURITY_NEWS = [
   'new_device',
   'unusual_sign_in',
   'locked_down',
+  'account_closed',
+  'account_kept',
 ] as const
 
 export type SecurityNewsName = (typeof SECURITY_NEWS)[number]
@@ -57,6 +59,8 @@ export interface SecurityNoticeProps extends Asker {
   lockdownUrl: string | null
   /** To the page that takes the change back, and for how long it works. */
   undo?: { url: string; hours: number } | null
+  /** To the page that keeps an account that was closed, and for how long it can be. */
+  keep?: { url: string; days: number } | null
 }
 
 /** Tells a person what changed about the ways into their account, and what to do if it was not them. */
@@ -67,12 +71,21 @@ export function securityNotice(props: SecurityNoticeProps, look: Look): Draft {
     address: props.address ? mailbox(props.address) : '',
     name: inert(props.name) || (props.kind ? words(`security_notice.kinds.${props.kind}`) : ''),
     left: props.left ?? 0,
+    days: props.keep?.days ?? 0,
   }
   const lockdown = props.lockdownUrl && ours(props.lockdownUrl)
-  const undo = props.undo && {
-    url: ours(props.undo.url),
-    text: words('security_notice.undo', { hours: props.undo.hours }),
-  }
+  const { undo: change, keep } = props
+  const undo = change
+    ? {
+        url: ours(change.url),
+        text: words('security_notice.undo', { hours: change.hours }),
+        button: words('security_notice.undo_button'),
+      }
+    : keep && {
+        url: ours(keep.url),
+        text: words('security_notice.keep', { days: keep.days }),
+        button: words('security_notice.keep_button'),
+      }
   const title = words(`security_notice.${props.what}.title`, about)
   const text = words(`security_notice.${props.what}.text`, about)
   const reasons = (props.reasons ?? []).map((reason) => words(`security_notice.reasons.${reason}`))
@@ -95,7 +108,7 @@ export function securityNotice(props: SecurityNoticeProps, look: Look): Draft {
           <>
             <Paragraph>{undo.text}</Paragraph>
             <Button href={undo.url} look={look}>
-              {words('security_notice.undo_button')}
+              {undo.button}
             </Button>
           </>
         ) : null}
