@@ -240,6 +240,11 @@ const ACTIONS: Record<string, ActionRow> = {
     page: '/account/tokens',
     fields: () => [['id', emailId]],
   },
+  // No address of theirs, so that the scene stays as it is for whoever comes next.
+  '(account)/account/data/actions.ts#closeAccount': {
+    page: '/account/data',
+    fields: () => [['address', 'nobody@example.com']],
+  },
   '(account)/account/devices/actions.ts#signOutOne': {
     page: '/account/devices',
     fields: ({ otherSid }) => [['id', otherSid]],
@@ -583,6 +588,7 @@ interface HandlerRow {
 const HANDLERS: Record<string, HandlerRow> = {
   // Whoever asks gets their own; a stranger is sent to sign in.
   '/account/activity/export': { method: 'GET', path: () => '/account/activity/export?format=json' },
+  '/account/data/export': { method: 'GET', path: () => '/account/data/export' },
   '/consent/submit': { method: 'POST', fields: ({ consent }) => ({ request: consent, decision: 'allow' }) },
   // What can be no code is not even a guess; what a session decides about is no field of a form.
   '/device/check': { method: 'POST', fields: () => ({ user_code: 'no code' }) },
@@ -644,6 +650,7 @@ const HANDLERS: Record<string, HandlerRow> = {
   },
   // Whoever has the link of a mail may; these strangers have none.
   '/lockdown/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43) }) },
+  '/keep/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43) }) },
   '/reset/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43), password: 'short' }) },
   '/recover/finish/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43), password: 'short' }) },
   '/recover/stop/submit': { method: 'POST', fields: () => ({ token: 'x'.repeat(43) }) },

@@ -232,6 +232,7 @@ async function signedInPages(): Promise<Exhibit[]> {
     { name: 'remove an app', path: `${app}?remove=1`, who: visitor, kind: 'connected apps' },
     { name: 'access tokens', path: '/account/tokens', who: visitor },
     { name: 'activity', path: '/account/activity', who: visitor },
+    { name: 'your data', path: '/account/data', who: visitor },
     { name: 'end all others', path: '/account/devices?confirm=others', who: visitor, kind: 'devices' },
     { name: 'security', path: '/account/security', who: visitor },
     { name: 'security: authenticator app', path: '/account/security/authenticator', who: visitor },

@@ -41,6 +41,7 @@ export const REFUSALS = {
   provider_no_sign_up: { status: 403, secret: false },
   provider_other_linked: { status: 409, secret: false },
   account_disabled: { status: 403, secret: false },
+  account_closed: { status: 403, secret: false },
   email_unverified: { status: 403, secret: false },
   email_taken: { status: 409, secret: false },
   proof_required: { status: 403, secret: false },

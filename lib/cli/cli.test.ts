@@ -528,6 +528,28 @@ describe('client', () => {
 })
 
 describe('user', () => {
+  test('closes an account, keeps it, and brings the day forward on which it is erased', async () => {
+    type User = { id: string; status: string }
+    const email = 'leaving@example.com'
+    const { id } = await ok<User>(['user', 'add', '--email', email, '--verified', '--no-password', '--json'])
+    expect((await gatehouse(['user', 'keep', email])).err).toContain('no closed account')
+    expect((await gatehouse(['user', 'remove', email])).out).toContain(`gatehouse user keep ${id}`)
+    const { code, err } = await gatehouse(['user', 'remove', email])
+    expect([code, err]).toEqual([1, expect.stringContaining('closed already')])
+    expect((await gatehouse(['user', 'show', email])).code).toBe(1)
+    expect((await gatehouse(['user', 'closed'])).out).toContain(email)
+    expect(await ok(['user', 'keep', email])).toMatchObject({ id, status: 'active' })
+    expect(await ok(['user', 'remove', id])).toMatchObject({ id, status: 'closed' })
+    expect((await gatehouse(['user', 'remove', email, '--now'])).out).toContain('within the hour')
+    const { items } = await ok<{ items: { id: string; eraseAt: string }[] }>(['user', 'closed'])
+    expect(Date.parse(items.find((one) => one.id === id)?.eraseAt ?? '')).toBeLessThanOrEqual(Date.now())
+    // Brought forward at once, it cannot be kept by its person: the mail has no link.
+    const other = 'sacked@example.com'
+    await ok(['user', 'add', '--email', other, '--verified', '--no-password'])
+    expect((await gatehouse(['user', 'remove', other, '--now'])).out).toContain('erases it within the hour')
+    expect((await gatehouse(['user', 'remove', 'nobody@example.com'])).code).toBe(1)
+  })
+
   type User = { id: string; email: string; status: string; email_verified: boolean }
   const password = 'a quiet harbour at dawn'
 

@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setClock } from '../base/clock'
+import { inTx } from '../base/db'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import * as users from '../users'
@@ -221,6 +222,35 @@ describe('OP7: what ends tokens at once', () => {
   it('user_disabled_without_anyone_revoking_sessions', async () => {
     const s = await signedIn()
     await users.disable(s.user, { actor: 'operator' })
+    await soon(() => expectDead(s))
+  })
+
+  it('account_closed_and_kept_again', async () => {
+    const s = await signedIn()
+    const got = await obtainCode(s.browser, app, s.user)
+    const by = { actor: 'operator' }
+    await inTx(async (tx) => {
+      expect((await users.close(tx, s.user, new Date(), by)).ok).toBe(true)
+      await sessions.revokeIn(tx, { userId: s.user, all: true }, { reason: 'closed' })
+      await oidc.grants.revokeAll(tx, s.user, by)
+    })
+    await expectDead(s)
+    expect((await redeem(portal, app, got.code, got.verifier)).json.error).toBe('invalid_grant')
+    await inTx((tx) => users.keep(tx, s.user, by))
+    await expectDead(s)
+  })
+
+  it('account_closed_without_anyone_revoking_sessions', async () => {
+    const s = await signedIn()
+    await inTx((tx) => users.close(tx, s.user, new Date(), { actor: 'operator' }))
+    await soon(() => expectDead(s))
+  })
+
+  it('account_erased', async () => {
+    const s = await signedIn()
+    await inTx((tx) => users.close(tx, s.user, new Date(), { actor: 'operator' }))
+    await users.eraseClosed()
+    expect(await users.get(s.user)).toBeNull()
     await soon(() => expectDead(s))
   })
 

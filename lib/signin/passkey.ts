@@ -141,6 +141,7 @@ async function asFirst(
   if (!proven.ok) return turnDown(flow, 'identify', proven.refusal)
   const { userId, passkeyId, amr } = proven.value
   const user = await users.get(userId)
+  if (user?.status === 'deleted') return turnDown(flow, 'identify', refuse('account_closed').refusal)
   if (user?.status !== 'active' && user?.status !== 'pending')
     return turnDown(flow, 'identify', refuse('account_disabled').refusal)
   const { id, status, sessionVersion, factorVersion } = user

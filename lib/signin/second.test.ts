@@ -625,6 +625,16 @@ describe('what changed while somebody was signing in', () => {
 
   it.each<[string, string, (ada: Someone) => Promise<unknown>]>([
     ['disabled', 'account_disabled', (ada) => users.disable(ada.id, { actor: 'operator' })],
+    ['closed', 'account_disabled', (ada) => inTx((tx) => users.close(tx, ada.id, new Date(), {}))],
+    [
+      'closed_and_kept_again',
+      'account_changed',
+      (ada) =>
+        inTx(async (tx) => {
+          await users.close(tx, ada.id, new Date(), {})
+          await users.keep(tx, ada.id, {})
+        }),
+    ],
     [
       'disabled_and_enabled_again',
       'account_changed',
@@ -655,6 +665,14 @@ describe('what changed while somebody was signing in', () => {
     expect(compared).toHaveBeenCalledOnce()
     expect(await sessions.list(ada.id)).toHaveLength(0)
     compared.mockRestore()
+  })
+
+  it('closed_account_is_like_an_unknown_one_to_a_password_and_says_so_to_its_passkey_alone', async () => {
+    const ada = await person({ passkey: 'verified' })
+    await inTx((tx) => users.close(tx, ada.id, new Date(), {}))
+    expect(refusal(await FIRST.password(await begin(), ada))).toBe('wrong_credentials')
+    expect(refusal(await FIRST.passkey(await begin(), ada))).toBe('account_closed')
+    expect(await sessions.list(ada.id)).toHaveLength(0)
   })
 
   it('a_sign_in_by_a_mailbox_or_phone_opens_no_session_once_its_owner_removed_that', async () => {

@@ -17,7 +17,7 @@ export async function GET(): Promise<Response> {
     headers: {
       'content-type': 'application/json; charset=utf-8',
       'content-disposition': `attachment; filename="account-${exportedAt.slice(0, 10)}.json"`,
-      'cache-control': 'no-store, private',
+      'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
     },
   })
