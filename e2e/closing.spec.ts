@@ -1,6 +1,6 @@
 /** The end of an account as its person sees it: a copy taken along, closed, kept after all; and what is left with apps. */
 import { age } from './aging'
-import { DEMO, expect, fillSignIn, PORTAL, test } from './fixtures'
+import { DEMO, expect, fillSignIn, fillSignUp, PORTAL, test, typeCode } from './fixtures'
 import { type Mail, mailsTo } from './mailbox'
 
 const PAGE = '/account/data'
@@ -83,7 +83,7 @@ test('without script, and with the address free for a new account that has nothi
   const context = await otherBrowser({ javaScriptEnabled: false })
   const page = await context.newPage()
   await signUp(page, person)
-  const before = await (await context.request.get(`${PORTAL()}/api/session`)).json()
+  const first = await (await context.request.get(`${PORTAL()}/api/session`)).json()
   await page.goto(PAGE)
   await page.getByLabel(`To confirm, type ${person.email}`).fill(person.email)
   await page.getByRole('button', { name: 'Delete my account' }).click()
@@ -91,9 +91,15 @@ test('without script, and with the address free for a new account that has nothi
   const link = linkTo(await mailAbout(person.email, 'closed'), '/keep')
 
   const second = await (await otherBrowser()).newPage()
-  await signUp(second, { ...person, firstName: 'Second' })
+  const codes = async () => (await mailsTo(person.email)).flatMap((mail) => mail.codes)
+  const before = (await codes()).length
+  await second.goto('/signin/start?to=/account&page=signup')
+  await fillSignUp(second, { ...person, firstName: 'Second' })
+  await expect.poll(async () => (await codes()).length).toBe(before + 1)
+  await typeCode(second, (await codes())[0] ?? '')
+  await second.waitForURL('**/account')
   const after = await (await second.context().request.get(`${PORTAL()}/api/session`)).json()
-  expect(after.sub ?? after.userId).not.toBe(before.sub ?? before.userId)
+  expect(after.sub ?? after.userId).not.toBe(first.sub ?? first.userId)
   await second.goto('/account/activity')
   await expect(second.getByText('Account closed')).toHaveCount(0)
   // The old one has no address any more that is not somebody's.
