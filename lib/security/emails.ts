@@ -173,5 +173,5 @@ export async function whereOpened(
   if (!found || found.verifiedAt) return { at: 'over' }
   const { address, userId } = found
   if (who?.userId === userId && (await pending(who, address))) return { at: 'here', address }
-  return { at: (await factors.otp.underWay('email_addition', userId)) ? 'elsewhere' : 'over' }
+  return { at: (await factors.otp.underWay(userId)) ? 'elsewhere' : 'over' }
 }
