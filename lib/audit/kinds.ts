@@ -20,6 +20,7 @@ const OF_NOUN: Record<string, EventKind> = {
   account: 'factors',
   email: 'addresses',
   phone: 'addresses',
+  claims: 'apps',
   consent: 'apps',
   entry: 'apps',
   grant: 'apps',

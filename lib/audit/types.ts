@@ -81,6 +81,8 @@ export const EVENT_TYPES = {
   'consent.granted': { audience: 'user' },
   'consent.declined': { audience: 'user' },
   'grant.revoked': { audience: 'user' },
+  // Who reads about a person does it with that person's knowledge; from where is the operator's, and not in it.
+  'claims.previewed': { audience: 'user' },
   'token.issued': { audience: 'operator' },
   'token.reused': { audience: 'user' },
   'provider_token.given': { audience: 'user' },

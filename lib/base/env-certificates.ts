@@ -1,6 +1,7 @@
 /** The part of the configuration that says by which header apps show certificates (RFC 8705). Read by env.ts; other rooms take its types alone. */
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { z } from 'zod'
+import { certificatesIn } from './pem'
 
 export const certificatesShape = {
   /** With `cert` in its name: whatever else a header means, it is not taken for a certificate, and not away from its readers. */
@@ -27,14 +28,11 @@ export interface CertificateSettings {
 
 type Raw = z.infer<z.ZodObject<typeof certificatesShape>>
 
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
-
 /** The authorities in a text of PEM blocks, with what is written between them; null when any block is something else or cut off. */
 function authoritiesIn(text: string): X509Certificate[] | null {
-  if (text.replace(PEM, '').includes('-----')) return null
   try {
-    const found = (text.match(PEM) ?? []).map((block) => new X509Certificate(block))
-    return found.length > 0 && found.every(({ ca }) => ca) ? found : null
+    const { certificates: found, rest } = certificatesIn(text)
+    return !rest.includes('-----') && found.length > 0 && found.every(({ ca }) => ca) ? found : null
   } catch {
     return null
   }

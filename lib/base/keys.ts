@@ -78,17 +78,17 @@ export const KEYS = {
     ifLost: 'the person asks for a new code',
   },
   emailSignIn: {
-    pattern: 'email_sign_in:{userId}',
+    pattern: 'email_sign_in:{loginToken}',
     type: 'hash',
     ttlSeconds: 600,
-    holds: 'HMAC of the newest sign-in code sent by mail, wrong tries so far',
+    holds: 'HMAC of the newest sign-in code that this attempt had sent by mail, wrong tries so far',
     ifLost: 'the person asks for a new code',
   },
   phoneSignIn: {
-    pattern: 'phone_sign_in:{userId}',
+    pattern: 'phone_sign_in:{loginToken}',
     type: 'hash',
     ttlSeconds: 600,
-    holds: 'HMAC of the newest sign-in code sent by text message, wrong tries so far',
+    holds: 'HMAC of the newest sign-in code that this attempt had sent by text message, wrong tries so far',
     ifLost: 'the person asks for a new code',
   },
   emailSecond: {

@@ -498,6 +498,26 @@ describe('client', () => {
     expect([last.code, last.err]).toEqual([1, expect.stringContaining('the only secret')])
   })
 
+  test('a_secret_whose_name_begins_like_an_option_is_taken_away_behind_two_dashes', async () => {
+    const { client_id } = await ok<Added>(['client', 'add', '--name', 'Older', '--redirect-uri', uri])
+    await ok(['client', 'rotate-secret', client_id])
+    for (const hint of ['-xyz', '--ab']) {
+      const named = await db.query(
+        `UPDATE client_secrets SET hint = $2 WHERE id =
+           (SELECT id FROM client_secrets WHERE client_id = $1 ORDER BY created_at LIMIT 1)`,
+        [client_id, hint],
+      )
+      expect(named.rowCount).toBe(1)
+      const bare = await gatehouse(['client', 'remove-secret', client_id, hint])
+      expect([bare.code, bare.err]).toEqual([1, expect.stringContaining('add --help')])
+      const removed = await started(['client', 'remove-secret', '--json', client_id, '--', hint])
+      expect([removed.err, removed.code]).toEqual(['', 0])
+      expect(JSON.parse(removed.out)).toEqual({ client_id, secret: hint, removed: true })
+      await ok(['client', 'rotate-secret', client_id])
+    }
+    expect((await gatehouse(['client', 'remove-secret', '--help'])).out).toContain('write -- before it')
+  })
+
   test('log says why requests of an app were refused', async () => {
     const { client_id } = await ok<Added>(['client', 'add', '--name', 'Refused', '--redirect-uri', uri])
     expect(await ok(['client', 'log', client_id])).toEqual([])

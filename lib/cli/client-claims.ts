@@ -49,7 +49,7 @@ async function claims(id: string, options: ClaimsOptions): Promise<void> {
 async function preview(id: string, name: string, asJson?: boolean): Promise<void> {
   const { clients } = await import('../oidc')
   const user = await userNamed(name)
-  const found = await clients.previewClaims(id, user.id)
+  const found = await clients.previewClaims(id, user.id, { actor: 'operator' })
   if (!found) throw new CliError(`There is no client ${id}.`, 'gatehouse client list names them all.')
   // Claims keep the names they have.
   if (asJson) return say(JSON.stringify(found, null, 2))
@@ -64,7 +64,9 @@ async function preview(id: string, name: string, asJson?: boolean): Promise<void
     ])
   })
   table(['with scope', 'claim', 'ID token', 'userinfo', 'value'], rows, 'Nothing.')
-  say('\nNothing was issued. Of a sign-in there would be auth_time, acr, amr and sid as well.')
+  say(
+    '\nNothing was issued; their history says that you looked. Of a sign-in there would be auth_time, acr, amr and sid as well.',
+  )
 }
 
 export function claimsCommand(client: Command): void {

@@ -1,8 +1,9 @@
 /** gatehouse client add and client update: what an app is registered with, option by option, and what is said of it. */
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { env } from '../base/env'
+import { certificatesIn } from '../base/pem'
 import type { ClientChanges, ClientView, Level, NewClient, Security } from '../oidc'
 import { CliError, facts, json, refused, say } from './output'
 import { withStores } from './session-of-work'
@@ -88,20 +89,18 @@ const METHODS = [
   'none',
 ] as const
 
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
-
 /** A certificate as a key of an app, with itself (RFC 7517 section 4.7). */
-function certified(pem: string): object {
-  const { publicKey, raw } = new X509Certificate(pem)
-  return { ...publicKey.export({ format: 'jwk' }), x5c: [raw.toString('base64')] }
-}
+const certified = ({ publicKey, raw }: X509Certificate): object => ({
+  ...publicKey.export({ format: 'jwk' }),
+  x5c: [raw.toString('base64')],
+})
 
 /** A JWK Set in a file, or certificates as PEM, each of which becomes a key. */
 function keysIn(file: string): unknown {
   try {
     const text = readFileSync(file, 'utf8')
-    const certificates = text.match(PEM)
-    return certificates ? { keys: certificates.map(certified) } : JSON.parse(text)
+    const { certificates } = certificatesIn(text)
+    return certificates.length > 0 ? { keys: certificates.map(certified) } : JSON.parse(text)
   } catch (error) {
     throw new CliError(`${file} cannot be read as JSON or as certificates: ${(error as Error).message}`)
   }

@@ -246,6 +246,7 @@ export function clientCommands(program: Command): void {
     .argument('<secret>', 'its last four characters, as client show names it')
     .description('take one secret of an app away at once; the last one that is good stays')
     .option('--json', 'print JSON')
+    .addHelpText('after', '\nOne that begins with a dash: write -- before it, as in … <client_id> -- -xyz')
     .action(removeSecret)
   client
     .command('invite')

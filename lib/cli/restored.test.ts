@@ -15,7 +15,7 @@ import { closeRedis } from '../base/redis'
 import * as factors from '../factors'
 import { openStores, type Stores } from '../host/stores'
 import * as oidc from '../oidc'
-import { type App, newApp, refresh, signInTo, userinfo } from '../oidc/testing/app'
+import { type App, ask, newApp, refresh, signInTo, userinfo } from '../oidc/testing/app'
 import { Browser, type Portal, startPortal } from '../oidc/testing/harness'
 import * as recovery from '../recovery'
 import * as sessions from '../sessions'
@@ -168,6 +168,7 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
   must(await factors.backupCodes.verify(ada.id, backupCode, somewhere()))
   const later = await signedInBy('passkey')
   await inTx((tx) => oidc.personalTokens.end(tx, ada.id, null))
+  must(await oidc.grants.revoke(ada.id, app.clientId))
   await redis.set('other:app', 'not ours')
   expect((await gatehouse('restored')).err).toMatch(/The portal runs/)
   await down()
@@ -187,6 +188,7 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
     sessions: 2,
     refresh_tokens: 1,
     personal_tokens: 1,
+    consents: 1,
     recoveries: 1,
     // The one to a new password, and the one that stops the recovery.
     links: 2,
@@ -207,6 +209,12 @@ test('a_restored_copy_knows_its_people_and_brings_back_nothing_that_was_over', a
       expect((await userinfo(portal, access_token)).status).toBe(401)
     }
     expect((await userinfo(portal, made.value)).status).toBe(401)
+    // What she took back is not given again without her: the app asks.
+    const browser = new Browser(portal)
+    await browser.signIn(ada.id)
+    const asked = await browser.go(ask(portal, app).url)
+    expect(asked.url.pathname).toBe('/consent')
+    expect((await signInTo(browser, app, ada.id)).json.access_token).toBeTruthy()
   })
   expect(await factors.links.peek('password_reset', link)).toBeNull()
   expect((await signin.verify(waiting.flow, { code: mailed }, waiting.caller)).ok).toBe(false)

@@ -21,11 +21,12 @@ async function restored(options: { keepBackupCodes?: boolean; json?: boolean }):
       import('../audit'),
     ])
     const done = await unhurried(async (run) => {
-      const tokens = await oidc.endAfterRestore(run)
+      const apps = await oidc.endAfterRestore(run)
       const ended = {
         sessions: await sessions.endAfterRestore(run),
-        refresh_tokens: tokens.refreshTokens,
-        personal_tokens: tokens.personalTokens,
+        refresh_tokens: apps.refreshTokens,
+        personal_tokens: apps.personalTokens,
+        consents: apps.consents,
         recoveries: await recovery.endAfterRestore(run),
       }
       const { links, backupCodes } = await factors.voidAfterRestore(run, {
@@ -38,7 +39,7 @@ async function restored(options: { keepBackupCodes?: boolean; json?: boolean }):
     if (options.json) return json(all)
     say(
       `Ended ${all.sessions} sessions, ${all.refresh_tokens} refresh tokens, ${all.personal_tokens} personal access ` +
-        `tokens and ${all.recoveries} recoveries, voided ${all.links} links and ${all.backup_codes} backup codes, ` +
+        `tokens, ${all.consents} consents and ${all.recoveries} recoveries, voided ${all.links} links and ${all.backup_codes} backup codes, ` +
         `gave up ${all.deliveries} deliveries, forgot ${all.redis_keys} keys in Redis. The portal may start.`,
     )
   })

@@ -28,7 +28,7 @@ beforeEach(async () => {
   await stores.redis().flushdb()
 })
 
-interface Asked extends Pick<Begin, 'purpose' | 'key' | 'to' | 'binding'> {
+interface Asked extends Pick<Begin, 'purpose' | 'key' | 'to' | 'device' | 'binding'> {
   code: string
 }
 
@@ -55,8 +55,10 @@ async function ask(overrides: Partial<Begin> = {}) {
   return { asked: { ...asked, ...pick(overrides) }, result, code: () => asked.code }
 }
 
-const pick = ({ key, to, binding }: Partial<Begin>) =>
-  Object.fromEntries(Object.entries({ key, to, binding }).filter(([, value]) => value !== undefined))
+const pick = ({ purpose, key, to, binding, device }: Partial<Begin>) =>
+  Object.fromEntries(
+    Object.entries({ purpose, key, to, binding, device }).filter(([, value]) => value !== undefined),
+  )
 
 async function sent(overrides: Partial<Begin> = {}): Promise<Asked> {
   const { asked, result, code } = await ask(overrides)
@@ -114,12 +116,6 @@ describe('a code', () => {
     const fresh = await sent(pick(old))
     expect(await tryOf({ ...fresh, code: old.code })).toBe(old.code === fresh.code ? 'right' : 'code_wrong')
     if (old.code !== fresh.code) expect(await tryOf(fresh)).toBe('right')
-  })
-
-  test('dropped_code_is_dead', async () => {
-    const asked = await sent()
-    await otp.drop(asked)
-    expect(await tryOf(asked)).toBe('code_expired')
   })
 
   test('code_of_one_flow_key_or_address_is_wrong_for_any_other', async () => {
@@ -252,6 +248,124 @@ describe('guessing', () => {
       ['otp.exhausted', 'failure'],
       ['otp.sent', 'success'],
     ])
+  })
+})
+
+describe('a code that anybody may ask for', () => {
+  /** Somebody's address, whoever asks: the attempt is theirs, the key is the owner's. */
+  const owned = () => ({ purpose: 'email_sign_in', key: uuid(), to: `${uuid()}@example.com` }) as const
+  const from = (n: number) => testCaller({ ip: `203.0.${n}.1`, ipPrefix: `203.0.${n}.1` })
+
+  /** Strangers in as many networks as it takes use up what there is. @returns guesses that were compared */
+  async function floodOf(ada: ReturnType<typeof owned>): Promise<number> {
+    let compared = 0
+    for (let hour = 0; hour < 8; hour++) {
+      for (let n = 0; n < 5; n++) {
+        const { asked } = await ask({ ...ada, binding: uuid() })
+        for (let guess = 0; guess < 5; guess++) {
+          const caller = from(hour * 5 + n)
+          const result = await otp.verify({ ...asked, caller, code: '000000' })
+          if (!result.ok && result.refusal.code !== 'rate_limited') compared++
+        }
+        later(31_000)
+      }
+      later(58 * MINUTE)
+    }
+    return compared
+  }
+
+  test('strangers_neither_void_nor_wear_out_the_code_of_another_attempt', async () => {
+    const ada = owned()
+    const hers = await sent({ ...ada, binding: uuid() })
+    later(31_000)
+    const strangers = await sent({ ...ada, binding: uuid() })
+    for (let n = 0; n < 5; n++) await tryOf(strangers, { code: wrong(strangers.code) })
+    expect(await tryOf(strangers)).toBe('code_exhausted')
+    expect(await tryOf(hers, { binding: strangers.binding })).toBe('code_exhausted')
+    expect(await tryOf(hers)).toBe('right')
+  })
+
+  test('wrong_codes_in_two_attempts_tell_nobody_whether_there_is_an_account', async () => {
+    const trace = async (keys: string[], decoy: boolean) => {
+      const to = `${uuid()}@example.com`
+      const seen: unknown[] = []
+      const attempts: Asked[] = []
+      for (const key of keys) {
+        const { asked, result } = await ask({ ...owned(), key, to, binding: uuid(), decoy })
+        attempts.push(asked)
+        seen.push(result)
+        later(31_000)
+      }
+      for (const { code: _, ...attempt } of [...attempts, ...attempts])
+        for (let n = 0; n < 5; n++) seen.push(await otp.verify({ ...attempt, code: '000000' }))
+      return seen
+    }
+    const key = uuid()
+    const somebodys = await trace([key, key], false)
+    expect(await trace([uuid(), uuid()], true)).toEqual(somebodys)
+  })
+
+  test('a_browser_that_the_account_knows_gets_and_types_its_code_whatever_strangers_did', async () => {
+    const ada = owned()
+    expect(await floodOf(ada)).toBe(30)
+    const stranger = await ask({ ...ada, binding: uuid() })
+    expect(stranger.result).toMatchObject({ ok: false, refusal: { code: 'rate_limited' } })
+    const known = await sent({ ...ada, binding: uuid(), device: 'laptop' })
+    expect(await tryOf(known, { code: wrong(known.code) })).toBe('code_wrong')
+    expect(await tryOf(known)).toBe('right')
+    // Nor do her right codes buy strangers another day's guesses.
+    expect(await tryOf(known, { device: null })).toBe('rate_limited')
+  })
+
+  test('known_browsers_have_thirty_guesses_a_day_between_them_also_all_at_once', async () => {
+    const ada = owned()
+    expect(await floodOf(ada)).toBe(30)
+    const guesses = await Promise.all(
+      Array.from({ length: 12 }, async (_, n) => {
+        const guess = { ...ada, binding: uuid(), device: `browser ${n}` }
+        return Promise.all(Array.from({ length: 12 }, () => tryOf({ ...guess, code: '000000' })))
+      }),
+    )
+    const compared = guesses.map((of) => of.filter((outcome) => outcome !== 'rate_limited').length)
+    expect(compared.reduce((sum, n) => sum + n)).toBe(30)
+    expect(Math.max(...compared)).toBeLessThanOrEqual(10)
+  })
+
+  test('two_right_codes_at_once_in_a_known_browser_are_good_once_and_give_one_try_back', async () => {
+    const ada = owned()
+    for (let round = 0; round < 8; round++) {
+      const known = await sent({ ...ada, binding: uuid(), device: 'laptop' })
+      const results = await Promise.all(Array.from({ length: 4 }, () => tryOf(known)))
+      expect(results.filter((outcome) => outcome === 'right')).toHaveLength(1)
+      later(61 * MINUTE)
+    }
+    // 24 of the 32 were no right ones: of the day's thirty six are left, and then the mailbox's thirty.
+    const left: string[] = []
+    for (let n = 0; n < 10; n++)
+      left.push(await tryOf({ ...ada, binding: uuid(), device: `${n}`, code: '000000' }))
+    expect(left).toEqual(Array(10).fill('code_expired'))
+    const strangers: string[] = []
+    for (let n = 0; n < 40; n++) {
+      strangers.push(await tryOf({ ...ada, binding: uuid(), code: '000000' }))
+      if (n % 9 === 8) later(61 * MINUTE)
+    }
+    expect(strangers.filter((outcome) => outcome !== 'rate_limited')).toHaveLength(26)
+  })
+
+  test('one_network_uses_up_half_a_day_of_a_mailbox_and_no_more', async () => {
+    const ada = owned()
+    let compared = 0
+    for (let hour = 0; hour < 6; hour++) {
+      for (let n = 0; n < 9; n++) {
+        const guess = { ...ada, binding: uuid(), code: '000000', caller: from(1) }
+        const result = await otp.verify(guess)
+        if (!result.ok && result.refusal.code !== 'rate_limited') compared++
+      }
+      later(61 * MINUTE)
+    }
+    expect(compared).toBe(15)
+    const elsewhere = await sent({ ...ada, binding: uuid() })
+    expect(await otp.verify({ ...elsewhere, caller: from(2) })).toEqual({ ok: true, value: undefined })
   })
 })
 

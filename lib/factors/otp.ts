@@ -10,11 +10,11 @@ import { nowMs } from '../base/clock'
 import { inTx } from '../base/db'
 import { randomDigits, randomToken } from '../base/ids'
 import { key as redisKeyOf } from '../base/keys'
-import { budget, mailbox, refund } from '../base/limits'
+import { budget, giveBack, mailbox, refund } from '../base/limits'
 import { ok, type Result, refuse } from '../base/refusals'
 import { hmac, hmacs } from '../base/secrets'
 import { beforeSending } from '../notify'
-import { PURPOSES, type Purpose, type PurposeName, subject } from './purposes'
+import { keptBy, PURPOSES, type Purpose, subject, type Whose } from './purposes'
 import { answered, RESEND_SECONDS, spendSending } from './sending'
 import * as store from './store'
 
@@ -22,6 +22,10 @@ import * as store from './store'
 const GUESSES_PER_KEY_HOUR = 10
 /** Guesses at codes for one recipient in a day: a sign-up begun anew is a new key, but not a new mailbox. */
 const GUESSES_PER_RECIPIENT_DAY = 30
+/** Of these, from one client network: nobody uses up another's day from one place. */
+const GUESSES_PER_NETWORK_DAY = 15
+/** What all browsers that the account knows may guess on their own, together; what is beyond is the recipient's. */
+const GUESSES_PER_KNOWN_DAY = 30
 const HOUR = 3600
 /**
  * A mail server may be down for so long without a code being lost: as long as a sign-in may take. The code's own
@@ -29,12 +33,8 @@ const HOUR = 3600
  */
 const SEND_WITHIN_MS = HOUR * 1000
 
-export interface Begin {
-  purpose: PurposeName
-  /** Whose code it is: the user's id (for a sign-up, the id it will have). */
-  key: string
-  /** Normalized destination. */
-  to: string
+/** Its key is the user's id (for a sign-up, the id it will have), its destination normalized. */
+export interface Begin extends Whose {
   locale: string
   /** The flow that asked; the code is of no use in any other. */
   binding: string
@@ -51,10 +51,7 @@ export interface Sent {
   expiresInSeconds: number
 }
 
-export interface Guess {
-  purpose: PurposeName
-  key: string
-  to: string
+export interface Guess extends Whose {
   binding: string
   code: string
   caller?: Caller
@@ -71,13 +68,48 @@ const sealed = (bound: Bound, code: string): string => hmac('otp', parts(bound, 
 /** What a code may be kept as: a secret that was rotated since it was sent still knows it (KEY2). */
 const allSealed = (bound: Bound, code: string): string[] => hmacs('otp', parts(bound, code))
 
-const redisKey = (purpose: Purpose, key: string): string => redisKeyOf(purpose.redisKey, key)
+const redisKey = (code: Pick<Bound, 'purpose' | 'key' | 'binding'>): string =>
+  redisKeyOf(PURPOSES[code.purpose].redisKey, keptBy(code))
 
-/** What guesses are counted by: whose code it is, and whose mailbox. */
-const triesOf = (bound: Bound): [string, string] => [
-  `otp-tries:${bound.purpose}:${subject(bound)}`,
-  `otp-tries-to:${bound.purpose}:${mailbox(bound.to)}`,
-]
+/**
+ * What guesses are counted by: whose code it is, whose mailbox, from which network, and whether the account knows the
+ * browser, which has tries of its own. A stranger's guesses keep nobody from theirs in a browser they have used before.
+ */
+const triesOf = (guess: Guess) => {
+  const recipient = `${guess.purpose}:${mailbox(guess.to)}`
+  return {
+    ofKey: `otp-tries:${guess.purpose}:${subject(guess)}`,
+    ofRecipient: `otp-tries-to:${recipient}`,
+    ofKnown: `otp-tries-known:${recipient}`,
+    ofNetwork: `otp-tries-from:${recipient}:${guess.caller?.ipPrefix ?? ''}`,
+  }
+}
+
+const DAY = 24 * HOUR
+
+/** Spends one guess, from the narrow to the wide. */
+async function spendGuess(guess: Guess): Promise<Result<unknown>> {
+  const { ofKey, ofRecipient, ofKnown, ofNetwork } = triesOf(guess)
+  if (!guess.device && guess.caller) {
+    const here = await budget(ofNetwork, { max: GUESSES_PER_NETWORK_DAY, windowSeconds: DAY })
+    if (!here.ok) return here
+  }
+  const hour = await budget(ofKey, { max: GUESSES_PER_KEY_HOUR, windowSeconds: HOUR })
+  if (!hour.ok) return hour
+  if (guess.device) {
+    const known = await budget(ofKnown, { max: GUESSES_PER_KNOWN_DAY, windowSeconds: DAY })
+    if (known.ok) return known
+  }
+  return await budget(ofRecipient, { max: GUESSES_PER_RECIPIENT_DAY, windowSeconds: DAY })
+}
+
+/** A right guess gives back those before it; of what known browsers share, the one that it took. */
+async function refundGuesses(guess: Guess): Promise<void> {
+  const { ofKey, ofRecipient, ofKnown, ofNetwork } = triesOf(guess)
+  if (!guess.device) return refund(ofKey, ofRecipient, ofNetwork)
+  await refund(ofKey)
+  await giveBack(ofKnown)
+}
 
 /**
  * Makes a code, voids the older one and owes the message that brings it. Decoy and real take the same
@@ -96,7 +128,7 @@ export async function begin(asked: Begin): Promise<Result<Sent>> {
   const lifeMs = purpose.lifeSeconds * 1000
   const at = nowMs()
   const kept = {
-    redisKey: redisKey(purpose, asked.key),
+    redisKey: redisKey(asked),
     hmac: sealed(asked, asked.decoy ? randomToken() : code),
   }
   await store.putCode(kept.redisKey, {
@@ -148,7 +180,7 @@ beforeSending('otp', async (data) => {
  * Tries a code. Spent before it is compared; good once; after five wrong tries, or ten minutes, or a
  * newer code, never. Purpose, key, destination and binding must be those it was made for.
  * @returns refusal `code_wrong`, `code_expired`, `code_exhausted`, or `rate_limited` when the key has
- *   had ten guesses within the hour, or the recipient thirty within the day
+ *   had ten guesses within the hour, or the recipient thirty within the day, fifteen from this network
  * @throws StoresDown: without both stores nothing is compared
  */
 export async function verify(guess: Guess): Promise<Result> {
@@ -161,19 +193,16 @@ export async function verify(guess: Guess): Promise<Result> {
   ) {
     return refuse('code_wrong', { field })
   }
-  const [ofKey, ofRecipient] = triesOf(guess)
-  const allowed = await budget(ofKey, { max: GUESSES_PER_KEY_HOUR, windowSeconds: HOUR })
+  const allowed = await spendGuess(guess)
   if (!allowed.ok) return allowed
-  const day = await budget(ofRecipient, { max: GUESSES_PER_RECIPIENT_DAY, windowSeconds: 24 * HOUR })
-  if (!day.ok) return day
-  const outcome = await store.tryCode(redisKey(purpose, guess.key), {
+  const outcome = await store.tryCode(redisKey(guess), {
     hmacs: allSealed(guess, guess.code),
     nowMs: nowMs(),
     maxTries: purpose.maxTries,
   })
   switch (outcome) {
     case 'right':
-      await refund(ofKey, ofRecipient)
+      await refundGuesses(guess)
       await answered(guess, purpose.channel ?? 'mail')
       return ok()
     case 'wrong':
@@ -204,19 +233,14 @@ export interface Pending {
  */
 export async function pending(bound: Bound): Promise<Pending | null> {
   const purpose: Purpose = PURPOSES[bound.purpose]
-  const found = await store.readCode(redisKey(purpose, bound.key))
+  const found = await store.readCode(redisKey(bound))
   if (!found || !allSealed(bound, '').includes(found.boundTo) || found.endMs <= nowMs()) return null
   const sentAt = found.endMs - purpose.lifeSeconds * 1000
   return { resendAt: sentAt + RESEND_SECONDS * 1000, expiresAt: found.endMs }
 }
 
-/** Whether any code of a key is alive, whoever asked for it. Changes nothing. */
-export async function underWay(name: PurposeName, key: string): Promise<boolean> {
-  const found = await store.readCode(redisKey(PURPOSES[name], key))
+/** Whether any code for an address that somebody adds is alive, in whatever browser they asked. Changes nothing. */
+export async function underWay(userId: string): Promise<boolean> {
+  const found = await store.readCode(redisKeyOf(PURPOSES.email_addition.redisKey, userId))
   return found !== null && found.endMs > nowMs()
-}
-
-/** Voids the code of a key (its destination changed, its flow was cancelled). */
-export async function drop({ purpose, key }: Pick<Guess, 'purpose' | 'key'>): Promise<void> {
-  await store.dropCode(redisKey(PURPOSES[purpose], key))
 }

@@ -33,11 +33,12 @@ export interface Purpose {
   lifeSeconds: number
   maxTries: number
   /**
-   * Whose limits its codes count against: their key's where not said. `recipient` where anybody may type
-   * one: the key of somebody's address is theirs, that of nobody's is new each time, and limits by key would
-   * tell the two apart (ENU3).
+   * Who may ask for its codes: whoever has the key where not said. Anybody: whoever can type the recipient. The key of
+   * somebody's address is theirs, that of nobody's is new each time, so what is kept and counted by key would tell the two
+   * apart (ENU3) and let strangers into the owner's way. Limits are the recipient's then, and a code is that of the
+   * attempt which asked: another one's neither voids it nor wears it out (decision 123).
    */
-  limitedBy?: 'key' | 'recipient'
+  askedBy?: 'anybody'
   /** Sends the code, as part of `tx`. */
   tell: (tx: Tx, message: Message) => Promise<void>
   /** Sends what the reader of that mailbox should know when no code may come; never a code. */
@@ -96,7 +97,7 @@ export const PURPOSES = {
   },
   email_sign_in: {
     redisKey: 'emailSignIn',
-    limitedBy: 'recipient',
+    askedBy: 'anybody',
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
@@ -132,7 +133,7 @@ export const PURPOSES = {
   phone_sign_in: {
     redisKey: 'phoneSignIn',
     channel: 'sms',
-    limitedBy: 'recipient',
+    askedBy: 'anybody',
     digits: 6,
     lifeSeconds: 600,
     maxTries: 5,
@@ -217,8 +218,29 @@ export const PURPOSES = {
 
 export type PurposeName = keyof typeof PURPOSES
 
-/** What limits know a code by: its key, or the mailbox or number it goes to. */
-export function subject({ purpose, key, to }: { purpose: PurposeName; key: string; to: string }): string {
-  const { limitedBy }: Purpose = PURPOSES[purpose]
-  return limitedBy === 'recipient' ? mailbox(to) : key
+/** Whose code it is, where it goes, and which browser of that account asks. */
+export interface Whose {
+  purpose: PurposeName
+  key: string
+  to: string
+  /** From `sessions.knownDevice`; null or absent for a stranger's browser. */
+  device?: string | null
 }
+
+const byAnybody = (name: PurposeName): boolean => {
+  const { askedBy }: Purpose = PURPOSES[name]
+  return askedBy === 'anybody'
+}
+
+/** What limits know a code by: its key, or the mailbox or number it goes to; a browser that the account knows has its own. */
+export function subject({ purpose, key, to, device }: Whose): string {
+  const whose = byAnybody(purpose) ? mailbox(to) : key
+  return device ? `${whose}:${device}` : whose
+}
+
+/** What a code is kept by. */
+export const keptBy = ({
+  purpose,
+  key,
+  binding,
+}: Pick<Whose, 'purpose' | 'key'> & { binding: string }): string => (byAnybody(purpose) ? binding : key)

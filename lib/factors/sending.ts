@@ -14,7 +14,7 @@ import { log } from '../base/log'
 import { ok, type Result, refuse } from '../base/refusals'
 import { sha256 } from '../base/secrets'
 import { sms } from '../notify'
-import { type PurposeName, subject } from './purposes'
+import { subject, type Whose } from './purposes'
 
 /** Between two codes for one key. */
 export const RESEND_SECONDS = 30
@@ -31,10 +31,7 @@ const DAY = 24 * HOUR
 
 export type Channel = 'mail' | 'sms'
 
-interface Asked {
-  purpose: PurposeName
-  key: string
-  to: string
+interface Asked extends Whose {
   caller: Caller
 }
 
@@ -81,9 +78,12 @@ const commonSteps = (asked: Asked): Step[] => {
 
 const inAll: Step = () => bucket('all', { capacity: SENT_PER_MINUTE, perMinute: SENT_PER_MINUTE }, 'otp-all')
 
+/** Browsers that the account knows share a place of their own: strangers' requests do not fill it. */
+const known = ({ device }: Whose): string => (device ? ':known' : '')
+
 function mailSteps(asked: Asked): Step[] {
   const { mailsPerRecipientHour: hourly } = env().limits
-  const recipient = `${asked.purpose}:${mailbox(asked.to)}`
+  const recipient = `${asked.purpose}:${mailbox(asked.to)}${known(asked)}`
   return [
     ...commonSteps(asked),
     () => budget(`otp-to:${recipient}`, { max: hourly, windowSeconds: HOUR }),
@@ -97,8 +97,8 @@ function smsSteps(asked: Asked): Step[] {
   const { ofKey, ofNetwork, ofBlock } = unanswered(asked)
   return [
     ...commonSteps(asked),
-    () => budget(`sms-to:${asked.to}`, { max: smsPerNumberHour, windowSeconds: HOUR }),
-    () => budget(`sms-to-day:${asked.to}`, { max: 2 * smsPerNumberHour, windowSeconds: DAY }),
+    () => budget(`sms-to:${asked.to}${known(asked)}`, { max: smsPerNumberHour, windowSeconds: HOUR }),
+    () => budget(`sms-to-day:${asked.to}${known(asked)}`, { max: 2 * smsPerNumberHour, windowSeconds: DAY }),
     () => budget(ofKey, { max: UNANSWERED_PER_KEY_DAY, windowSeconds: DAY }),
     () => budget(ofNetwork, { max: smsPerIpDay, windowSeconds: DAY }),
     () => budget(ofBlock, { max: smsPerPrefixDay, windowSeconds: DAY }),
@@ -107,7 +107,7 @@ function smsSteps(asked: Asked): Step[] {
   ]
 }
 
-type Answered = Pick<Asked, 'purpose' | 'key' | 'to'> & { caller?: Caller }
+type Answered = Whose & { caller?: Caller }
 
 /** The budgets that a right code gives its place back in. */
 const unanswered = (code: Answered) => ({

@@ -167,7 +167,3 @@ export async function tryCode(
     client.eval(TRY_CODE, 1, redisKey, guess.nowMs, guess.maxTries, ...guess.hmacs),
   )) as Try
 }
-
-export async function dropCode(redisKey: string): Promise<void> {
-  await withRedis((client) => client.del(redisKey))
-}

@@ -1,8 +1,9 @@
 /** Claims of an operator's own: what may be registered, what comes out, and where (decision 088). */
 import { decodeJwt } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
+import * as audit from '../audit'
 import { reloadEnv } from '../base/env'
-import { useStores } from '../testing'
+import { testCaller, useStores } from '../testing'
 import * as users from '../users'
 import { mappedClaims } from './claims'
 import { due, type Facts, MAX_MAPPED_BYTES, mapped, readMapping, TEMPLATES } from './claims-mapping'
@@ -300,17 +301,27 @@ describe('through the provider', () => {
     })
   })
 
-  it('the preview says what a real sign-in gets, and leaves nothing behind', async () => {
+  it('the preview says what a real sign-in gets, and leaves nothing but who looked', async () => {
     const user = await newUser(stores.sql)
     const app = await newApp()
     await oidc.clients.setClaims(app.clientId, [
       ...TEMPLATES.hasura,
       { name: 'both', scope: 'profile', value: '{{email}}' },
     ])
-    const before = await stores.sql('SELECT (SELECT count(*) FROM grants) g, (SELECT count(*) FROM events) e')
-    const preview = await oidc.clients.previewClaims(app.clientId, user)
-    const after = await stores.sql('SELECT (SELECT count(*) FROM grants) g, (SELECT count(*) FROM events) e')
-    expect(after.rows).toEqual(before.rows)
+    const count = 'SELECT (SELECT count(*) FROM grants)::int g, (SELECT count(*) FROM events)::int e'
+    const [before] = (await stores.sql(count)).rows
+    const by = { actor: 'admin:0b1c', caller: testCaller() }
+    const preview = await oidc.clients.previewClaims(app.clientId, user, by)
+    const [after] = (await stores.sql(count)).rows
+    expect(after).toEqual({ g: before.g, e: before.e + 1 })
+    expect((await audit.list(user, { limit: 1 })).items[0]).toMatchObject({
+      type: 'claims.previewed',
+      clientId: app.clientId,
+      actor: 'admin:0b1c',
+      // The person reads it, and need not learn where operators sit.
+      ip: null,
+      userAgent: null,
+    })
     const scopes = 'openid profile email phone roles'
     const s = await signInTo(new Browser(portal), app, user, { scope: scopes })
     const [id, info] = [decodeJwt(s.json.id_token), (await userinfo(portal, s.json.access_token)).json]
@@ -322,8 +333,8 @@ describe('through the provider', () => {
       Object.fromEntries(Object.entries(id).filter(([name]) => !session.includes(name))),
     )
     expect(preview?.scopes.find(({ scope }) => scope.includes(' '))?.userinfo).toEqual({ both: info.both })
-    expect(await oidc.clients.previewClaims('no-such-app', user)).toBeNull()
-    expect(await oidc.clients.previewClaims(app.clientId, 'nobody')).toBeNull()
+    expect(await oidc.clients.previewClaims('no-such-app', user, by)).toBeNull()
+    expect(await oidc.clients.previewClaims(app.clientId, 'nobody', by)).toBeNull()
   })
 
   it('what operators keep about a user is an object of bounded size that the database can keep', async () => {

@@ -2,6 +2,7 @@
  * What an ID token and userinfo show of a person: standard claims by scope and by name, and those that the operator
  * maps for the app. The same for real answers and for the preview, which issues nothing.
  */
+import { record } from '../audit'
 import * as users from '../users'
 import { claimsOf, mappedClaims } from './claims'
 import type { Provider } from './library'
@@ -108,14 +109,20 @@ const added = (claims: Claims, before: Claims): Claims =>
   Object.fromEntries(Object.entries(claims).filter(([name]) => !(name in before)))
 
 /**
- * What an app would get of a user, scope by scope. Nothing is issued, granted or noted, and whether the user would let
- * it is not asked. `auth_time`, `acr`, `amr` and `sid` are of a session, and there is none.
+ * What an app would get of a user, scope by scope. Nothing is issued or granted, and whether the user would let it is
+ * not asked. `auth_time`, `acr`, `amr` and `sid` are of a session, and there is none. Their history says who looked,
+ * before anything is shown (LOG2).
  * @returns null when there is no such app or user
  * @throws StoresDown
  */
-export async function previewClaims(clientId: string, userId: string): Promise<ClaimsPreview | null> {
+export async function previewClaims(
+  clientId: string,
+  userId: string,
+  by: { actor: string },
+): Promise<ClaimsPreview | null> {
   const [row, user] = await Promise.all([findClient(clientId), users.get(userId), loadSalt()])
   if (!row || !user) return null
+  await record(null, { type: 'claims.previewed', outcome: 'info', userId, clientId, actor: by.actor })
   const of = async (use: 'id_token' | 'userinfo', ...more: string[]) =>
     shown(row, userId, use, ['openid', ...more])
   const idToken = await of('id_token')

@@ -293,5 +293,5 @@ export async function stop(): Promise<void> {
   personal.drop()
 }
 
-/** After a backup was put back: no token is good. */
-export { endTokens as endAfterRestore } from './store-restored'
+/** After a backup was put back: no token is good, and every app asks its people again. */
+export { endAll as endAfterRestore } from './store-restored'

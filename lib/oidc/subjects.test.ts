@@ -56,7 +56,10 @@ describe('pairwise subjects', () => {
     expect(subOf((await signInTo(browser, plain, user)).json.id_token)).toBe(user)
     const someone = await newUser(stores.sql)
     expect(subOf((await signInTo(new Browser(portal), first, someone)).json.id_token)).not.toBe(sub)
-    expect((await oidc.clients.previewClaims(first.clientId, user))?.scopes[0]?.userinfo.sub).toBe(sub)
+    expect(
+      (await oidc.clients.previewClaims(first.clientId, user, { actor: 'operator' }))?.scopes[0]?.userinfo
+        .sub,
+    ).toBe(sub)
     const asked = await browser.go(ask(portal, first, { scope: 'openid orders:read', resource: API }).url)
     expect(asked.url.pathname).toBe('/consent')
   })

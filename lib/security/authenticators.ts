@@ -6,7 +6,7 @@ import * as factors from '../factors'
 import * as users from '../users'
 import { changeFactors, type Renewed } from './change-factors'
 import * as enrol from './enrol'
-import { fresh, spendRequest, type Who } from './gate'
+import { fresh, mayChange, type Who } from './gate'
 import { tellSecurity } from './news'
 import { mayAdd, mayGo } from './standing'
 
@@ -16,10 +16,8 @@ import { mayAdd, mayGo } from './standing'
  * @returns refusals `proof_required`, `rate_limited`, `method_off`, those of `factors.totp.begin`
  */
 export async function begin(who: Who, caller: Caller): Promise<Result<factors.Enrolment>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
+  const may = await mayChange(who, caller)
+  if (!may.ok) return may
   const on = mayAdd('totp')
   if (!on.ok) return on
   const user = await users.get(who.userId)

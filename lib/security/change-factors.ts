@@ -4,7 +4,7 @@ import { inTx, type Tx } from '../base/db'
 import { type Result, refuse } from '../base/refusals'
 import * as sessions from '../sessions'
 import * as users from '../users'
-import { fresh, spendRequest, type Who } from './gate'
+import { mayChange, type Who } from './gate'
 
 /** Cookies for the browser that made the change: its older ones are dead. */
 export interface Renewed {
@@ -25,10 +25,8 @@ export async function changeFactors<T extends object>(
   caller: Caller,
   change: (tx: Tx) => Promise<Result<T>>,
 ): Promise<Result<T & Renewed>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
+  const may = await mayChange(who, caller)
+  if (!may.ok) return may
   const { userId, sid } = who
   try {
     return await inTx(async (tx) => {

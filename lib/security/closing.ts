@@ -15,7 +15,7 @@ import * as federation from '../federation'
 import * as oidc from '../oidc'
 import * as sessions from '../sessions'
 import * as users from '../users'
-import { allOrNothing, fresh, spendRequest, stillHere, type Who } from './gate'
+import { allOrNothing, mayChange, spendRequest, type Who } from './gate'
 import { tellSecurity } from './news'
 import { endPrepared } from './shut-out'
 
@@ -38,18 +38,18 @@ export interface Closed {
  *   `account_required` for a guest
  */
 export async function close(who: Who, input: { address: string }, caller: Caller): Promise<Result<Closed>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
+  const may = await mayChange(who, caller)
+  if (!may.ok) return may
   const user = await users.get(who.userId)
   if (!user) return refuse('session_required')
   if (user.email && !sameMailbox(input.address, user.email))
     return refuse('confirmation_wrong', { field: 'address' })
   return await allOrNothing(async (tx) => {
     await users.lockAccount(tx, who.userId)
-    const here = await stillHere(tx, who)
-    return here.ok ? await closeIn(tx, who.userId, { caller }) : here
+    // Whoever was shut out a moment ago, with a request under way, closes nothing.
+    return (await sessions.isLiveIn(tx, who))
+      ? await closeIn(tx, who.userId, { caller })
+      : refuse('session_required')
   })
 }
 

@@ -5,13 +5,12 @@
  */
 import type { Caller } from '../base/caller'
 import { nowMs } from '../base/clock'
-import { inTx } from '../base/db'
 import { env } from '../base/env'
 import { ok, type Refusal, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as sessions from '../sessions'
 import * as users from '../users'
-import { fresh, spendRequest, stillHere, type Who } from './gate'
+import { makeChange, spendRequest, type Who, whileHere } from './gate'
 import { tellSecurity } from './news'
 import { UNDO_HOURS, undoLink } from './undo'
 
@@ -37,14 +36,7 @@ export interface Added {
  * @returns refusals `proof_required`, `session_required`, `invalid_email`, `already_exists`, `too_many`, `rate_limited`
  */
 export async function add(who: Who, email: string, caller: Caller): Promise<Result<Added>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
-  const claimed = await inTx(async (tx) => {
-    const here = await stillHere(tx, who)
-    return here.ok ? await users.emails.claim(tx, who.userId, email, caller) : here
-  })
+  const claimed = await makeChange(who, caller, (tx) => users.emails.claim(tx, who.userId, email, caller))
   if (!claimed.ok) return claimed
   const sent = await send(who, claimed.value, caller)
   return ok({ id: claimed.value.id, refusal: sent.ok ? null : sent.refusal })
@@ -102,9 +94,7 @@ export async function verify(
     code: code.replace(/[\s-]/g, ''),
   })
   if (!checked.ok) return checked
-  return inTx(async (tx) => {
-    const here = await stillHere(tx, who)
-    if (!here.ok) return here
+  return whileHere(who, async (tx) => {
     const verified = await users.emails.verify(tx, who.userId, address, caller)
     if (!verified.ok) return verified
     await tellSecurity(tx, who.userId, { what: 'email_added', address }, caller)
@@ -122,13 +112,7 @@ export async function makePrimary(
   id: string,
   caller: Caller,
 ): Promise<Result<{ address: string }>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
-  return inTx(async (tx) => {
-    const here = await stillHere(tx, who)
-    if (!here.ok) return here
+  return makeChange(who, caller, async (tx) => {
     const moved = await users.emails.makePrimary(tx, who.userId, id, caller)
     if (!moved.ok) return moved
     const { old, primary } = moved.value
@@ -163,13 +147,7 @@ export async function makePrimary(
  * @returns the address; refusals `proof_required`, `rate_limited`, `session_required`, `not_found`, `last_way_back`, `primary_stays`
  */
 export async function remove(who: Who, id: string, caller: Caller): Promise<Result<{ address: string }>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
-  return inTx(async (tx) => {
-    const here = await stillHere(tx, who)
-    if (!here.ok) return here
+  return makeChange(who, caller, async (tx) => {
     const removed = await users.emails.remove(tx, who.userId, id, caller)
     if (!removed.ok) return removed
     const { address, verifiedAt } = removed.value
@@ -195,5 +173,5 @@ export async function whereOpened(
   if (!found || found.verifiedAt) return { at: 'over' }
   const { address, userId } = found
   if (who?.userId === userId && (await pending(who, address))) return { at: 'here', address }
-  return { at: (await factors.otp.underWay('email_addition', userId)) ? 'elsewhere' : 'over' }
+  return { at: (await factors.otp.underWay(userId)) ? 'elsewhere' : 'over' }
 }

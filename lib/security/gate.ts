@@ -16,12 +16,29 @@ export const spendRequest = (caller: Caller): Promise<Result> =>
 /** A proof of the last ten minutes, in this browser (STP1). */
 export const fresh = (who: Who): Result => (sessions.isFresh(who) ? ok() : refuse('proof_required'))
 
+/** What every change asks before it begins. @returns refusals `proof_required`, `rate_limited` */
+export async function mayChange(who: Who, caller: Caller): Promise<Result> {
+  const proven = fresh(who)
+  return proven.ok ? spendRequest(caller) : proven
+}
+
 /**
- * Whether that session goes on, in `tx`: asked before a change that no new cookie comes with. Who was shut out a moment
- * ago, with a request under way, changes nothing any more.
+ * Makes a change that no new cookie comes with, in one transaction in which that session goes on. Who was shut out a
+ * moment ago, with a request under way, changes nothing any more.
+ * @returns refusals of `change`, `session_required`
  */
-export const stillHere = async (tx: Tx, who: Who): Promise<Result> =>
-  (await sessions.isLiveIn(tx, who)) ? ok() : refuse('session_required')
+export const whileHere = <T>(who: Who, change: (tx: Tx) => Promise<Result<T>>): Promise<Result<T>> =>
+  inTx(async (tx) => ((await sessions.isLiveIn(tx, who)) ? change(tx) : refuse('session_required')))
+
+/** Both: a change as it is made with a fresh proof. */
+export async function makeChange<T>(
+  who: Who,
+  caller: Caller,
+  change: (tx: Tx) => Promise<Result<T>>,
+): Promise<Result<T>> {
+  const may = await mayChange(who, caller)
+  return may.ok ? whileHere(who, change) : may
+}
 
 /** `inTx`, of which nothing is left when it refuses: a link is not spent on nothing. */
 export async function allOrNothing<T>(fn: (tx: Tx) => Promise<Result<T>>): Promise<Result<T>> {

@@ -6,7 +6,7 @@ import * as federation from '../federation'
 import { nameOf, providerName } from './account-name'
 import { changeFactors, type Renewed } from './change-factors'
 import * as enrol from './enrol'
-import { fresh, spendRequest, type Who } from './gate'
+import { mayChange, type Who } from './gate'
 import { tellSecurity } from './news'
 import { mayUnlink } from './standing'
 
@@ -59,10 +59,8 @@ export async function begin(
   { provider }: { provider: string },
   caller: Caller,
 ): Promise<Result<{ url: string; setCookies: string[] }>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
+  const may = await mayChange(who, caller)
+  if (!may.ok) return may
   if (!providersOn()) return refuse('method_off')
   const linked = await federation.accounts.list(who.userId)
   if (linked.some((account) => account.provider === provider)) return refuse('already_exists')

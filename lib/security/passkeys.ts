@@ -6,7 +6,7 @@ import * as factors from '../factors'
 import * as users from '../users'
 import { changeFactors, type Renewed } from './change-factors'
 import * as enrol from './enrol'
-import { fresh, spendRequest, type Who } from './gate'
+import { fresh, mayChange, type Who } from './gate'
 import { tellSecurity } from './news'
 import { mayAdd, mayGo } from './standing'
 
@@ -22,10 +22,8 @@ export async function options(
   { kind }: { kind: Kind },
   caller: Caller,
 ): Promise<Result<Awaited<ReturnType<typeof factors.passkeys.registrationOptions>>>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
+  const may = await mayChange(who, caller)
+  if (!may.ok) return may
   const on = mayAdd(kind)
   if (!on.ok) return on
   const user = await users.get(who.userId)

@@ -9,7 +9,7 @@ import { ok, type Refusal, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import * as sessions from '../sessions'
 import * as users from '../users'
-import { fresh, spendRequest, stillHere, type Who } from './gate'
+import { fresh, makeChange, mayChange, spendRequest, type Who, whileHere } from './gate'
 import { tellSecurity } from './news'
 
 /** What a code is bound to: the person, the number, and the browser's session that asked (OTP2). */
@@ -34,10 +34,8 @@ export async function add(
   input: { number: string; country?: string },
   caller: Caller,
 ): Promise<Result<Added>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
+  const may = await mayChange(who, caller)
+  if (!may.ok) return may
   const claimed = await users.phones.add(who.userId, input, caller)
   if (!claimed.ok) return claimed
   const sent = await send(who, claimed.value, caller)
@@ -97,9 +95,7 @@ export async function verify(
     code: code.replace(/[\s-]/g, ''),
   })
   if (!checked.ok) return checked
-  return inTx(async (tx) => {
-    const here = await stillHere(tx, who)
-    if (!here.ok) return here
+  return whileHere(who, async (tx) => {
     const verified = await users.phones.verify(tx, who.userId, number, caller)
     if (!verified.ok) return verified
     if (verified.value.fresh) await tellSecurity(tx, who.userId, { what: 'phone_added', name }, caller)
@@ -112,13 +108,7 @@ export async function verify(
  * @returns the number as people read it; refusals `proof_required`, `rate_limited`, `session_required`, `not_found`
  */
 export async function makePrimary(who: Who, id: string, caller: Caller): Promise<Result<{ number: string }>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
-  return inTx(async (tx) => {
-    const here = await stillHere(tx, who)
-    if (!here.ok) return here
+  return makeChange(who, caller, async (tx) => {
     const moved = await users.phones.makePrimary(tx, who.userId, id, caller)
     if (!moved.ok) return moved
     const name = users.readablePhone(moved.value.number)
@@ -135,13 +125,7 @@ export async function makePrimary(who: Who, id: string, caller: Caller): Promise
  * @returns the number as people read it; refusals `proof_required`, `rate_limited`, `session_required`, `last_way_back`, `not_found`
  */
 export async function remove(who: Who, id: string, caller: Caller): Promise<Result<{ number: string }>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
-  return inTx(async (tx) => {
-    const here = await stillHere(tx, who)
-    if (!here.ok) return here
+  return makeChange(who, caller, async (tx) => {
     const removed = await users.phones.remove(tx, who.userId, id, caller)
     if (!removed.ok) return removed
     const name = users.readablePhone(removed.value.number)
@@ -182,9 +166,8 @@ export async function release(number: string): Promise<Result<{ userId: string; 
 export async function setTexts(who: Who, on: boolean, caller: Caller): Promise<Result> {
   const proven = fresh(who)
   if (!proven.ok) return proven
-  return inTx(async (tx) => {
-    const here = await stillHere(tx, who)
-    if (here.ok) await users.phones.setTexts(tx, who.userId, on, caller)
-    return here
+  return whileHere(who, async (tx) => {
+    await users.phones.setTexts(tx, who.userId, on, caller)
+    return ok()
   })
 }

@@ -4,7 +4,7 @@ import { inTx, type Tx } from '../base/db'
 import { ok, type Result, refuse } from '../base/refusals'
 import { personalTokens } from '../oidc'
 import * as users from '../users'
-import { fresh, spendRequest, stillHere, type Who } from './gate'
+import { makeChange, type Who } from './gate'
 import { tellSecurity } from './news'
 
 /**
@@ -17,15 +17,9 @@ export async function make(
   input: { name: string; scopes: readonly string[]; days: number },
   caller: Caller,
 ): Promise<Result<{ value: string; name: string; expiresAt: Date }>> {
-  const proven = fresh(who)
-  if (!proven.ok) return proven
-  const allowed = await spendRequest(caller)
-  if (!allowed.ok) return allowed
   const name = users.plainLine(input.name)
-  return await inTx(async (tx) => {
-    // Two at once do not both get the last place; and nobody is locked down in between.
-    const here = await stillHere(tx, who)
-    if (!here.ok) return here
+  // Two at once do not both get the last place; and nobody is locked down in between.
+  return makeChange(who, caller, async (tx) => {
     const made = await personalTokens.make(tx, who.userId, { ...input, name }, caller)
     if (!made.ok) return made
     await tellSecurity(tx, who.userId, { what: 'token_made', name }, caller)

@@ -54,6 +54,8 @@ export interface Verification {
   to: string
   /** The address belongs to somebody: no code will ever match, and nobody can tell. */
   decoy: boolean
+  /** Of a browser that the account knows, which has limits of its own; from `sessions.knownDevice`. */
+  device?: string | null
   /** Another one was asked for and sent. */
   resent: boolean
   resendAt: number

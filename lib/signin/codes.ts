@@ -9,7 +9,7 @@ import { env } from '../base/env'
 import { uuid } from '../base/ids'
 import { ok, type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
-import type { Versions } from '../sessions'
+import * as sessions from '../sessions'
 import * as users from '../users'
 import { type Attempt, startOver, type Typed, type Verification } from './attempt'
 import { advance } from './complete'
@@ -38,6 +38,7 @@ export async function emailCode(
   const email = users.normalizeEmail(input.email)
   if (!email.ok) return turnDown(flow, 'identify', { ...email.refusal, field: 'email' }, typed)
   const user = await users.find({ email: email.value })
+  const device = await sessions.knownDevice(user?.id ?? null, caller.cookies)
   const key = user?.id ?? uuid()
   const attempt = await store.update(flow, (a) => {
     startOver(a)
@@ -46,7 +47,7 @@ export async function emailCode(
   })
   if (!attempt) return refuse('flow_expired')
   const decoy = user === null && !env().signUp
-  return sendCode(flow, { purpose: 'email_sign_in', key, to: email.value, decoy }, caller)
+  return sendCode(flow, { purpose: 'email_sign_in', key, to: email.value, decoy, device }, caller)
 }
 
 /** Where passkeys are the only way in, a code by mail is how whoever has none yet gets there. */
@@ -71,6 +72,7 @@ export async function phoneCode(
   const number = users.normalizePhone(input.phone, input.country)
   if (!number.ok) return turnDown(flow, 'identify', { ...number.refusal, field: 'phone' })
   const owner = await users.phones.ownerOf(number.value)
+  const device = await sessions.knownDevice(owner, caller.cookies)
   const attempt = await store.update(flow, startOver)
   if (!attempt) return refuse('flow_expired')
   const to = {
@@ -78,6 +80,7 @@ export async function phoneCode(
     key: owner ?? uuid(),
     to: number.value,
     decoy: owner === null,
+    device,
   } as const
   return sendCode(flow, to, caller)
 }
@@ -85,7 +88,7 @@ export async function phoneCode(
 /** Sends a code (or its decoy) and leads to the page that asks for it. */
 export async function sendCode(
   flow: string,
-  to: Pick<Verification, 'purpose' | 'key' | 'to' | 'decoy'>,
+  to: Pick<Verification, 'purpose' | 'key' | 'to' | 'decoy' | 'device'>,
   caller: Caller,
 ): Promise<Result<Outcome>> {
   const sent = await factors.otp.begin({
@@ -124,8 +127,8 @@ export async function resend(flow: string, caller: Caller): Promise<Result<Outco
   if (!verification) return refuse('flow_expired')
   const limited = await spendRequest(caller)
   if (!limited.ok) return turnDown(flow, 'verify_email', limited.refusal)
-  const { purpose, key, to, decoy } = verification
-  return sendCode(flow, { purpose, key, to, decoy }, caller)
+  const { purpose, key, to, decoy, device } = verification
+  return sendCode(flow, { purpose, key, to, decoy, device }, caller)
 }
 
 /**
@@ -148,8 +151,8 @@ export async function verify(
   if (!/^\d{6}$/.test(code)) {
     return turnDown(flow, 'verify_email', { ...refuse('code_wrong').refusal, field: 'code' })
   }
-  const { purpose, key, to } = verification
-  const checked = await factors.otp.verify({ purpose, key, to, binding: flow, code, caller })
+  const { purpose, key, to, device } = verification
+  const checked = await factors.otp.verify({ purpose, key, to, device, binding: flow, code, caller })
   if (!checked.ok) return turnDown(flow, 'verify_email', { ...checked.refusal, field: 'code' })
 
   // Whoever reads the mailbox is no guesser: strangers' wrong passwords no longer stand in the owner's way.
@@ -203,7 +206,7 @@ async function settle(
   attempt: Attempt,
   { purpose, to, key }: Verification,
   caller: Caller,
-): Promise<Result<{ userId: string | null; versions?: Versions; accountId?: string | null }>> {
+): Promise<Result<{ userId: string | null; versions?: sessions.Versions; accountId?: string | null }>> {
   const { signUp: pending, newcomer, stranger } = attempt
   if (purpose === 'email_sign_in' && newcomer) return ok({ userId: null })
   if (purpose !== 'email_verification') {

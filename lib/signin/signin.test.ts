@@ -619,6 +619,34 @@ describe('signing in with a code by mail', () => {
     await stores.redis().flushdb() // the clock goes back now
   })
 
+  it('strangers_guesses_and_requests_keep_nobody_from_a_code_in_a_browser_they_have_used', async () => {
+    const ada = await person()
+    const home = await begin()
+    const owner = jar(
+      done(await signin.password(home.flow, { email: ada.address, password: PASSWORD }, home.caller))
+        .setCookies,
+      home.caller.cookies,
+    )
+    const start = Date.now()
+    for (let n = 0; n < 40; n++) {
+      setClock(() => start + n * 15 * 60_000)
+      const ip = `192.0.2.${n}`
+      const { flow, caller } = await begin({ ip, ipPrefix: ip })
+      await signin.emailCode(flow, { email: ada.address }, caller)
+      for (let i = 0; i < 5; i++) await signin.verify(flow, { code: `00000${i}` }, caller)
+    }
+    const stranger = await begin({ ip: '192.0.2.99', ipPrefix: '192.0.2.99' })
+    await signin.emailCode(stranger.flow, { email: ada.address }, stranger.caller)
+    expect(refusal(await signin.verify(stranger.flow, { code: '000009' }, stranger.caller))).toBe(
+      'rate_limited',
+    )
+    const back = await begin({ cookies: owner })
+    expect(refusal(await signin.emailCode(back.flow, { email: ada.address }, back.caller))).toBeUndefined()
+    const code = await codeFor(ada.address)
+    expect(done(await signin.verify(back.flow, { code }, back.caller)).facts.userId).toBe(ada.id)
+    await stores.redis().flushdb() // the clock goes back now
+  })
+
   it('opens_the_password_again_that_strangers_guesses_closed', async () => {
     const ada = await person()
     for (let i = 0; i < 11; i++) {

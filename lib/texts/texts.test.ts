@@ -87,6 +87,14 @@ describe('texts', () => {
     expect(familiar).toEqual([])
   })
 
+  it('German has one word for one thing: those on the right of the glossary are gone', () => {
+    const table = readFileSync('docs/glossary.md', 'utf8').split('## In German')[1] ?? ''
+    const gone = [...table.matchAll(/^\| \S.*? \| .*? \| `(.+?)` \|$/gm)].map(([, pattern = '']) => pattern)
+    expect(gone.length).toBeGreaterThan(8)
+    const any = new RegExp(gone.map((one) => one.replaceAll('\\|', '|')).join('|'), 'u')
+    expect(flat(messages('de')).filter(([, text]) => any.test(String(text)))).toEqual([])
+  })
+
   it('the languages that requests are matched with are those there are words for', () => {
     expect([...SPOKEN]).toEqual(LANGUAGES)
   })

@@ -143,30 +143,34 @@ function jsonIn(said: string): unknown {
   }
 }
 
-/** Shows what an app would get of a person; issues nothing. */
+/** Shows what an app would get of a person, whose history says so; issues nothing. */
 export async function previewClaims(_previous: FormState | null, form: FormData): Promise<PreviewState> {
   const schema = z.object({ app, person: z.string().trim().min(1).max(254) })
   const page = `${adminAppHref(idIn(form))}/claims`
   let preview: PreviewState['preview']
-  const answer = await adminAction(form, { page, schema, draft: 'preview' }, async ({ app: id, person }) => {
-    const found = (await users.get(person.toLowerCase())) ?? (await users.find({ email: person }))
-    const shown = found && (await oidc.clients.previewClaims(id, found.id))
-    if (!shown) {
-      const t = await getTranslations('admin.claims')
-      return { ok: false, errors: { person: t('nobody') }, values: { app: id, person } }
-    }
-    const rows = shown.scopes.flatMap(({ scope, idToken, userinfo }) =>
-      [...new Set([...Object.keys(idToken), ...Object.keys(userinfo)])].map((claim) => ({
-        scope,
-        claim,
-        idToken: claim in idToken,
-        userinfo: claim in userinfo,
-        value: JSON.stringify(idToken[claim] ?? userinfo[claim]),
-      })),
-    )
-    preview = { who: found.email ?? found.id, rows }
-    return { ok: true }
-  })
+  const answer = await adminAction(
+    form,
+    { page, schema, draft: 'preview' },
+    async ({ app: id, person }, who) => {
+      const found = (await users.get(person.toLowerCase())) ?? (await users.find({ email: person }))
+      const shown = found && (await oidc.clients.previewClaims(id, found.id, by(who)))
+      if (!shown) {
+        const t = await getTranslations('admin.claims')
+        return { ok: false, errors: { person: t('nobody') }, values: { app: id, person } }
+      }
+      const rows = shown.scopes.flatMap(({ scope, idToken, userinfo }) =>
+        [...new Set([...Object.keys(idToken), ...Object.keys(userinfo)])].map((claim) => ({
+          scope,
+          claim,
+          idToken: claim in idToken,
+          userinfo: claim in userinfo,
+          value: JSON.stringify(idToken[claim] ?? userinfo[claim]),
+        })),
+      )
+      preview = { who: found.email ?? found.id, rows }
+      return { ok: true }
+    },
+  )
   return { ...answer, ...(preview && { preview }) }
 }
 
