@@ -42,7 +42,7 @@ test('closes an account and keeps it after all; apps and other browsers have not
   await confirm.fill(person.email)
   await page.getByRole('button', { name: 'Delete my account' }).click()
   await expect(page.getByRole('heading', { name: 'Your account is closed' })).toBeVisible()
-  await expect(page.getByText('keeps the account')).toBeVisible()
+  await expect(page.getByText('Until then you can keep the account')).toBeVisible()
 
   // A copied cookie, another browser and an app: nothing, at once.
   const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
