@@ -4,7 +4,7 @@
  */
 import { type BrowserContext, expect, type Locator, type Page, test } from '@playwright/test'
 import { axe } from './axe'
-import { type Exhibit, gallery } from './gallery'
+import { type Exhibit, gallery, signedInPages, signedOutPages, verification } from './gallery'
 import { latestMail } from './mailbox'
 import { newPerson } from './people'
 import { shared, someAddress, Visitor } from './visitor'
@@ -200,7 +200,7 @@ for (const [width, loaded, other] of [
 }
 
 test('fields say to password managers and keyboards what they are', async ({ page }) => {
-  const exhibits = await gallery()
+  const exhibits = await gallery([signedOutPages, verification, signedInPages])
   const show = async (name: string) => {
     const exhibit = exhibits.find((one) => one.name === name)
     if (!exhibit) throw new Error(name)
