@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import { sourceHash } from './scripts/prepare.mjs'
 
 /** @type {import('next').NextConfig} */
@@ -24,6 +26,8 @@ const config = {
   images: { unoptimized: true },
   experimental: {
     serverActions: { bodySizeLimit: '6mb' },
+    // A quarter of a first build would go into writing down what only a second one reads.
+    turbopackFileSystemCacheForBuild: existsSync(path.join(import.meta.dirname, '.next/BUILD_ID')),
   },
   // What next-intl's own plugin does; it looks for a variable that this Next no longer sets.
   turbopack: { resolveAlias: { 'next-intl/config': './app/_lib/intl.ts' } },

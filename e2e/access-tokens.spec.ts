@@ -1,5 +1,5 @@
 /** Personal access tokens: made without script, shown once, used, and ended in another browser. */
-import AxeBuilder from '@axe-core/playwright'
+import { axe } from './axe'
 import { expect, fillSignIn, PORTAL, test } from './fixtures'
 
 test('a token is made without script, shown once, works at userinfo, and is ended', async ({
@@ -35,7 +35,7 @@ test('a token is made without script, shown once, works at userinfo, and is ende
   const row = page.getByRole('listitem').filter({ hasText: 'Nightly <b>export</b>' })
   await expect(row).toContainText(`gtp_…${token.slice(-4)}`)
   await expect(row).toContainText('Your e-mail address')
-  expect((await new AxeBuilder({ page }).analyze()).violations.map(({ id }) => id)).toEqual([])
+  expect(await axe(page)).toEqual([])
   await row.getByRole('link', { name: 'End token' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'End token' }).click()
   await expect(page.getByText('Nightly <b>export</b> is ended.')).toBeVisible()

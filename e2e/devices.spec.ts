@@ -1,6 +1,6 @@
 /** What a worried person sees of their devices and sessions, and what their other browsers see of what they do. */
-import AxeBuilder from '@axe-core/playwright'
 import type { BrowserContext, Page } from '@playwright/test'
+import { axe } from './axe'
 import { expect, fillSignIn, PORTAL, test } from './fixtures'
 import { newPerson, type Person } from './people'
 
@@ -19,8 +19,7 @@ async function signInAt(context: BrowserContext, person: Person, to: string): Pr
 const listening = (page: Page): Promise<unknown> =>
   page.waitForResponse((answer) => answer.url().endsWith('/api/session/events') && answer.ok())
 
-const clean = async (page: Page): Promise<void> =>
-  expect((await new AxeBuilder({ page }).analyze()).violations.map(({ id }) => id)).toEqual([])
+const clean = async (page: Page): Promise<void> => expect(await axe(page)).toEqual([])
 
 test('a sign-in elsewhere appears on the open page; signed out from there, its own page locks at once', async ({
   page,

@@ -2,14 +2,14 @@
  * Signing in with other providers, in a browser, with real ones on loopback: Google, GitHub, Microsoft, Apple and Acme as they
  * speak, on another site than the portal. And what strangers would do with the same doors.
  */
-import { mkdtempSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { BrowserContext, Page } from '@playwright/test'
 import { ADA, type PeerPerson, type Peers, startPeers } from '../lib/testing/peers'
 import { freePort } from '../scripts/free-port.mjs'
 import { codeAt } from './authenticator-app'
+import { axe } from './axe'
 import { expect, test, typeCode } from './fixtures'
 import { latestMail, mailsTo } from './mailbox'
 import { newPerson, type Person } from './people'
@@ -44,8 +44,6 @@ test.beforeEach(() => {
   for (const peer of peers.all) peer.bend = {}
 })
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
 /** What a page owes everybody, small and large, light and dark; a picture of each for whoever wants to look. */
 async function worthy(page: Page, name: string, script = true): Promise<void> {
   for (const width of [1440, 360]) {
@@ -69,20 +67,8 @@ async function worthy(page: Page, name: string, script = true): Promise<void> {
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
       )
       expect(wide, `${name} ${width}`).toBeLessThanOrEqual(0)
-      await page.evaluate(AXE)
-      const found = await page.evaluate(async () => {
-        type Axe = {
-          run(
-            on: Document,
-            how: object,
-          ): Promise<{ violations: { id: string; nodes: { target: unknown }[] }[] }>
-        }
-        const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
-        const { violations } = await (window as unknown as { axe: Axe }).axe.run(document, {
-          runOnly: { type: 'tag', values: tags },
-        })
-        return violations.map(({ id, nodes }) => `${id} ${nodes.map(({ target }) => target)}`)
-      })
+      // In other colours the same document stands there.
+      const found = await (colorScheme === 'light' ? axe(page) : axe(page, 'color-contrast'))
       expect(found, `${name} ${width} ${colorScheme}`).toEqual([])
     }
   }

@@ -28,7 +28,7 @@ export async function latestMail(address: string, count = 1, portal = process.en
     mails = await mailsTo(address, portal)
     return mails.length
   }
-  await expect.poll(arrived, { timeout: 15_000 }).toBeGreaterThanOrEqual(count)
+  await expect.poll(arrived, { intervals: [10, 20, 40, 80], timeout: 15_000 }).toBeGreaterThanOrEqual(count)
   const [newest] = mails
   if (!newest) throw new Error('no mail')
   return newest

@@ -2,16 +2,12 @@
  * What every page owes the person in front of it: readable by axe's rules, whole on a small screen and
  * at 200 %, still while it loads, usable by keys alone, small, and within its own policy (UI1, UI5, PW6).
  */
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { type BrowserContext, expect, type Locator, type Page, test } from '@playwright/test'
-import { type Exhibit, gallery } from './gallery'
+import { axe } from './axe'
+import { type Exhibit, gallery, signedInPages, signedOutPages, verification } from './gallery'
 import { latestMail } from './mailbox'
 import { newPerson } from './people'
 import { shared, someAddress, Visitor } from './visitor'
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 
 interface Noted {
   violations: string[]
@@ -70,31 +66,6 @@ async function settle(page: Page, media: Parameters<Page['emulateMedia']>[0]): P
       await Promise.allSettled(running.map(({ finished }) => finished))
     }
   })
-}
-
-/** @param rules only these; all of RULES where left out */
-async function axe(page: Page, ...rules: string[]): Promise<string[]> {
-  // Half a megabyte to parse: once for each page that is loaded.
-  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(AXE)
-  const what = rules.length > 0 ? { type: 'rule', values: rules } : { type: 'tag', values: RULES }
-  return page.evaluate(async (runOnly) => {
-    type Axe = {
-      run(
-        on: Document,
-        how: object,
-      ): Promise<{
-        violations: { id: string; help: string; nodes: { target: unknown; failureSummary?: string }[] }[]
-      }>
-    }
-    const { violations } = await (window as unknown as { axe: Axe }).axe.run(document, {
-      runOnly,
-      // A mail in its sandboxed frame never answers.
-      iframes: false,
-    })
-    return violations.flatMap(({ id, help, nodes }) =>
-      nodes.map((node) => `${id}: ${help} at ${node.target} ${node.failureSummary ?? ''}`),
-    )
-  }, what)
 }
 
 const overflow = (page: Page): Promise<number> =>
@@ -229,7 +200,7 @@ for (const [width, loaded, other] of [
 }
 
 test('fields say to password managers and keyboards what they are', async ({ page }) => {
-  const exhibits = await gallery()
+  const exhibits = await gallery([signedOutPages, verification, signedInPages])
   const show = async (name: string) => {
     const exhibit = exhibits.find((one) => one.name === name)
     if (!exhibit) throw new Error(name)

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import AxeBuilder from '@axe-core/playwright'
+import { axe } from './axe'
 import { gatehouse } from './command'
 import { DEMO, expect, fillSignIn, PORTAL, test } from './fixtures'
 
@@ -120,7 +120,7 @@ test('access removed without script: the app knows nobody any more, and asks aga
   await expect(question).toContainText('1 renewable token ends')
   await expect(question).toContainText('told at once')
   await page.goto('/account/apps')
-  expect((await new AxeBuilder({ page }).analyze()).violations.map(({ id }) => id)).toEqual([])
+  expect(await axe(page)).toEqual([])
   await question.getByRole('button', { name: 'Remove access' }).click()
   const done = plain.getByRole('status').filter({ hasText: 'Access of Demo app is removed' })
   await expect(done).toContainText('1 renewable token ended.')

@@ -75,7 +75,7 @@ test.beforeAll(async () => {
 })
 
 test.afterAll(async () => {
-  for (const portal of portals) await retire(portal)
+  await Promise.all(portals.map(retire))
   await balancer?.close()
   await servers?.stop()
 })

@@ -1,8 +1,8 @@
 /** The second step from the person's side, where the operator asks everybody for one. */
-import AxeBuilder from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
 import { type Authenticator, addAuthenticator } from './authenticator'
 import { codeAt, scan } from './authenticator-app'
+import { axe } from './axe'
 import { test as base, expect, fillSignIn, fillSignUp, saveCodes, typeCode } from './fixtures'
 import { latestMail } from './mailbox'
 import type { Person } from './people'
@@ -255,8 +255,7 @@ test('a security key that knows touch alone is a second factor, never both', asy
 
 test('every page of the second step is read out right and works by keys alone', async ({ page, person }) => {
   const clean = async () => {
-    const { violations } = await new AxeBuilder({ page }).analyze()
-    expect(violations.map(({ id, nodes }) => `${id} at ${nodes.map((node) => node.target)}`)).toEqual([])
+    expect(await axe(page)).toEqual([])
     await expect(page.getByRole('heading', { level: 1 })).toHaveCount(1)
   }
   const tabTo = async (name: string | RegExp, role: 'link' | 'button') => {

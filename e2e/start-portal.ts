@@ -7,8 +7,7 @@ import { startReceiver } from './receiver'
 
 export default async function startPortal(): Promise<() => Promise<void>> {
   const receiver = await startReceiver()
-  const portal = await launchPortal()
-  const mailing = await launchPortal({ SMTP_URL: receiver.smtpUrl })
+  const [portal, mailing] = await Promise.all([launchPortal(), launchPortal({ SMTP_URL: receiver.smtpUrl })])
   Object.assign(process.env, { E2E_URL: portal.url, E2E_DEMO_URL: portal.demoUrl, E2E_DATA: portal.data })
   process.env.E2E_OVER_SMTP = JSON.stringify({
     E2E_URL: mailing.url,

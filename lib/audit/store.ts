@@ -5,7 +5,7 @@
  * - `reschedule`, `settle`: only while the row is still owed by that very attempt.
  */
 import pg from 'pg'
-import { inTx, sql, type Tx } from '../base/db'
+import { inTx, pool, sql, type Tx } from '../base/db'
 import { env } from '../base/env'
 import { log } from '../base/log'
 import { EVENT_COLUMNS, type EventInput, eventRow } from './event'
@@ -303,6 +303,9 @@ export async function sweep(): Promise<number> {
     return woken.length
   })
 }
+
+/** The connections that this process has for everything, for deliveries that are made now and then. */
+export const housePool = (): pg.Pool => pool()
 
 /** Connections of the queue's own, so that it never takes those of requests. The caller ends the pool. */
 export function queuePool(max: number): pg.Pool {

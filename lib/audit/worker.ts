@@ -153,23 +153,18 @@ export async function stop(): Promise<void> {
 }
 
 /**
- * Makes every delivery that is due, then returns (tests, the command line).
+ * Makes every delivery that is due, then returns (tests). Uses the connections of this process: one of its own would
+ * prove itself and plan every statement anew, each time. After `migrate`.
  * @param options.now also those that wait for their next try
  */
 export async function drain(options: { now?: boolean } = {}): Promise<void> {
-  const pool = store.queuePool(2)
-  try {
-    await runMigrations(shared(pool))
-    if (options.now) await store.hurry(handledKinds())
-    const kinds = handledKinds()
-    // A pass ends where a target's next delivery waits for the one before it.
-    for (let left = Number.POSITIVE_INFINITY; left > 0; ) {
-      await runOnce({ ...shared(pool), taskList: tasks(kinds) })
-      const before = left
-      left = await store.due(kinds)
-      if (left >= before) return
-    }
-  } finally {
-    await pool.end()
+  const kinds = handledKinds()
+  if (options.now) await store.hurry(kinds)
+  // A pass ends where a target's next delivery waits for the one before it.
+  for (let left = Number.POSITIVE_INFINITY; left > 0; ) {
+    await runOnce({ ...shared(store.housePool()), taskList: tasks(kinds) })
+    const before = left
+    left = await store.due(kinds)
+    if (left >= before) return
   }
 }
