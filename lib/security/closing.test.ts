@@ -231,6 +231,21 @@ describe('the address of a closed account', () => {
   })
 })
 
+describe('what a closed account is kept from', () => {
+  test('nobody proves an address for it that would then be nobody’s to use', async () => {
+    const email = address()
+    const caller = somewhere()
+    const { id } = must(
+      await inTx((tx) => users.register(tx, { email, verified: false, locale: 'en', caller })),
+    )
+    must(await security.closing.closeFor(id, { actor: 'operator' }))
+    // The code of a sign-up that was under way.
+    expect(refusal(await inTx((tx) => users.emails.verify(tx, id, email, caller)))).toBe('not_found')
+    expect((await person(email)).id).not.toBe(id)
+  })
+
+})
+
 describe('keeping', () => {
   test('opens the account with what it had; nobody is signed in by it', async () => {
     const ada = await person()
