@@ -289,6 +289,26 @@ describe('keeping', () => {
     expect(await statusOf(ada.id)).toBe('deleted')
   })
 
+  test('is over when the day has come, by every link, though nothing is erased yet; not for an operator', async () => {
+    const ada = await person()
+    const theirs = await proven(ada)
+    must(await security.emails.makePrimary(ada.who, theirs.id, ada.caller))
+    const undo = await tokenFor(ada.email, 'undo')
+    must(await close(ada, theirs.email))
+    const mail = await newest(theirs.email)
+    const [keep, lockdown] = [await tokenFor('', 'keep', mail), await tokenFor('', 'lockdown', mail)]
+    await users.eraseNow(ada.id)
+    expect(await security.closing.peek(keep)).toBeNull()
+    expect(await security.lockdown.peek(lockdown)).toBeNull()
+    expect(await security.emailChange.peek(undo)).toBeNull()
+    expect(refusal(await security.closing.keep(keep, somewhere()))).toBe('link_over')
+    expect(refusal(await security.lockdown.lockDown(lockdown, somewhere()))).toBe('link_over')
+    expect(refusal(await security.emailChange.undo(undo, somewhere()))).toBe('link_over')
+    expect(await statusOf(ada.id)).toBe('deleted')
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    expect(await statusOf(ada.id)).toBe('active')
+  })
+
   test('who had been disabled is disabled again', async () => {
     const ada = await person()
     must(await users.disable(ada.id, { actor: 'operator' }))

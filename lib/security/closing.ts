@@ -104,7 +104,7 @@ async function keepLink(tx: Tx, userId: string, days: number): Promise<string> {
 /** The account a live link keeps; null when it no longer keeps any. Changes nothing. */
 export async function peek(token: string): Promise<users.ClosedAccount | null> {
   const link = await factors.links.peek('account_keep', token)
-  return link && (await users.findClosed(link.userId))
+  return link && !(await users.isOver(link.userId)) ? await users.findClosed(link.userId) : null
 }
 
 /**
@@ -134,7 +134,7 @@ export const keepFor = (userId: string, by: { actor: string }): Promise<Result> 
 
 async function keepIn(tx: Tx, userId: string, by: { caller?: Caller; actor?: string }): Promise<Result> {
   const kept = await users.keep(tx, userId, by)
-  if (!kept.ok) return kept
+  if (!kept.ok) return by.actor ? kept : refuse('link_over')
   if (!kept.value.kept) return refuse(by.actor ? 'not_found' : 'link_over')
   if (!kept.value.reachable) return refuse('email_taken')
   await factors.links.voidAll(tx, userId, 'account_keep')

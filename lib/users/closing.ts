@@ -48,8 +48,9 @@ export async function close(tx: Tx, userId: string, eraseAt: Date, by: By): Prom
 }
 
 /**
- * Opens a closed account again in `tx` (from `inTx`), with whatever of its addresses and numbers nobody proved since.
- * Nobody is signed in by it. An account that is not closed stays as it is.
+ * Opens a closed account again in `tx` (from `inTx`), with whatever of its addresses and numbers nobody proved since;
+ * who only claimed them loses them, as whenever somebody proves one. Nobody is signed in by it. An account that is not
+ * closed stays as it is. Once its day has come only an operator (`by.actor`) keeps one that is not erased yet.
  * @returns whether it was closed, and whether any address still leads to it: when all are somebody else's by now, and the
  *   caller does not restore one, roll back. Refusal `not_found`
  */
@@ -59,8 +60,10 @@ export async function keep(
   by: By,
 ): Promise<Result<{ kept: boolean; reachable: boolean }>> {
   if (!isUuid(userId)) return refuse('not_found')
-  if (!(await closed.lockClosed(tx, userId)))
+  const eraseAt = await closed.lockClosed(tx, userId)
+  if (!eraseAt)
     return (await store.lockUser(tx, userId)) ? ok({ kept: false, reachable: true }) : refuse('not_found')
+  if (eraseAt <= now() && !by.actor) return refuse('not_found')
   const held = await closed.readHeld(tx, userId)
   for (const address of held.addresses) await store.lockAddress(tx, address)
   for (const number of held.numbers) await lockNumber(tx, number)
@@ -94,6 +97,12 @@ export async function findClosed(name: string): Promise<ClosedAccount | null> {
   const address = normalizeEmail(name)
   const row = address.ok ? await closed.findClosed({ address: address.value }) : null
   return row && view(row)
+}
+
+/** Whether an account is closed and its day has come: no link keeps it any more. */
+export async function isOver(userId: string): Promise<boolean> {
+  const row = isUuid(userId) ? await closed.findClosed({ id: userId }) : null
+  return row !== null && row.erase_at <= now()
 }
 
 /** Closed accounts, soonest erased first. @param limit at most 1,000 */

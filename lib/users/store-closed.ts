@@ -24,11 +24,14 @@ export async function writeClosed(tx: Tx, id: string, eraseAt: Date): Promise<vo
     WHERE user_id = ${id}::uuid AND verified_at IS NOT NULL`
 }
 
-/** Locks a closed account's row for the rest of the transaction. False when there is no such closed account (any more). */
-export async function lockClosed(tx: Tx, id: string): Promise<boolean> {
-  const rows = await tx.$queryRaw<unknown[]>`
-    SELECT 1 FROM users WHERE id = ${id}::uuid AND status = 'deleted' FOR NO KEY UPDATE`
-  return rows.length === 1
+/**
+ * Locks a closed account's row for the rest of the transaction.
+ * @returns when it is erased; null when there is no such closed account (any more)
+ */
+export async function lockClosed(tx: Tx, id: string): Promise<Date | null> {
+  const [row] = await tx.$queryRaw<{ erase_at: Date }[]>`
+    SELECT erase_at FROM users WHERE id = ${id}::uuid AND status = 'deleted' FOR NO KEY UPDATE`
+  return row?.erase_at ?? null
 }
 
 export interface Held {
