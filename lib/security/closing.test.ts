@@ -333,6 +333,21 @@ describe('a thief who closes the account to be rid of its owner', () => {
     expect(refusal(await security.closing.keep(await keepToken(ada.email), somewhere()))).toBe('link_over')
   })
 
+  test('and the link that the thief got keeps no account that its owner closes later', async () => {
+    const ada = await person()
+    await inTx((tx) => security.tellSecurity(tx, ada.id, 'new_device', somewhere()))
+    const token = await tokenFor(ada.email, 'lockdown')
+    const theirs = await proven(ada, address('thief'))
+    must(await close(ada))
+    const stolen = await keepToken(theirs.email)
+    must(await security.lockdown.lockDown(token, somewhere()))
+    expect(await addressesOf(ada.id)).toEqual([ada.email])
+    must(await security.closing.closeFor(ada.id, { actor: 'operator' }))
+    expect(await security.closing.peek(stolen)).toBeNull()
+    expect(refusal(await security.closing.keep(stolen, somewhere()))).toBe('link_over')
+    expect(await statusOf(ada.id)).toBe('deleted')
+  })
+
   test('the old address takes the change back though the thief made it theirs, removed it and closed', async () => {
     const ada = await person()
     const theirs = await proven(ada, address('thief'))

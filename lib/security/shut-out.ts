@@ -107,7 +107,7 @@ export async function endPrepared(
 /**
  * Everything that both ways of shutting out have in common, in `tx`: the password takes nobody in until a new one is
  * chosen, every session, consent and personal access token ends, numbers, factors and linked accounts brought since are
- * gone, links that set a password or lock the account are void, and so are those that would take a change back for an
+ * gone, links that set a password, lock the account or keep a closed one are void, and so are those that would take a change back for an
  * address brought since. Addresses are the caller's, and so is `users.lockAccount`, taken first.
  */
 export async function shutOut(
@@ -126,7 +126,7 @@ export async function shutOut(
   }
   const codes = await factors.backupCodes.status(userId)
   if (codes && codes.createdAt >= foreign.since) await factors.backupCodes.voidAll(tx, userId)
-  await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown'])
+  await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown', 'account_keep'])
   await voidForeignUndos(tx, userId, foreign)
   await endPrepared(tx, userId, caller, foreign.since)
   await sessions.revokeIn(tx, { userId, all: true }, why)
