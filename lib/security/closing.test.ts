@@ -289,6 +289,33 @@ describe('keeping', () => {
     expect(await statusOf(ada.id)).toBe('deleted')
   })
 
+  test('takes what it has again from everybody who only claims it', async () => {
+    const ada = await person()
+    const number = await numbered(ada)
+    must(await close(ada))
+    const token = await keepToken(ada.email)
+    const caller = somewhere()
+    const { id: trap } = must(
+      await inTx((tx) => users.register(tx, { email: ada.email, verified: false, locale: 'en', caller })),
+    )
+    const before = await users.get(trap)
+    const bob = await person()
+    must(await inTx((tx) => users.emails.claim(tx, bob.id, ada.email, caller)))
+    await stores.sql('INSERT INTO phones (user_id, number, updated_at) VALUES ($1, $2, now())', [
+      bob.id,
+      number,
+    ])
+    must(await security.closing.keep(token, caller))
+    expect(await addressesOf(trap)).toEqual([])
+    // Whoever never proved any address may have been waiting there for its owner (LNK3).
+    expect((await users.get(trap))?.sessionVersion).toBe((before?.sessionVersion ?? 0) + 1)
+    expect(await addressesOf(bob.id)).toEqual([bob.email])
+    expect(await users.phones.list(bob.id)).toEqual([])
+    expect(await typesOf(bob.id)).toEqual(
+      expect.arrayContaining(['email.claim_voided', 'phone.claim_voided']),
+    )
+  })
+
   test('is over when the day has come, by every link, though nothing is erased yet; not for an operator', async () => {
     const ada = await person()
     const theirs = await proven(ada)

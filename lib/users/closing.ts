@@ -11,6 +11,8 @@ import { log } from '../base/log'
 import { ok, type Result, refuse } from '../base/refusals'
 import { normalizeEmail } from './address'
 import { announce } from './announce'
+import { voidOtherClaims } from './emails'
+import { voidOtherClaims as voidOtherNumberClaims } from './phones'
 import { runDisablingHooks } from './standing'
 import * as store from './store'
 import * as closed from './store-closed'
@@ -69,8 +71,10 @@ export async function keep(
   for (const number of held.numbers) await lockNumber(tx, number)
   const given = await closed.giveBack(tx, userId)
   await record(tx, { type: 'user.kept', userId, ...by })
+  for (const address of given.addresses) await voidOtherClaims(tx, userId, address)
+  for (const number of given.numbers) await voidOtherNumberClaims(tx, userId, number)
   announce(tx, 'updated', userId)
-  return ok({ kept: true, reachable: given > 0 || held.addresses.length === 0 })
+  return ok({ kept: true, reachable: given.addresses.length > 0 || held.addresses.length === 0 })
 }
 
 export interface ClosedAccount {
