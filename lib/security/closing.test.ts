@@ -316,6 +316,28 @@ describe('keeping', () => {
     )
   })
 
+  test('leaves those who would vouch for them', async () => {
+    const [ada, friend] = [await person(), await person()]
+    await stores.sql(
+      `INSERT INTO trusted_contacts (user_id, contact_id, created_at) VALUES ($1, $2, now() - interval '90 days')`,
+      [ada.id, friend.id],
+    )
+    must(await close(ada))
+    must(await security.closing.keep(await keepToken(ada.email), somewhere()))
+    expect(await recovery.contacts.list(ada.id)).toMatchObject([{ id: friend.id, counts: true }])
+  })
+
+  test('who closed their account vouches for nobody', async () => {
+    const [ada, friend] = [await person(), await person()]
+    await stores.sql(
+      `INSERT INTO trusted_contacts (user_id, contact_id, created_at) VALUES ($1, $2, now() - interval '90 days')`,
+      [ada.id, friend.id],
+    )
+    must(await close(friend))
+    expect(await recovery.contacts.list(ada.id)).toMatchObject([{ id: friend.id, counts: false }])
+    expect(await recovery.contacts.vouchers(ada.id, new Date())).toEqual([])
+  })
+
   test('is over when the day has come, by every link, though nothing is erased yet; not for an operator', async () => {
     const ada = await person()
     const theirs = await proven(ada)

@@ -5,7 +5,7 @@
  * intruder out (`lockdown`, `undo`).
  */
 import type { Caller } from '../base/caller'
-import { nowMs } from '../base/clock'
+import { now, nowMs } from '../base/clock'
 import type { Tx } from '../base/db'
 import { env } from '../base/env'
 import { log } from '../base/log'
@@ -86,7 +86,8 @@ async function closeIn(
     { what: 'account_closed', keep: days > 0 ? { days, url: await keepLink(tx, userId, days) } : null },
     caller ?? null,
   )
-  await endPrepared(tx, userId, caller)
+  // Those who would vouch for them stay: whoever keeps the account would miss them when they need them.
+  await endPrepared(tx, userId, now(), caller)
   for (const account of await federation.accounts.list(userId))
     await federation.accounts.unlink(tx, userId, account.id, caller)
   const closed = await users.close(tx, userId, eraseAt, by)

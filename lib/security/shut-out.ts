@@ -94,13 +94,8 @@ export function whenShutOut(fn: Shutter): void {
   shutters.push(fn)
 }
 
-/** Ends, in `tx`, what rooms above keep of a user's ways back in and was prepared since; all of it where no moment is named. */
-export async function endPrepared(
-  tx: Tx,
-  userId: string,
-  caller?: Caller,
-  since = new Date(0),
-): Promise<void> {
+/** Ends, in `tx`, what rooms above keep of a user's ways back in and was prepared since. */
+export async function endPrepared(tx: Tx, userId: string, since: Date, caller?: Caller): Promise<void> {
   for (const shut of shutters) await shut(tx, userId, since, caller)
 }
 
@@ -128,7 +123,7 @@ export async function shutOut(
   if (codes && codes.createdAt >= foreign.since) await factors.backupCodes.voidAll(tx, userId)
   await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown', 'account_keep'])
   await voidForeignUndos(tx, userId, foreign)
-  await endPrepared(tx, userId, caller, foreign.since)
+  await endPrepared(tx, userId, foreign.since, caller)
   await sessions.revokeIn(tx, { userId, all: true }, why)
   await oidc.grants.revokeAll(tx, userId, { caller })
   await endTokens(tx, userId, caller)
