@@ -244,6 +244,48 @@ describe('what a closed account is kept from', () => {
     expect((await person(email)).id).not.toBe(id)
   })
 
+  test('what is linked in the same instant is unlinked with the rest', async () => {
+    const ada = await person()
+    let begun = () => {}
+    let go = () => {}
+    const locked = new Promise<void>((resolve) => {
+      begun = resolve
+    })
+    const released = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const linking = inTx(async (tx) => {
+      await users.lock(tx, ada.id)
+      await tx.$executeRaw`
+        INSERT INTO auth_providers (user_id, provider, type, provider_account_id)
+        VALUES (${ada.id}::uuid, 'acme', 'oidc', ${uuid()})`
+      begun()
+      await released
+    })
+    await locked
+    const closing = security.closing.closeFor(ada.id, { actor: 'operator' })
+    await somebodyWaits()
+    go()
+    await linking
+    must(await closing)
+    const { rows } = await stores.sql('SELECT 1 FROM auth_providers WHERE user_id = $1', [ada.id])
+    expect(rows).toEqual([])
+  })
+
+  test('a recovery that was asked for in the same instant does not run once it is kept', async () => {
+    const ada = await person()
+    must(await recovery.delayed.request({ email: ada.email }, somewhere()))
+    await inTx(async (tx) => {
+      await users.lockAccount(tx, ada.id)
+      const drained = audit.drain()
+      await somebodyWaits()
+      must(await users.close(tx, ada.id, new Date(Date.now() + DAY), { actor: 'operator' }))
+      return { drained }
+    }).then(({ drained }) => drained)
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    const { rows } = await stores.sql('SELECT 1 FROM recovery_requests WHERE user_id = $1', [ada.id])
+    expect(rows).toEqual([])
+  })
 })
 
 describe('keeping', () => {

@@ -66,10 +66,10 @@ function sameMailbox(typed: string, address: string): boolean {
 export const closeFor = (userId: string, by: { actor: string }, days?: number): Promise<Result<Closed>> =>
   allOrNothing(async (tx) => {
     await users.lockAccount(tx, userId)
-    return await closeIn(tx, userId, by, days)
+    return (await users.lock(tx, userId)) ? await closeIn(tx, userId, by, days) : refuse('not_found')
   })
 
-/** Under `users.lockAccount`. */
+/** Under `users.lockAccount`, and holding the user: what is linked or allowed just now is there to be ended. */
 async function closeIn(
   tx: Tx,
   userId: string,
