@@ -165,13 +165,61 @@ describe('closing', () => {
     expect(await statusOf(id)).toBe('active')
   })
 
-  test('links to a new password, and a recovery under way, are over', async () => {
+  test('links to a new password are over, also in an account that was kept', async () => {
     const ada = await person()
     must(await recovery.forgot({ email: ada.email }, somewhere()))
     const reset = (await newest(ada.email)).links.find((link) => link.includes('/reset'))
     must(await close(ada))
     const token = new URL(reset ?? '').searchParams.get('token') ?? ''
     expect(await recovery.resetView(token)).toBeNull()
+    // Nor do they live again in an account that was kept.
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    expect(await recovery.resetView(token)).toBeNull()
+  })
+
+  test('a recovery under way is over, also in an account that was kept', async () => {
+    const ada = await person()
+    must(await recovery.delayed.request({ email: ada.email }, somewhere()))
+    await audit.drain()
+    const running = async () => {
+      const user = await users.get(ada.id)
+      return user && (await recovery.running(user))
+    }
+    expect(await running()).not.toBeNull()
+    must(await close(ada))
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    expect(await running()).toBeNull()
+  })
+
+  test('no browser is trusted any more, and no picture is shown', async () => {
+    const ada = await person()
+    const before = await users.get(ada.id)
+    const key = 'k'.repeat(35) + uuid().slice(0, 8)
+    await stores.sql(
+      `INSERT INTO avatars (user_id, key, mime_type, size, bytes) VALUES ($1, $2, 'image/webp', 1, '\\x00')`,
+      [ada.id, key],
+    )
+    expect(await users.avatar(key)).not.toBeNull()
+    must(await close(ada))
+    expect(await users.avatar(key)).toBeNull()
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    expect(await users.avatar(key)).not.toBeNull()
+    expect((await users.get(ada.id))?.factorVersion).toBe((before?.factorVersion ?? 0) + 1)
+  })
+
+  test('costs a network what any request costs; keeping does, too', async () => {
+    const ada = await person()
+    under({ LIMIT_REQUESTS_BURST: '1', LIMIT_REQUESTS_PER_MINUTE: '1' })
+    try {
+      expect(refusal(await close(ada, 'nobody@example.com'))).toBe('confirmation_wrong')
+      expect(refusal(await close(ada))).toBe('rate_limited')
+      const caller = somewhere()
+      expect(refusal(await security.closing.keep('x'.repeat(43), caller))).toBe('link_over')
+      expect(refusal(await security.closing.keep('x'.repeat(43), caller))).toBe('rate_limited')
+    } finally {
+      under({ LIMIT_REQUESTS_BURST: '1000', LIMIT_REQUESTS_PER_MINUTE: '100000' })
+    }
+    expect(await statusOf(ada.id)).toBe('active')
   })
 
   test('a sign-in that had proven everything before gets no session', async () => {
@@ -229,6 +277,22 @@ describe('the address of a closed account', () => {
     expect(await users.phones.ownerOf(number)).toBe(next.id)
     expect(await users.phones.list(ada.id)).toEqual([])
   })
+})
+
+test('a number that was somebody else’s in between is theirs again who keep their account', async () => {
+  const [ada, bob] = [await person(), await person()]
+  const number = await numbered(ada)
+  must(await close(ada))
+  await stores.sql('INSERT INTO phones (user_id, number, updated_at) VALUES ($1, $2, now())', [
+    bob.id,
+    number,
+  ])
+  must(await users.phones.verify(null, bob.id, number, bob.caller))
+  expect(await users.phones.ownerOf(number)).toBe(bob.id)
+  expect(await typesOf(ada.id)).not.toContain('phone.claim_voided')
+  await stores.sql('DELETE FROM phones WHERE user_id = $1', [bob.id])
+  must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+  expect(await users.phones.ownerOf(number)).toBe(ada.id)
 })
 
 describe('what a closed account is kept from', () => {
@@ -320,6 +384,15 @@ describe('keeping', () => {
     must(await close({ ...ada, who: await signIn(ada.id) }))
     expect(refusal(await security.closing.keep(token, somewhere()))).toBe('link_over')
     expect(await statusOf(ada.id)).toBe('deleted')
+  })
+
+  test('by an operator ends the link of the mail, which is good for no closing that comes later', async () => {
+    const ada = await person()
+    must(await close(ada))
+    const token = await keepToken(ada.email)
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    must(await close({ ...ada, who: await signIn(ada.id) }))
+    expect(refusal(await security.closing.keep(token, somewhere()))).toBe('link_over')
   })
 
   test('a link of another purpose, a made-up one and none keep nothing', async () => {
