@@ -497,6 +497,16 @@ describe('a thief who closes the account to be rid of its owner', () => {
     expect(refusal(await security.closing.keep(await keepToken(ada.email), somewhere()))).toBe('link_over')
   })
 
+  test('does not where all its addresses are somebody else’s by now, and the link stays good', async () => {
+    const ada = await person()
+    must(await close(ada))
+    const token = await tokenFor(ada.email, 'lockdown')
+    await person(ada.email)
+    expect(refusal(await security.lockdown.lockDown(token, somewhere()))).toBe('email_taken')
+    expect(await statusOf(ada.id)).toBe('deleted')
+    expect(await security.lockdown.peek(token)).not.toBeNull()
+  })
+
   test('and the link that the thief got keeps no account that its owner closes later', async () => {
     const ada = await person()
     await inTx((tx) => security.tellSecurity(tx, ada.id, 'new_device', somewhere()))
