@@ -67,11 +67,29 @@ export async function deliveries(filter: store.DeliveryFilter = {}): Promise<sto
 /** Which of these people are still owed something. @throws StoresDown */
 export const owedTo = (userIds: readonly string[]): Promise<Set<string>> => store.owedTo(userIds)
 
+/** Removes, in `tx`, the receipts of what somebody was sent who is gone. */
+export const forgetReceipts = (tx: Tx, userId: string): Promise<void> => store.forgetReceipts(tx, userId)
+
+const PARTS = 1000
+
 /**
- * Removes, in `tx`, the history and the receipts of somebody who is gone, after the event that says so (`user.deleted`),
- * which stays. The database lets nothing go of anybody who is there. @returns how many events went
+ * Removes the histories of people who are gone up to the event that says so (`user.deleted`), which stays; guests' stay
+ * whole. In parts, each in a transaction of its own: it may be years. What a crash leaves goes at the next call. The
+ * database lets nothing go of anybody who is there.
+ * @returns how many events went
+ * @throws StoresDown
  */
-export const forget = (tx: Tx, userId: string): Promise<number> => store.forget(tx, userId)
+export async function forgetGone(): Promise<number> {
+  let total = 0
+  for (const userId of await store.selectGone()) {
+    for (;;) {
+      const gone = await store.forgetPart(userId, PARTS)
+      total += gone
+      if (gone < PARTS) break
+    }
+  }
+  return total
+}
 
 /** After a backup was put back: nothing is owed. */
 export { giveUpOwed as giveUpAfterRestore } from './store-restored'

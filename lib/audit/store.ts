@@ -255,11 +255,31 @@ export async function owedTo(userIds: readonly string[]): Promise<Set<string>> {
   return new Set(rows.map(({ id }) => id))
 }
 
-/** What may go of a history is the database's rule (`events_forget`). */
-export async function forget(tx: Tx, userId: string): Promise<number> {
+export async function forgetReceipts(tx: Tx, userId: string): Promise<void> {
   await tx.$executeRaw`
     DELETE FROM deliveries WHERE user_id = ${userId}::uuid AND (delivered_at IS NOT NULL OR failed_at IS NOT NULL)`
-  const [row] = await tx.$queryRaw<{ gone: number }[]>`SELECT events_forget(${userId}::uuid) AS gone`
+}
+
+/** People who are gone, with an account, and still have a history before the event that says so (events_ended_idx). */
+export async function selectGone(): Promise<string[]> {
+  const rows = await sql<{ id: string }>({
+    name: 'audit-gone',
+    text: `SELECT DISTINCT e.user_id::text AS id FROM events e
+           WHERE e.type = 'user.deleted' AND e.data->>'guest' IS NULL AND EXISTS (
+             SELECT 1 FROM events o WHERE o.user_id = e.user_id AND o.seq < e.seq)
+             AND NOT EXISTS (SELECT 1 FROM users u WHERE u.id = e.user_id)`,
+    values: [],
+  })
+  return rows.map(({ id }) => id)
+}
+
+/** One part of such a history, oldest first. What may go is the database's rule. @returns how many events went */
+export async function forgetPart(userId: string, limit: number): Promise<number> {
+  const [row] = await sql<{ gone: number }>({
+    name: 'audit-forget',
+    text: 'SELECT events_forget($1::uuid, $2::int) AS gone',
+    values: [userId, limit],
+  })
   return row?.gone ?? 0
 }
 

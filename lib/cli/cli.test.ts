@@ -561,8 +561,8 @@ describe('user', () => {
     expect(await ok(['user', 'keep', email])).toMatchObject({ id, status: 'active' })
     expect(await ok(['user', 'remove', id])).toMatchObject({ id, status: 'closed' })
     expect((await gatehouse(['user', 'remove', email, '--now'])).out).toContain('within the hour')
-    const { items } = await ok<{ items: { id: string; eraseAt: string }[] }>(['user', 'closed'])
-    expect(Date.parse(items.find((one) => one.id === id)?.eraseAt ?? '')).toBeLessThanOrEqual(Date.now())
+    const { items } = await ok<{ items: { id: string; erase_at: string }[] }>(['user', 'closed'])
+    expect(Date.parse(items.find((one) => one.id === id)?.erase_at ?? '')).toBeLessThanOrEqual(Date.now())
     // Brought forward at once, it cannot be kept by its person: the mail has no link.
     const other = 'sacked@example.com'
     await ok(['user', 'add', '--email', other, '--verified', '--no-password'])

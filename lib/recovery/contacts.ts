@@ -49,12 +49,15 @@ const counts = (row: store.ContactRow, requestedAt: Date): boolean =>
 export async function list(userId: string): Promise<Contact[]> {
   const rows = await store.readContacts(userId)
   return await Promise.all(
-    rows.map(async (row) => ({
-      id: row.contact_id,
-      name: named(await users.get(row.contact_id)),
-      since: row.created_at,
-      counts: counts(row, now()),
-    })),
+    rows.map(async (row) => {
+      const contact = await users.get(row.contact_id)
+      return {
+        id: row.contact_id,
+        name: named(contact),
+        since: row.created_at,
+        counts: counts(row, now()) && contact?.status === 'active',
+      }
+    }),
   )
 }
 
@@ -200,21 +203,26 @@ export interface Protege {
   requestId: string | null
 }
 
-/** The people who named this user. */
+/** The people who named this user, but for those who closed their account. */
 export async function proteges(contactId: string): Promise<Protege[]> {
   const rows = await store.readProteges(contactId)
-  return await Promise.all(
+  const all = await Promise.all(
     rows.map(async (row) => {
+      const owner = await users.get(row.user_id)
+      if (owner?.status === 'deleted') return []
       const running = await store.readRunning(row.user_id)
       const waits = running && running.ready_at > now() && counts(row, running.created_at)
-      return {
-        id: row.user_id,
-        name: named(await users.get(row.user_id)),
-        since: row.created_at,
-        requestId: waits ? running.id : null,
-      }
+      return [
+        {
+          id: row.user_id,
+          name: named(owner),
+          since: row.created_at,
+          requestId: waits ? running.id : null,
+        },
+      ]
     }),
   )
+  return all.flat()
 }
 
 /**

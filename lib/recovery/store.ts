@@ -56,7 +56,7 @@ export async function readRunning(userId: string): Promise<RequestRow | null> {
 }
 
 /**
- * Notes a request, unless this very one was noted before.
+ * Notes a request, unless this very one was noted before or the account was closed since.
  * @param request.besideOthers only while another one runs for the user
  * @returns its id and how many others run for the user; or null
  */
@@ -79,7 +79,8 @@ export async function insertRequest(
         AND r.completed_at IS NULL AND r.expires_at > ${createdAt}::timestamptz)
     INSERT INTO recovery_requests (user_id, token_hash, created_at, ready_at, expires_at)
     SELECT ${userId}::uuid, ${tokenHash}, ${createdAt}::timestamptz, ${readyAt}::timestamptz, ${expiresAt}::timestamptz
-    FROM running WHERE NOT ${besideOthers} OR running.n > 0
+    FROM running JOIN users u ON u.id = ${userId}::uuid AND u.status <> 'deleted'
+    WHERE NOT ${besideOthers} OR running.n > 0
     ON CONFLICT (token_hash) DO NOTHING
     RETURNING id::text, (SELECT n FROM running) AS others`
   return row ?? null

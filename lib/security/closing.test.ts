@@ -59,6 +59,20 @@ const open = async (someone: Someone) => [
   (await sessions.alive(someone.who.sid)) !== null,
 ]
 
+/** Until a transaction waits for one of another. */
+const somebodyWaits = () =>
+  expect
+    .poll(
+      async () =>
+        (
+          await stores.sql(
+            `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+          )
+        ).rowCount,
+      { interval: 20, timeout: 5000 },
+    )
+    .toBeGreaterThan(0)
+
 /** A proven number, in no way that a text message would be needed for. */
 async function numbered({ id }: Someone): Promise<string> {
   const number = `+49151${String(Math.floor(Math.random() * 1e8)).padStart(8, '0')}`
@@ -151,13 +165,61 @@ describe('closing', () => {
     expect(await statusOf(id)).toBe('active')
   })
 
-  test('links to a new password, and a recovery under way, are over', async () => {
+  test('links to a new password are over, also in an account that was kept', async () => {
     const ada = await person()
     must(await recovery.forgot({ email: ada.email }, somewhere()))
     const reset = (await newest(ada.email)).links.find((link) => link.includes('/reset'))
     must(await close(ada))
     const token = new URL(reset ?? '').searchParams.get('token') ?? ''
     expect(await recovery.resetView(token)).toBeNull()
+    // Nor do they live again in an account that was kept.
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    expect(await recovery.resetView(token)).toBeNull()
+  })
+
+  test('a recovery under way is over, also in an account that was kept', async () => {
+    const ada = await person()
+    must(await recovery.delayed.request({ email: ada.email }, somewhere()))
+    await audit.drain()
+    const running = async () => {
+      const user = await users.get(ada.id)
+      return user && (await recovery.running(user))
+    }
+    expect(await running()).not.toBeNull()
+    must(await close(ada))
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    expect(await running()).toBeNull()
+  })
+
+  test('no browser is trusted any more, and no picture is shown', async () => {
+    const ada = await person()
+    const before = await users.get(ada.id)
+    const key = 'k'.repeat(35) + uuid().slice(0, 8)
+    await stores.sql(
+      `INSERT INTO avatars (user_id, key, mime_type, size, bytes) VALUES ($1, $2, 'image/webp', 1, '\\x00')`,
+      [ada.id, key],
+    )
+    expect(await users.avatar(key)).not.toBeNull()
+    must(await close(ada))
+    expect(await users.avatar(key)).toBeNull()
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    expect(await users.avatar(key)).not.toBeNull()
+    expect((await users.get(ada.id))?.factorVersion).toBe((before?.factorVersion ?? 0) + 1)
+  })
+
+  test('costs a network what any request costs; keeping does, too', async () => {
+    const ada = await person()
+    under({ LIMIT_REQUESTS_BURST: '1', LIMIT_REQUESTS_PER_MINUTE: '1' })
+    try {
+      expect(refusal(await close(ada, 'nobody@example.com'))).toBe('confirmation_wrong')
+      expect(refusal(await close(ada))).toBe('rate_limited')
+      const caller = somewhere()
+      expect(refusal(await security.closing.keep('x'.repeat(43), caller))).toBe('link_over')
+      expect(refusal(await security.closing.keep('x'.repeat(43), caller))).toBe('rate_limited')
+    } finally {
+      under({ LIMIT_REQUESTS_BURST: '1000', LIMIT_REQUESTS_PER_MINUTE: '100000' })
+    }
+    expect(await statusOf(ada.id)).toBe('active')
   })
 
   test('a sign-in that had proven everything before gets no session', async () => {
@@ -217,6 +279,79 @@ describe('the address of a closed account', () => {
   })
 })
 
+test('a number that was somebody else’s in between is theirs again who keep their account', async () => {
+  const [ada, bob] = [await person(), await person()]
+  const number = await numbered(ada)
+  must(await close(ada))
+  await stores.sql('INSERT INTO phones (user_id, number, updated_at) VALUES ($1, $2, now())', [
+    bob.id,
+    number,
+  ])
+  must(await users.phones.verify(null, bob.id, number, bob.caller))
+  expect(await users.phones.ownerOf(number)).toBe(bob.id)
+  expect(await typesOf(ada.id)).not.toContain('phone.claim_voided')
+  await stores.sql('DELETE FROM phones WHERE user_id = $1', [bob.id])
+  must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+  expect(await users.phones.ownerOf(number)).toBe(ada.id)
+})
+
+describe('what a closed account is kept from', () => {
+  test('nobody proves an address for it that would then be nobody’s to use', async () => {
+    const email = address()
+    const caller = somewhere()
+    const { id } = must(
+      await inTx((tx) => users.register(tx, { email, verified: false, locale: 'en', caller })),
+    )
+    must(await security.closing.closeFor(id, { actor: 'operator' }))
+    // The code of a sign-up that was under way.
+    expect(refusal(await inTx((tx) => users.emails.verify(tx, id, email, caller)))).toBe('not_found')
+    expect((await person(email)).id).not.toBe(id)
+  })
+
+  test('what is linked in the same instant is unlinked with the rest', async () => {
+    const ada = await person()
+    let begun = () => {}
+    let go = () => {}
+    const locked = new Promise<void>((resolve) => {
+      begun = resolve
+    })
+    const released = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const linking = inTx(async (tx) => {
+      await users.lock(tx, ada.id)
+      await tx.$executeRaw`
+        INSERT INTO auth_providers (user_id, provider, type, provider_account_id)
+        VALUES (${ada.id}::uuid, 'acme', 'oidc', ${uuid()})`
+      begun()
+      await released
+    })
+    await locked
+    const closing = security.closing.closeFor(ada.id, { actor: 'operator' })
+    await somebodyWaits()
+    go()
+    await linking
+    must(await closing)
+    const { rows } = await stores.sql('SELECT 1 FROM auth_providers WHERE user_id = $1', [ada.id])
+    expect(rows).toEqual([])
+  })
+
+  test('a recovery that was asked for in the same instant does not run once it is kept', async () => {
+    const ada = await person()
+    must(await recovery.delayed.request({ email: ada.email }, somewhere()))
+    await inTx(async (tx) => {
+      await users.lockAccount(tx, ada.id)
+      const drained = audit.drain()
+      await somebodyWaits()
+      must(await users.close(tx, ada.id, new Date(Date.now() + DAY), { actor: 'operator' }))
+      return { drained }
+    }).then(({ drained }) => drained)
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    const { rows } = await stores.sql('SELECT 1 FROM recovery_requests WHERE user_id = $1', [ada.id])
+    expect(rows).toEqual([])
+  })
+})
+
 describe('keeping', () => {
   test('opens the account with what it had; nobody is signed in by it', async () => {
     const ada = await person()
@@ -251,6 +386,15 @@ describe('keeping', () => {
     expect(await statusOf(ada.id)).toBe('deleted')
   })
 
+  test('by an operator ends the link of the mail, which is good for no closing that comes later', async () => {
+    const ada = await person()
+    must(await close(ada))
+    const token = await keepToken(ada.email)
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    must(await close({ ...ada, who: await signIn(ada.id) }))
+    expect(refusal(await security.closing.keep(token, somewhere()))).toBe('link_over')
+  })
+
   test('a link of another purpose, a made-up one and none keep nothing', async () => {
     const ada = await person()
     must(await close(ada))
@@ -258,6 +402,75 @@ describe('keeping', () => {
     for (const token of [lockdown, 'x'.repeat(43), ''])
       expect(refusal(await security.closing.keep(token, somewhere()))).toBe('link_over')
     expect(await statusOf(ada.id)).toBe('deleted')
+  })
+
+  test('takes what it has again from everybody who only claims it', async () => {
+    const ada = await person()
+    const number = await numbered(ada)
+    must(await close(ada))
+    const token = await keepToken(ada.email)
+    const caller = somewhere()
+    const { id: trap } = must(
+      await inTx((tx) => users.register(tx, { email: ada.email, verified: false, locale: 'en', caller })),
+    )
+    const before = await users.get(trap)
+    const bob = await person()
+    must(await inTx((tx) => users.emails.claim(tx, bob.id, ada.email, caller)))
+    await stores.sql('INSERT INTO phones (user_id, number, updated_at) VALUES ($1, $2, now())', [
+      bob.id,
+      number,
+    ])
+    must(await security.closing.keep(token, caller))
+    expect(await addressesOf(trap)).toEqual([])
+    // Whoever never proved any address may have been waiting there for its owner (LNK3).
+    expect((await users.get(trap))?.sessionVersion).toBe((before?.sessionVersion ?? 0) + 1)
+    expect(await addressesOf(bob.id)).toEqual([bob.email])
+    expect(await users.phones.list(bob.id)).toEqual([])
+    expect(await typesOf(bob.id)).toEqual(
+      expect.arrayContaining(['email.claim_voided', 'phone.claim_voided']),
+    )
+  })
+
+  test('leaves those who would vouch for them', async () => {
+    const [ada, friend] = [await person(), await person()]
+    await stores.sql(
+      `INSERT INTO trusted_contacts (user_id, contact_id, created_at) VALUES ($1, $2, now() - interval '90 days')`,
+      [ada.id, friend.id],
+    )
+    must(await close(ada))
+    must(await security.closing.keep(await keepToken(ada.email), somewhere()))
+    expect(await recovery.contacts.list(ada.id)).toMatchObject([{ id: friend.id, counts: true }])
+  })
+
+  test('who closed their account vouches for nobody', async () => {
+    const [ada, friend] = [await person(), await person()]
+    await stores.sql(
+      `INSERT INTO trusted_contacts (user_id, contact_id, created_at) VALUES ($1, $2, now() - interval '90 days')`,
+      [ada.id, friend.id],
+    )
+    must(await close(friend))
+    expect(await recovery.contacts.list(ada.id)).toMatchObject([{ id: friend.id, counts: false }])
+    expect(await recovery.contacts.vouchers(ada.id, new Date())).toEqual([])
+  })
+
+  test('is over when the day has come, by every link, though nothing is erased yet; not for an operator', async () => {
+    const ada = await person()
+    const theirs = await proven(ada)
+    must(await security.emails.makePrimary(ada.who, theirs.id, ada.caller))
+    const undo = await tokenFor(ada.email, 'undo')
+    must(await close(ada, theirs.email))
+    const mail = await newest(theirs.email)
+    const [keep, lockdown] = [await tokenFor('', 'keep', mail), await tokenFor('', 'lockdown', mail)]
+    await users.eraseNow(ada.id)
+    expect(await security.closing.peek(keep)).toBeNull()
+    expect(await security.lockdown.peek(lockdown)).toBeNull()
+    expect(await security.emailChange.peek(undo)).toBeNull()
+    expect(refusal(await security.closing.keep(keep, somewhere()))).toBe('link_over')
+    expect(refusal(await security.lockdown.lockDown(lockdown, somewhere()))).toBe('link_over')
+    expect(refusal(await security.emailChange.undo(undo, somewhere()))).toBe('link_over')
+    expect(await statusOf(ada.id)).toBe('deleted')
+    must(await security.closing.keepFor(ada.id, { actor: 'operator' }))
+    expect(await statusOf(ada.id)).toBe('active')
   })
 
   test('who had been disabled is disabled again', async () => {
@@ -282,6 +495,31 @@ describe('a thief who closes the account to be rid of its owner', () => {
     expect((await users.get(ada.id))?.lockedDownAt).not.toBeNull()
     expect(await primaryOf(ada.id)).toBe(ada.email)
     expect(refusal(await security.closing.keep(await keepToken(ada.email), somewhere()))).toBe('link_over')
+  })
+
+  test('does not where all its addresses are somebody else’s by now, and the link stays good', async () => {
+    const ada = await person()
+    must(await close(ada))
+    const token = await tokenFor(ada.email, 'lockdown')
+    await person(ada.email)
+    expect(refusal(await security.lockdown.lockDown(token, somewhere()))).toBe('email_taken')
+    expect(await statusOf(ada.id)).toBe('deleted')
+    expect(await security.lockdown.peek(token)).not.toBeNull()
+  })
+
+  test('and the link that the thief got keeps no account that its owner closes later', async () => {
+    const ada = await person()
+    await inTx((tx) => security.tellSecurity(tx, ada.id, 'new_device', somewhere()))
+    const token = await tokenFor(ada.email, 'lockdown')
+    const theirs = await proven(ada, address('thief'))
+    must(await close(ada))
+    const stolen = await keepToken(theirs.email)
+    must(await security.lockdown.lockDown(token, somewhere()))
+    expect(await addressesOf(ada.id)).toEqual([ada.email])
+    must(await security.closing.closeFor(ada.id, { actor: 'operator' }))
+    expect(await security.closing.peek(stolen)).toBeNull()
+    expect(refusal(await security.closing.keep(stolen, somewhere()))).toBe('link_over')
+    expect(await statusOf(ada.id)).toBe('deleted')
   })
 
   test('the old address takes the change back though the thief made it theirs, removed it and closed', async () => {
@@ -394,7 +632,8 @@ describe('erasing', () => {
     expect(await statusOf(ada.id)).toBe('deleted')
     const mail = await newest(ada.email)
     expect(mail.text).toContain('will now be deleted')
-    expect(mail.links.filter((link) => link.includes('/keep'))).toEqual([])
+    // Nothing keeps it, so nothing says that it would.
+    expect(mail.links.filter((link) => /keep|lockdown/.test(link))).toEqual([])
     await users.eraseClosed()
     expect(await users.get(ada.id)).toBeNull()
   })
@@ -403,10 +642,10 @@ describe('erasing', () => {
     for (let n = 0; n < 8; n++) {
       const ada = await person()
       must(await close(ada))
-      const token = await keepToken(ada.email)
+      await audit.drain()
       await users.eraseNow(ada.id)
       const [kept] = await Promise.all([
-        security.closing.keep(token, somewhere()),
+        security.closing.keepFor(ada.id, { actor: 'operator' }),
         ...[1, 2].map(() => users.eraseClosed()),
       ])
       const status = await statusOf(ada.id)
@@ -415,6 +654,44 @@ describe('erasing', () => {
       expect(left.includes('user.registered')).toBe(kept.ok)
     }
   })
+
+  test('of one who cannot go today goes on with the others', async () => {
+    const [ada, bob] = [await person(), await person()]
+    for (const someone of [ada, bob]) must(await close(someone))
+    await audit.drain()
+    for (const { id } of [ada, bob]) await users.eraseNow(id)
+    let go = () => {}
+    const held = inTx(async (tx) => {
+      await users.lockAccount(tx, ada.id)
+      await new Promise<void>((resolve) => {
+        go = resolve
+      })
+    })
+    await users.eraseClosed()
+    expect(await statusOf(ada.id)).toBe('deleted')
+    expect(await users.get(bob.id)).toBeNull()
+    expect(await typesOf(bob.id)).toEqual(['user.deleted'])
+    go()
+    await held
+    await users.eraseClosed()
+    expect(await users.get(ada.id)).toBeNull()
+  })
+
+  test('takes a history of years along', async () => {
+    const ada = await person()
+    must(await close(ada))
+    await audit.drain()
+    for (let n = 0; n < 30; n++)
+      await stores.sql(
+        `INSERT INTO events (type, user_id, data) SELECT 'token.issued', $1, '{}' FROM generate_series(1, 1000)`,
+        [ada.id],
+      )
+    await users.eraseNow(ada.id)
+    await users.eraseClosed()
+    expect(await users.get(ada.id)).toBeNull()
+    expect(await typesOf(ada.id)).toEqual(['user.deleted'])
+    expect(await audit.verify(ada.id)).toMatchObject({ events: 1, problems: [] })
+  }, 120_000)
 
   test('an operator brings the day forward, of closed accounts alone', async () => {
     const [ada, bob] = [await person(), await person()]
@@ -441,7 +718,7 @@ describe('the history', () => {
     const count = async () =>
       (await stores.sql('SELECT count(*)::int AS n FROM events WHERE user_id = $1', [ada.id])).rows[0].n
     const before = await count()
-    const { rows } = await stores.sql('SELECT events_forget($1) AS gone', [ada.id])
+    const { rows } = await stores.sql('SELECT events_forget($1, 1000) AS gone', [ada.id])
     expect(rows[0].gone).toBe(0)
     await expect(stores.sql('DELETE FROM events WHERE user_id = $1', [ada.id])).rejects.toMatchObject(denied)
     await expect(
@@ -461,14 +738,14 @@ describe('the history', () => {
     await users.eraseNow(ada.id)
     await users.eraseClosed()
     await expect(stores.sql('DELETE FROM events WHERE user_id = $1', [ada.id])).rejects.toMatchObject(denied)
-    await stores.sql('SELECT events_forget($1)', [ada.id])
+    await stores.sql('SELECT events_forget($1, 1000)', [ada.id])
     expect(await typesOf(ada.id)).toEqual(['user.deleted'])
   })
 
   test('without such an event stays whole, though its person is gone', async () => {
     const ada = await person()
     await stores.sql('DELETE FROM users WHERE id = $1', [ada.id])
-    const { rows } = await stores.sql('SELECT events_forget($1) AS gone', [ada.id])
+    const { rows } = await stores.sql('SELECT events_forget($1, 1000) AS gone', [ada.id])
     expect(rows[0].gone).toBe(0)
     await expect(stores.sql('DELETE FROM events WHERE user_id = $1', [ada.id])).rejects.toMatchObject(denied)
   })

@@ -5,7 +5,7 @@
  * intruder out (`lockdown`, `undo`).
  */
 import type { Caller } from '../base/caller'
-import { nowMs } from '../base/clock'
+import { now, nowMs } from '../base/clock'
 import type { Tx } from '../base/db'
 import { env } from '../base/env'
 import { log } from '../base/log'
@@ -66,10 +66,10 @@ function sameMailbox(typed: string, address: string): boolean {
 export const closeFor = (userId: string, by: { actor: string }, days?: number): Promise<Result<Closed>> =>
   allOrNothing(async (tx) => {
     await users.lockAccount(tx, userId)
-    return await closeIn(tx, userId, by, days)
+    return (await users.lock(tx, userId)) ? await closeIn(tx, userId, by, days) : refuse('not_found')
   })
 
-/** Under `users.lockAccount`. */
+/** Under `users.lockAccount`, and holding the user: what is linked or allowed just now is there to be ended. */
 async function closeIn(
   tx: Tx,
   userId: string,
@@ -86,7 +86,8 @@ async function closeIn(
     { what: 'account_closed', keep: days > 0 ? { days, url: await keepLink(tx, userId, days) } : null },
     caller ?? null,
   )
-  await endPrepared(tx, userId, caller)
+  // Those who would vouch for them stay: whoever keeps the account would miss them when they need them.
+  await endPrepared(tx, userId, now(), caller)
   for (const account of await federation.accounts.list(userId))
     await federation.accounts.unlink(tx, userId, account.id, caller)
   const closed = await users.close(tx, userId, eraseAt, by)
@@ -104,7 +105,7 @@ async function keepLink(tx: Tx, userId: string, days: number): Promise<string> {
 /** The account a live link keeps; null when it no longer keeps any. Changes nothing. */
 export async function peek(token: string): Promise<users.ClosedAccount | null> {
   const link = await factors.links.peek('account_keep', token)
-  return link && (await users.findClosed(link.userId))
+  return link && !(await users.isOver(link.userId)) ? await users.findClosed(link.userId) : null
 }
 
 /**
@@ -134,7 +135,7 @@ export const keepFor = (userId: string, by: { actor: string }): Promise<Result> 
 
 async function keepIn(tx: Tx, userId: string, by: { caller?: Caller; actor?: string }): Promise<Result> {
   const kept = await users.keep(tx, userId, by)
-  if (!kept.ok) return kept
+  if (!kept.ok) return by.actor ? kept : refuse('link_over')
   if (!kept.value.kept) return refuse(by.actor ? 'not_found' : 'link_over')
   if (!kept.value.reachable) return refuse('email_taken')
   await factors.links.voidAll(tx, userId, 'account_keep')

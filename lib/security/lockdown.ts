@@ -29,7 +29,7 @@ function isFactor(value: unknown): value is BroughtFactor {
 /** What a live link would remove; null when it no longer locks anything. Changes nothing. */
 export async function peek(token: string): Promise<Goes | null> {
   const link = await factors.links.peek('lockdown', token)
-  if (!link) return null
+  if (!link || (await users.isOver(link.userId))) return null
   const { userId } = link
   const foreign = foreignBy(link)
   const [emails, phones, brought] = await Promise.all([
@@ -64,7 +64,7 @@ export async function lockDown(token: string, caller: Caller): Promise<Result> {
     if (!link) return refuse('link_over')
     const { userId } = link
     const kept = await users.keep(tx, userId, { caller })
-    if (!kept.ok) return kept
+    if (!kept.ok) return refuse('link_over')
     if (!kept.value.reachable) return refuse('email_taken')
     const foreign = foreignBy(link)
     await users.emails.expel(tx, userId, foreign, caller)

@@ -56,9 +56,9 @@ export async function tellSecurity(
     typeof news === 'string' ? { what: news } : news
   const reach = await users.emails.reach(tx, userId)
   if (!reach) return
-  // Nobody need lock what is locked already, or what nobody got into.
+  // Nobody need lock what is locked already, or what nobody got into; and nobody can what is as good as erased.
   const lockdownUrl =
-    what === 'locked_down' || what === 'many_failures'
+    what === 'locked_down' || what === 'many_failures' || (what === 'account_closed' && !keep)
       ? null
       : await lockdownLink(tx, userId, factor ? { factor } : brought(what, address, name))
   const told = new Set(reach.addresses.map((to) => to.toLowerCase()))

@@ -94,20 +94,15 @@ export function whenShutOut(fn: Shutter): void {
   shutters.push(fn)
 }
 
-/** Ends, in `tx`, what rooms above keep of a user's ways back in and was prepared since; all of it where no moment is named. */
-export async function endPrepared(
-  tx: Tx,
-  userId: string,
-  caller?: Caller,
-  since = new Date(0),
-): Promise<void> {
+/** Ends, in `tx`, what rooms above keep of a user's ways back in and was prepared since. */
+export async function endPrepared(tx: Tx, userId: string, since: Date, caller?: Caller): Promise<void> {
   for (const shut of shutters) await shut(tx, userId, since, caller)
 }
 
 /**
  * Everything that both ways of shutting out have in common, in `tx`: the password takes nobody in until a new one is
  * chosen, every session, consent and personal access token ends, numbers, factors and linked accounts brought since are
- * gone, links that set a password or lock the account are void, and so are those that would take a change back for an
+ * gone, links that set a password, lock the account or keep a closed one are void, and so are those that would take a change back for an
  * address brought since. Addresses are the caller's, and so is `users.lockAccount`, taken first.
  */
 export async function shutOut(
@@ -126,9 +121,9 @@ export async function shutOut(
   }
   const codes = await factors.backupCodes.status(userId)
   if (codes && codes.createdAt >= foreign.since) await factors.backupCodes.voidAll(tx, userId)
-  await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown'])
+  await factors.links.voidAll(tx, userId, ['password_reset', 'lockdown', 'account_keep'])
   await voidForeignUndos(tx, userId, foreign)
-  await endPrepared(tx, userId, caller, foreign.since)
+  await endPrepared(tx, userId, foreign.since, caller)
   await sessions.revokeIn(tx, { userId, all: true }, why)
   await oidc.grants.revokeAll(tx, userId, { caller })
   await endTokens(tx, userId, caller)

@@ -49,7 +49,7 @@ export async function undoLink(tx: Tx, userId: string, change: Change): Promise<
 /** What a live link would restore and remove, as people read it; null when it no longer works. Changes nothing. */
 export async function peek(token: string): Promise<(Goes & { from: string; to: string }) | null> {
   const link = await factors.links.peek('email_undo', token)
-  if (!link) return null
+  if (!link || (await users.isOver(link.userId))) return null
   const { userId } = link
   const { from, to, at } = changeOf(link)
   const since = new Date(at - BEFORE_MS)
@@ -87,7 +87,7 @@ export async function undo(token: string, caller: Caller): Promise<Result<{ addr
     const { from, at } = changeOf(link)
     const { userId } = link
     const kept = await users.keep(tx, userId, { caller })
-    if (!kept.ok) return kept
+    if (!kept.ok) return refuse('link_over')
     const since = new Date(at - BEFORE_MS)
     const restored = await users.emails.restorePrimary(tx, userId, from, since, caller)
     if (!restored.ok) return restored

@@ -42,7 +42,8 @@ const toView = (row: store.EmailRow): EmailView => ({
 export async function verify(tx: Tx, userId: string, email: string, caller?: Caller): Promise<Result> {
   const address = normalizeEmail(email)
   if (!address.ok) return address
-  if (!isUuid(userId)) return refuse('not_found')
+  // A closed account that proved one would have it where nobody can use it.
+  if (!isUuid(userId) || !(await store.lockUser(tx, userId))) return refuse('not_found')
   await store.lockAddress(tx, address.value)
   const outcome = await store.verifyAddress(tx, userId, address.value)
   if (outcome === 'taken') return refuse('email_taken', { field: 'email' })

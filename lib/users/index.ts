@@ -21,7 +21,16 @@ import * as store from './store'
 export { domainOf, normalizeEmail } from './address'
 export { MAX_UPLOAD_BYTES as MAX_AVATAR_BYTES } from './avatar'
 export { claims, facts, type UserFacts } from './claims'
-export { type ClosedAccount, close, eraseClosed, eraseNow, findClosed, keep, listClosed } from './closing'
+export {
+  type ClosedAccount,
+  close,
+  eraseClosed,
+  eraseNow,
+  findClosed,
+  isOver,
+  keep,
+  listClosed,
+} from './closing'
 export type { Page } from './directory'
 export { type EmailView, type Foreign, foreignAddresses, MAX_ADDRESSES, provenLongest } from './emails'
 export { addGuest, idleGuests, removeGuests, upgradeGuest } from './guests'

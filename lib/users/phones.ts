@@ -118,13 +118,19 @@ export async function verify(
     if (outcome === 'unclaimed') return refuse('not_found')
     if (outcome === 'already') return ok({ fresh: false })
     await record(tx, { type: 'phone.verified', userId, caller })
-    for (const other of voided) {
-      await record(tx, { type: 'phone.claim_voided', userId: other, actor: 'system' })
-    }
+    await claimsVoided(tx, voided)
     announce(tx, 'updated', userId)
     return ok({ fresh: true })
   })
 }
+
+const claimsVoided = async (tx: Tx, userIds: string[]): Promise<void> => {
+  for (const userId of userIds) await record(tx, { type: 'phone.claim_voided', userId, actor: 'system' })
+}
+
+/** Takes a number that now has an owner away from everyone who only claimed it, and tells their history. */
+export const voidOtherClaims = async (tx: Tx, ownerId: string, number: string): Promise<void> =>
+  claimsVoided(tx, await store.dropOtherClaims(tx, ownerId, number))
 
 /** Makes a verified number the primary. @returns the number; refusal `not_found` (also while unverified) */
 export async function makePrimary(

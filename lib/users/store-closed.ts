@@ -24,11 +24,14 @@ export async function writeClosed(tx: Tx, id: string, eraseAt: Date): Promise<vo
     WHERE user_id = ${id}::uuid AND verified_at IS NOT NULL`
 }
 
-/** Locks a closed account's row for the rest of the transaction. False when there is no such closed account (any more). */
-export async function lockClosed(tx: Tx, id: string): Promise<boolean> {
-  const rows = await tx.$queryRaw<unknown[]>`
-    SELECT 1 FROM users WHERE id = ${id}::uuid AND status = 'deleted' FOR NO KEY UPDATE`
-  return rows.length === 1
+/**
+ * Locks a closed account's row for the rest of the transaction.
+ * @returns when it is erased; null when there is no such closed account (any more)
+ */
+export async function lockClosed(tx: Tx, id: string): Promise<Date | null> {
+  const [row] = await tx.$queryRaw<{ erase_at: Date }[]>`
+    SELECT erase_at FROM users WHERE id = ${id}::uuid AND status = 'deleted' FOR NO KEY UPDATE`
+  return row?.erase_at ?? null
 }
 
 export interface Held {
@@ -47,18 +50,20 @@ export async function readHeld(tx: Tx, id: string): Promise<Held> {
 
 /**
  * Opens a closed account again with whatever of its addresses and numbers nobody proved since; the rest is gone from it.
- * @returns how many addresses it has again
+ * @returns what it has again
  */
-export async function giveBack(tx: Tx, id: string): Promise<number> {
+export async function giveBack(tx: Tx, id: string): Promise<Held> {
   const at = now()
-  const addresses = await tx.$executeRaw`
+  const addresses = await tx.$queryRaw<{ address: string }[]>`
     UPDATE emails SET verified_at = held_since, held_since = NULL, updated_at = ${at}
     WHERE user_id = ${id}::uuid AND held_since IS NOT NULL AND NOT EXISTS (
-      SELECT 1 FROM emails o WHERE o.address = emails.address AND o.verified_at IS NOT NULL)`
-  await tx.$executeRaw`
+      SELECT 1 FROM emails o WHERE o.address = emails.address AND o.verified_at IS NOT NULL)
+    RETURNING address::text`
+  const numbers = await tx.$queryRaw<{ number: string }[]>`
     UPDATE phones SET verified_at = held_since, held_since = NULL, updated_at = ${at}
     WHERE user_id = ${id}::uuid AND held_since IS NOT NULL AND NOT EXISTS (
-      SELECT 1 FROM phones o WHERE o.number = phones.number AND o.verified_at IS NOT NULL)`
+      SELECT 1 FROM phones o WHERE o.number = phones.number AND o.verified_at IS NOT NULL)
+    RETURNING number`
   await tx.$executeRaw`DELETE FROM emails WHERE user_id = ${id}::uuid AND held_since IS NOT NULL`
   await tx.$executeRaw`DELETE FROM phones WHERE user_id = ${id}::uuid AND held_since IS NOT NULL`
   await tx.$executeRaw`
@@ -75,7 +80,10 @@ export async function giveBack(tx: Tx, id: string): Promise<number> {
         WHEN EXISTS (SELECT 1 FROM emails WHERE user_id = ${id}::uuid AND verified_at IS NOT NULL) THEN 'active'
         ELSE 'pending' END)::user_status
     WHERE id = ${id}::uuid`
-  return addresses
+  return {
+    addresses: addresses.map(({ address }) => address).sort(),
+    numbers: numbers.map(({ number }) => number).sort(),
+  }
 }
 
 export interface ClosedRow {

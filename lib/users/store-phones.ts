@@ -82,10 +82,21 @@ export async function verifyNumber(
     data: { verifiedAt: at, updatedAt: at, isPrimary: primary === 0 },
     select: { id: true },
   })
-  await tx.phone.deleteMany({ where: { number, verifiedAt: null, heldSince: null, userId: { not: userId } } })
+  const voided = await dropOtherClaims(tx, userId, number)
   await touchUser(tx, userId)
-  const voided = rows.filter((row) => row.userId !== userId).map((row) => row.userId)
   return { outcome: 'verified', voided, id: own.id }
+}
+
+/**
+ * Removes every unverified claim of others to a number that now has an owner, but for what closed accounts had proven:
+ * that is no claim. @returns whose claims went
+ */
+export async function dropOtherClaims(tx: Tx, userId: string, number: string): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ user_id: string }[]>`
+    DELETE FROM phones
+    WHERE number = ${number} AND verified_at IS NULL AND held_since IS NULL AND user_id <> ${userId}::uuid
+    RETURNING user_id::text`
+  return rows.map((row) => row.user_id)
 }
 
 /** @returns the number, or null when the user has no such one */
