@@ -1,4 +1,4 @@
-/** Everything the portal keeps about a person but the history (which is a file of its own), as one file. Asks for itself who is there. */
+/** What is in a person's account, as one file; the history, with the sessions that are over, is a file of its own. Asks for itself who is there. */
 import { getTranslations } from 'next-intl/server'
 import { factors, federation, oidc, recovery, requests, sessions, users } from '@/lib'
 import type { SessionRow } from '@/lib/sessions'
