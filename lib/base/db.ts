@@ -43,6 +43,8 @@ function connect(): Clients {
     application_name: 'gatehouse',
   })
   pool.on('error', (error) => log().warn({ err: error.message }, 'idle database connection ended'))
+  // One that breaks while it is lent out fails what was asked of it; unheard, it would end the process as well.
+  pool.on('connect', (client) => client.on('error', () => {}))
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) })
   return { pool, prisma }
 }
