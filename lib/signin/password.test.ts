@@ -134,16 +134,21 @@ describe('what changes while a password is compared', () => {
 })
 
 describe('a store that fails', () => {
-  it('while_the_session_is_opened_leaves_the_proof_and_no_session', async () => {
+  it.each([
+    ['the_person_is_looked_at', 'audit-failures'],
+    ['the_session_is_opened', 'session-open'],
+  ])('while_%s_leaves_the_proof_and_no_session', async (_, statement) => {
+    process.env.UNUSUAL_SIGN_IN = 'second_factor'
+    reloadEnv()
     const ada = await person()
     const browser = await begin()
-    const query = vi.spyOn(pool(), 'query').mockImplementation(((asked: { name?: string }) => {
-      if (asked.name !== 'session-open') return pg.call(pool(), asked)
+    const { query } = Object.getPrototypeOf(pool())
+    const failing = vi.spyOn(pool(), 'query').mockImplementation(((asked: { name?: string }) => {
+      if (asked.name !== statement) return query.call(pool(), asked)
       throw Object.assign(new Error('terminating connection'), { code: '57P01' })
     }) as never)
-    const pg = Object.getPrototypeOf(pool()).query
     await expect(FIRST.password(browser, ada)).rejects.toThrow('postgres does not answer')
-    query.mockRestore()
+    failing.mockRestore()
     expect(await sessions.list(ada.id)).toHaveLength(0)
     done(await signin.complete(browser.flow, browser.caller))
     expect(await sessions.list(ada.id)).toHaveLength(1)
