@@ -51,11 +51,7 @@ export async function advance(
   prove?.(at)
   const { userId } = at
   if (!userId) return ok({ step: waiting(stepOf(at)) })
-  const seen = await look(at, caller, known).catch(async (error) => {
-    // Whatever failed, what was proven is kept.
-    if (prove) await store.update(flow, prove, stored)
-    throw error
-  })
+  const seen = await look(at, caller, known)
   if (!seen) return beginAnew(flow, refuse('account_disabled').refusal)
   const change = (a: Attempt) => {
     prove?.(a)
