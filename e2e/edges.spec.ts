@@ -118,36 +118,6 @@ test('too many tries are told when to come back, with Retry-After', async ({
   complaints.length = 0 // the browser itself notes the 429
 })
 
-test('the form of a sign-in is answered alike by the host and behind Next', async ({
-  page,
-  person,
-  context,
-}) => {
-  const answers: unknown[] = []
-  // The host takes plain forms itself and leaves the other kind to the route.
-  for (const kind of ['form', 'multipart']) {
-    for (const password of ['not the password', person.password]) {
-      await context.clearCookies()
-      await page.goto('/signin/start')
-      const { origin, searchParams } = new URL(page.url())
-      const flow = searchParams.get('flow') ?? ''
-      const answer = await context.request.post('/signin/password', {
-        [kind]: { flow, email: person.email, password },
-        headers: { origin },
-        maxRedirects: 0,
-      })
-      const { location = '', 'cache-control': kept } = answer.headers()
-      const cookies = (await context.cookies()).map(({ name }) => name).sort()
-      answers.push({ status: answer.status(), location: location.replace(flow, 'flow'), kept, cookies })
-    }
-  }
-  const [wrong, right, ...again] = answers
-  expect(wrong).toMatchObject({ status: 303, location: '/signin?flow=flow' })
-  expect(right).toMatchObject({ status: 303, location: '/account' })
-  expect(JSON.stringify(right)).toContain('gatehouse.session')
-  expect(again).toEqual([wrong, right])
-})
-
 test('foreign_origins_cannot_post_any_form', async ({ page, context }) => {
   await page.goto('/signin/start')
   const flow = new URL(page.url()).searchParams.get('flow') ?? ''
