@@ -23,6 +23,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   security: ['base', 'audit', 'notify', 'users', 'factors', 'federation', 'sessions', 'oidc'],
   recovery: ['base', 'audit', 'notify', 'users', 'factors', 'sessions', 'security'],
   oidc: ['base', 'audit', 'users', 'sessions'],
+  forms: ['base', 'sessions', 'signin', 'oidc'],
   clinic: ['base'],
   host: [
     'rooms',
@@ -38,6 +39,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'security',
     'recovery',
     'oidc',
+    'forms',
     'clinic',
   ],
   cli: [

@@ -9,6 +9,7 @@ import * as requests from './base/requests'
 import * as clinic from './clinic'
 import * as factors from './factors'
 import * as federation from './federation'
+import * as forms from './forms'
 import * as notify from './notify'
 import * as oidc from './oidc'
 import * as recovery from './recovery'
@@ -22,6 +23,7 @@ export const rooms = {
   clinic,
   factors,
   federation,
+  forms,
   log,
   notify,
   oidc,

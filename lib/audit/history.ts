@@ -2,7 +2,7 @@
 import { Chain } from '../../docs/verify-events.mjs'
 import { bucket } from '../base/limits'
 import { ok, type Result } from '../base/refusals'
-import type { EventPlace, EventView } from './event'
+import type { EventView } from './event'
 import { type EventKind, PERSONAL, typesOf } from './kinds'
 import * as store from './store-history'
 import type { EventType } from './types'
@@ -50,12 +50,13 @@ export const clientsIn = (userId: string): Promise<string[]> => store.selectClie
  * What a sign-in is compared with: the last ones, newest first, and how many tries failed since then.
  * @param places false: where they came from is of no use, and none of them are read
  */
-export const past = (
-  userId: string,
-  failedSince: Date,
-  places: boolean,
-): Promise<{ signIns: { at: Date; place: EventPlace | null }[]; failures: number }> =>
+export const past = (userId: string, failedSince: Date, places: boolean): Promise<store.Past> =>
   store.selectPast(userId, failedSince, places)
+
+/** The same as a part of a larger statement: a query of one row, and what its row says. */
+export const before = { sql: store.pastSql, read: store.toPast }
+
+export type { Past, PastRow } from './store-history'
 
 /**
  * All of what a filter asks for, newest first, page by page: no more than a page is in memory.

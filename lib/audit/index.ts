@@ -24,12 +24,15 @@ export {
 } from './delivery'
 export type { EventInput, EventPlace, EventView } from './event'
 export {
+  before,
   type ChainedEvent,
   clientsIn,
   download,
   downloadChain,
   type Filter,
   list,
+  type Past,
+  type PastRow,
   past,
   people,
   type Verified,

@@ -88,33 +88,46 @@ export async function selectClients(userId: string): Promise<string[]> {
 
 const SIGN_INS = 50
 const FAILURES = 50
-const BEFORE = `(SELECT at, data->'place' AS place, NULL::int AS failures FROM events
-  WHERE user_id = $1::uuid AND type = 'session.opened' ORDER BY id DESC LIMIT ${SIGN_INS})`
 
-/**
- * The last sign-ins, newest first (none unless `places`), and how many tries failed since the last of them or a later
- * moment (to fifty).
- */
-export async function selectPast(
-  userId: string,
-  failedSince: Date,
-  places: boolean,
-): Promise<{ signIns: { at: Date; place: EventPlace | null }[]; failures: number }> {
-  const rows = await sql<{ at: Date | null; place: EventPlace | null; failures: number | null }>({
+/** What a sign-in is compared with. */
+export interface Past {
+  /** The last ones, newest first; none where no places were asked for. */
+  signIns: { at: Date; place: EventPlace | null }[]
+  /** Tries that failed since the last of them or a later moment (to fifty). */
+  failures: number
+}
+
+export interface PastRow {
+  sign_ins: { at: number; place: EventPlace | null }[] | null
+  failures: number
+}
+
+const placesSql = (who: string): string => `(
+  SELECT jsonb_agg(jsonb_build_object('at', extract(epoch FROM e.at) * 1000, 'place', e.data->'place') ORDER BY e.at DESC)
+  FROM (SELECT at, data FROM events WHERE user_id = ${who} AND type = 'session.opened'
+        ORDER BY id DESC LIMIT ${SIGN_INS}) e)`
+
+/** A query of one PastRow; `who` and `failedSince` are expressions, and may be those of a larger statement. */
+export const pastSql = (who: string, failedSince: string, places: boolean): string => `
+  SELECT ${places ? placesSql(who) : 'NULL::jsonb'} AS sign_ins, (
+    SELECT count(*)::int FROM (
+      SELECT at, type FROM events WHERE user_id = ${who} AND outcome = 'failure' ORDER BY id DESC LIMIT ${FAILURES}) f
+    WHERE f.at >= greatest(${failedSince}::timestamptz, (SELECT at FROM events
+        WHERE user_id = ${who} AND type = 'session.opened' ORDER BY id DESC LIMIT 1))
+      AND f.type IN ('signin.failed', 'signin.limited', 'totp.failed', 'backup_code.failed')) AS failures`
+
+export const toPast = ({ sign_ins: signIns, failures }: PastRow): Past => ({
+  signIns: (signIns ?? []).map(({ at, place }) => ({ at: new Date(at), place })),
+  failures,
+})
+
+export async function selectPast(userId: string, failedSince: Date, places: boolean): Promise<Past> {
+  const [row] = await sql<PastRow>({
     name: places ? 'audit-past' : 'audit-failures',
-    text: `${places ? `${BEFORE} UNION ALL` : ''}
-           SELECT NULL::timestamptz AS at, NULL::jsonb AS place, count(*)::int AS failures FROM (
-             SELECT at, type FROM events WHERE user_id = $1::uuid AND outcome = 'failure'
-             ORDER BY id DESC LIMIT ${FAILURES}) f
-           WHERE f.at >= greatest($2, (SELECT at FROM events
-               WHERE user_id = $1::uuid AND type = 'session.opened' ORDER BY id DESC LIMIT 1))
-             AND f.type IN ('signin.failed', 'signin.limited', 'totp.failed', 'backup_code.failed')`,
+    text: pastSql('$1::uuid', '$2', places),
     values: [userId, failedSince],
   })
-  return {
-    signIns: rows.flatMap(({ at, place }) => (at ? [{ at, place }] : [])).sort((a, b) => +b.at - +a.at),
-    failures: rows.find(({ failures }) => failures !== null)?.failures ?? 0,
-  }
+  return row ? toPast(row) : { signIns: [], failures: 0 }
 }
 
 // ── the chain ────────────────────────────────────────────────────────────────

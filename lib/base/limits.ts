@@ -85,7 +85,7 @@ export async function budgets(list: Budget[]): Promise<Result<{ left: number }>>
              RETURNING key, spent, expires_at)
            SELECT kept.spent, kept.expires_at, asked.max FROM kept JOIN asked USING (key)`,
     values: [
-      list.map((budget) => hmac('budget', budget.subject)),
+      budgetKeys(list.map((budget) => budget.subject)),
       list.map((budget) => budget.max),
       list.map((budget) => budget.windowSeconds),
       at,
@@ -171,13 +171,15 @@ export async function backOff(limit: BackOff): Promise<Result<{ left: number }>>
   return refuse('rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil((until - at) / 1000)) })
 }
 
+/** Where these budgets are kept. */
+export const budgetKeys = (subjects: string[]): string[] => subjects.map((subject) => hmac('budget', subject))
+
+/** Gives back whole what stands under `keys`, an expression; fit for a CTE of a larger statement. */
+export const refundSql = (keys: string): string => `DELETE FROM budgets WHERE key = ANY(${keys}::text[])`
+
 /** Gives budgets back whole (after a success). */
 export async function refund(...subjects: string[]): Promise<void> {
-  await sql({
-    name: 'budget-refund',
-    text: 'DELETE FROM budgets WHERE key = ANY($1::text[])',
-    values: [subjects.map((subject) => hmac('budget', subject))],
-  })
+  await sql({ name: 'budget-refund', text: refundSql('$1'), values: [budgetKeys(subjects)] })
 }
 
 /** Takes one try of each budget back; a window that has ended since has nothing to give. */

@@ -8,6 +8,7 @@
  */
 import 'server-only'
 import type { Tx } from '../base/db'
+import { keyIds } from '../base/secrets'
 import * as store from './store'
 
 export type { BackupCodes } from './backup-codes'
@@ -29,22 +30,30 @@ export type {
 } from './passkeys'
 /** available, registrationOptions, register, authenticationOptions, authenticate, list, rename, remove, signal. */
 export * as passkeys from './passkeys'
-/** rules, hash, verify, set, has, isByMail, vouched, warm. */
+/** rules, hash, verify, set, has, vouched, warm. */
 export * as password from './password'
 export type { PurposeName } from './purposes'
 export { spendNotice } from './sending'
-export type { Enrolled } from './store'
+export type { Enrolled, Held, HeldRow } from './store'
 export type { Enrolment, TotpView } from './totp'
 /** begin, pending, confirm, verify, list, rename, remove. */
 export * as totp from './totp'
-/** spend, giveBack; spendSecond, giveBackSecond. */
+export type { TriesOf } from './tries'
+/** spend, giveBack, keysOf; spendSecond, giveBackSecond. */
 export * as tries from './tries'
 
 /** What may follow a first proof. */
 export type SecondMethod = 'totp' | 'passkey' | 'security_key' | 'backup_code' | 'email_code' | 'sms_code'
 
 /** What a user could prove themselves with. */
-export const enrolled = (userId: string): Promise<store.Enrolled> => store.readEnrolled(userId)
+export const enrolled = async (userId: string): Promise<store.Enrolled> =>
+  (await store.readHeld(userId)).enrolled
+
+/**
+ * The same with the password's hash, which is for `password.verify` alone. Or as a part of a larger statement: `sql` is a
+ * query of one row (for nobody's id too), whose parameter `keys` is that of `keys()`, and `read` is what its row says.
+ */
+export const held = { of: store.readHeld, sql: store.heldSql, keys: keyIds, read: store.toHeld }
 
 /**
  * Removes every second factor of a user in `tx`: authenticator apps, passkeys, security keys, backup codes.

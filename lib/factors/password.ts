@@ -86,13 +86,19 @@ const NOBODY = '00000000-0000-0000-0000-000000000000'
  * Compares a password. An unknown user (null) and one without a password cost the same statement and
  * the same hash as any other, and never match (ENU2). Spend the budgets before calling. On a match, a
  * hash of weaker parameters is replaced, unless the password was changed meanwhile.
+ * @param known the password's hash, or that there is none, as the caller has just read it (`held`)
  * @returns refusal `busy`, or `password_too_long` before any work
  * @throws StoresDown
  */
-export async function verify(userId: string | null, plain: string): Promise<Result<{ match: boolean }>> {
+export async function verify(
+  userId: string | null,
+  plain: string,
+  known?: string | null,
+): Promise<Result<{ match: boolean }>> {
   const prepared = prepare(plain)
   if (!prepared.ok) return prepared
-  const [stored, decoy] = await Promise.all([store.readHash(userId ?? NOBODY), decoyHash()])
+  const read = known === undefined ? store.readHash(userId ?? NOBODY) : known
+  const [stored, decoy] = await Promise.all([read, decoyHash()])
   const compared = await matches(stored ?? decoy, prepared.value)
   if (!compared.ok) return compared
   const match = compared.value && stored !== null && userId !== null
@@ -129,12 +135,6 @@ export async function set(
 
 /** Whether the user has a password at all. */
 export const has = async (userId: string): Promise<boolean> => (await store.readHash(userId)) !== null
-
-/**
- * Whether the password proves no more than a mailbox: it was chosen by a link sent there, and no other factor was
- * given beside it since. A code sent to the same mailbox is then no second factor (REC4).
- */
-export const isByMail = (userId: string): Promise<boolean> => store.readByMail(userId)
 
 /** A factor other than a code by mail was given beside the password that was right at `at`. */
 export const vouched = (userId: string, at: number): Promise<void> => store.writeVouched(userId, new Date(at))

@@ -29,16 +29,6 @@ export async function writeHash(tx: Tx, userId: string, hash: string, byMail: bo
   return row?.had ?? false
 }
 
-/** Whether the password was chosen by a link in a mail and nothing else has vouched for it since. */
-export async function readByMail(userId: string): Promise<boolean> {
-  const rows = await sql({
-    name: 'factors-password-by-mail',
-    text: 'SELECT 1 FROM passwords WHERE user_id = $1 AND by_mail',
-    values: [userId],
-  })
-  return rows.length > 0
-}
-
 /** From now on it is the person's own. One that was chosen after `at` is another password. */
 export async function writeVouched(userId: string, at: Date): Promise<void> {
   await sql({
@@ -67,30 +57,56 @@ export interface Enrolled {
   backupCodes: number
 }
 
-export async function readEnrolled(userId: string): Promise<Enrolled> {
-  const [row] = await sql<{
-    password: boolean
-    totp: number
-    passkeys: number
-    security_keys: number
-    backup_codes: number
-  }>({
-    name: 'factors-enrolled',
-    text: `SELECT EXISTS (SELECT 1 FROM passwords WHERE user_id = $1) AS password,
-      (SELECT count(*)::int FROM totps WHERE user_id = $1) AS totp,
-      (SELECT count(*)::int FROM passkey_credentials WHERE user_id = $1 AND kind = 'passkey') AS passkeys,
-      (SELECT count(*)::int FROM passkey_credentials WHERE user_id = $1 AND kind = 'security_key') AS security_keys,
-      (SELECT count(*)::int FROM backup_codes WHERE user_id = $1 AND used_at IS NULL
-        AND split_part(hash, '.', 2) = ANY($2::text[])) AS backup_codes`,
+export interface HeldRow {
+  hash: string | null
+  by_mail: boolean | null
+  totp: number
+  passkeys: number
+  security_keys: number
+  backup_codes: number
+}
+
+/** A user's password and how much else there is: a query of one row, for nobody too. `who` and `keys` are expressions. */
+export const heldSql = (who: string, keys: string): string => `
+  SELECT p.hash, p.by_mail, (SELECT count(*)::int FROM totps t WHERE t.user_id = w.id) AS totp, k.*,
+    (SELECT count(*)::int FROM backup_codes b WHERE b.user_id = w.id AND b.used_at IS NULL
+      AND split_part(b.hash, '.', 2) = ANY(${keys}::text[])) AS backup_codes
+  FROM (SELECT ${who} AS id) w LEFT JOIN passwords p ON p.user_id = w.id CROSS JOIN LATERAL (
+    SELECT (count(*) FILTER (WHERE c.kind = 'passkey'))::int AS passkeys,
+      (count(*) FILTER (WHERE c.kind = 'security_key'))::int AS security_keys
+    FROM passkey_credentials c WHERE c.user_id = w.id) k`
+
+/** What a user holds, as one statement has read it. */
+export interface Held {
+  hash: string | null
+  /**
+   * The password proves no more than a mailbox: it was chosen by a link sent there, and no other factor was given beside it
+   * since. A code sent to the same mailbox is then no second factor (REC4).
+   */
+  byMail: boolean
+  enrolled: Enrolled
+}
+
+export const toHeld = (row: HeldRow): Held => ({
+  hash: row.hash,
+  byMail: row.by_mail ?? false,
+  enrolled: {
+    password: row.hash !== null,
+    totp: row.totp,
+    passkeys: row.passkeys,
+    securityKeys: row.security_keys,
+    backupCodes: row.backup_codes,
+  },
+})
+
+export async function readHeld(userId: string): Promise<Held> {
+  const [row] = await sql<HeldRow>({
+    name: 'factors-held',
+    text: heldSql('$1::uuid', '$2'),
     values: [userId, keyIds()],
   })
-  return {
-    password: row?.password ?? false,
-    totp: row?.totp ?? 0,
-    passkeys: row?.passkeys ?? 0,
-    securityKeys: row?.security_keys ?? 0,
-    backupCodes: row?.backup_codes ?? 0,
-  }
+  if (!row) throw new Error('what a user holds is always one row')
+  return toHeld(row)
 }
 
 export async function deleteSecondFactors(tx: Tx, userId: string): Promise<Omit<Enrolled, 'password'>> {

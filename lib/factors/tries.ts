@@ -3,7 +3,7 @@
  * door at which the same secret is asked for, so that no second door buys more of them (RL5).
  */
 import { env } from '../base/env'
-import { backOff, budget, budgets, giveBack as giveOneBack, refund } from '../base/limits'
+import { backOff, budget, budgetKeys, budgets, giveBack as giveOneBack, refund } from '../base/limits'
 import type { Result } from '../base/refusals'
 
 /**
@@ -40,9 +40,13 @@ export function spend(whose: TriesOf): Promise<Result<{ left: number }>> {
   ])
 }
 
+const subjectsOf = (all: TriesOf[]): string[] => all.flatMap((whose) => [subjectOf(whose), hardStopOf(whose)])
+
 /** Gives the tries back: after a right one, or after the password was chosen anew. */
-export const giveBack = (...all: TriesOf[]): Promise<void> =>
-  refund(...all.flatMap((whose) => [subjectOf(whose), hardStopOf(whose)]))
+export const giveBack = (...all: TriesOf[]): Promise<void> => refund(...subjectsOf(all))
+
+/** What `giveBack` would give back, for a statement that does it along with something else. */
+export const keysOf = (whose: TriesOf): string[] => budgetKeys(subjectsOf([whose]))
 
 /** Whose second step: the account's, or that of a browser the account knows, which has tries of its own. */
 export interface SecondTriesOf {

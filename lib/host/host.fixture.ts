@@ -43,6 +43,7 @@ export interface ListeningHost extends Host {
 export async function listeningHost(parts: Partial<HostParts>): Promise<ListeningHost> {
   const host = createHost({
     pages: async (_req, res) => void res.writeHead(404).end(),
+    forms: {},
     oidc: async () => {},
     documents: () => false,
     signedOut: () => null,

@@ -122,6 +122,7 @@ async function start(endings: Ending[], { began, progress = () => {}, ready }: R
   endings.push({ what: 'health', end: () => health.stop() })
   const host = createHost({
     pages: app.getRequestHandler(),
+    forms: { '/signin/password': rooms.forms.password },
     oidc: rooms.oidc.handle,
     documents: rooms.oidc.serveDocument,
     signedOut: rooms.oidc.signedOut,

@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Caller } from '../base/caller'
 import { reloadEnv } from '../base/env'
 import { resetLog } from '../base/log'
 import { StoresDown } from '../base/refusals'
+import type { Fields, Handler } from '../forms'
 import type { SessionFacts } from '../sessions'
 import type { Health } from './health'
 import { type ListeningHost, listeningHost } from './host.fixture'
@@ -17,6 +19,15 @@ let origin = ''
 let seen: { url: string; headers: IncomingHttpHeaders } | null = null
 let answer: (req: IncomingMessage, res: ServerResponse) => void | Promise<void> = (_, res) =>
   void res.end('page')
+/** What the handler of a form got, and what it does. */
+let form: { fields: Fields; caller: Caller } | null = null
+const redirect: Handler = async () => ({
+  status: 303,
+  headers: { location: '/next', 'cache-control': 'no-store' },
+  setCookies: ['a=1', 'b=2'],
+  body: null,
+})
+let handle = redirect
 let session: () => Promise<SessionFacts | null> = async () => null
 let down = false
 let failures = 0
@@ -52,6 +63,12 @@ beforeAll(async () => {
       seen = { url: req.url ?? '', headers: { ...req.headers } }
       await answer(req, res)
     },
+    forms: {
+      '/signin/password': (fields, caller) => {
+        form = { fields, caller }
+        return handle(fields, caller)
+      },
+    },
     documents: (_req, res, pathname) => {
       if (pathname !== '/oidc/jwks') return false
       res.end('{"keys":[]}')
@@ -72,6 +89,8 @@ beforeAll(async () => {
 })
 afterEach(() => {
   seen = null
+  form = null
+  handle = redirect
   down = false
   failures = 0
   answer = (_, res) => void res.end('page')
@@ -336,7 +355,7 @@ test('a_proxy_that_speaks_http_1_0_and_names_nobody_is_not_taken_for_this_machin
 })
 
 describe('changes are made by our own pages only', () => {
-  const form = { 'Content-Type': 'application/x-www-form-urlencoded' }
+  const plain = { 'Content-Type': 'application/x-www-form-urlencoded' }
 
   test.each([
     ['absent', {}],
@@ -346,13 +365,15 @@ describe('changes are made by our own pages only', () => {
     ['other_port', { Origin: 'http://localhost:3001' }],
     ['contradicted_by_the_browser', { Origin: 'http://localhost:3000', 'Sec-Fetch-Site': 'cross-site' }],
   ])('post_with_origin_%s_is_refused', async (_name, headers: Record<string, string>) => {
-    expect((await post('/signin/password', { ...form, ...headers })).status).toBe(403)
+    for (const path of ['/signin/password', '/signin/code'])
+      expect((await post(path, { ...plain, ...headers })).status).toBe(403)
     expect(seen).toBeNull()
+    expect(form).toBeNull()
   })
 
   test('a post from our page passes', async () => {
     expect(
-      (await post('/signin/password', { ...form, Origin: origin, 'Sec-Fetch-Site': 'same-origin' })).status,
+      (await post('/signin/code', { ...plain, Origin: origin, 'Sec-Fetch-Site': 'same-origin' })).status,
     ).toBe(200)
   })
 
@@ -360,7 +381,7 @@ describe('changes are made by our own pages only', () => {
     configure({ PROVIDERS: 'google', PROVIDER_GOOGLE_CLIENT_ID: 'a', PROVIDER_GOOGLE_CLIENT_SECRET: 'b' })
     const theirs = { Origin: 'https://accounts.google.com', Cookie: 'gatehouse.session=x' }
     for (const path of ['/api/auth/callback/google', '/api/auth/backchannel-logout/google']) {
-      expect((await post(path, { ...form, ...theirs })).status, path).toBe(200)
+      expect((await post(path, { ...plain, ...theirs })).status, path).toBe(200)
       expect(seen?.headers.cookie).toBeUndefined()
       seen = null
       for (const type of ['text/plain', 'multipart/form-data; boundary=x', 'application/json', 'x'])
@@ -374,12 +395,12 @@ describe('changes are made by our own pages only', () => {
       '/api/auth/signin/google',
       '/signin/with/google',
     ])
-      expect((await post(path, { ...form, ...theirs })).status, path).toBe(403)
+      expect((await post(path, { ...plain, ...theirs })).status, path).toBe(403)
     expect(seen).toBeNull()
   })
 
   test('relying apps post to the provider without an origin', async () => {
-    expect((await post('/oidc/token', form)).status).toBe(200)
+    expect((await post('/oidc/token', plain)).status).toBe(200)
   })
 
   test('too_large_a_body_is_refused_unread', async () => {
@@ -395,6 +416,96 @@ describe('changes are made by our own pages only', () => {
       `POST /signin/password HTTP/1.1\r\n${lines({ Host: 'localhost:3000', Origin: origin, 'Transfer-Encoding': 'chunked' })}\r\n`,
     )
     expect(status).toBe(411)
+  })
+})
+
+describe('a form that is answered here', () => {
+  const type = 'application/x-www-form-urlencoded'
+  const send = (body: string, headers: Record<string, string> = {}, path = '/signin/password') =>
+    raw(
+      `POST ${path} HTTP/1.1\r\n${lines({ Host: 'localhost:3000', Connection: 'close', Origin: origin, 'Content-Type': type, 'Content-Length': String(Buffer.byteLength(body)), ...headers })}\r\n${body}`,
+    )
+
+  test('gets its fields and who asks, and reaches no page', async () => {
+    const { status, headers } = await send(
+      'flow=x&email=a%40b.example&password=sch%C3%B6n+weit&x=1&x=2&x=3',
+      {
+        Cookie: 'gatehouse.browser=b',
+        'X-Forwarded-For': '9.9.9.9',
+      },
+    )
+    expect(status).toBe(303)
+    expect(headers).toMatchObject({ location: '/next', 'cache-control': 'no-store' })
+    expect(form?.fields).toEqual({ flow: 'x', email: 'a@b.example', password: 'schön weit' })
+    expect(form?.caller).toMatchObject({ ip: '127.0.0.1', cookies: { 'gatehouse.browser': 'b' } })
+    expect(form?.caller.requestId).toBe(headers['x-request-id'])
+    expect(seen).toBeNull()
+  })
+
+  test('sets every cookie, and carries the headers of a page', async () => {
+    const { headers, body } = await send('flow=x')
+    expect(headers['set-cookie']).toBe('b=2')
+    expect(headers['content-security-policy']).toContain('nonce-')
+    expect(body).toBe('')
+  })
+
+  test('a_way_back_to_an_app_leaves_by_a_page_of_its_own', async () => {
+    handle = async () => ({
+      status: 303,
+      headers: { location: '/oidc/auth/x' },
+      setCookies: ['a=1'],
+      body: null,
+    })
+    const { status, headers, body } = await send('flow=x', { 'Sec-Fetch-Mode': 'navigate' })
+    expect(status).toBe(200)
+    expect(headers['set-cookie']).toBe('a=1')
+    expect(body).toContain('/oidc/auth/x')
+  })
+
+  test.each([
+    ['a form with files', { 'Content-Type': 'multipart/form-data; boundary=x' }],
+    ['plain text', { 'Content-Type': 'text/plain' }],
+    ['a name that only begins alike', { 'Content-Type': `${type}-not` }],
+    ['a call of an action', { 'Next-Action': 'x' }],
+  ])('%s is left to the pages', async (_name, headers) => {
+    expect((await send('flow=x', headers)).status).toBe(200)
+    expect(form).toBeNull()
+    expect(seen?.url).toBe('/signin/password')
+  })
+
+  test('a long form, another path and another method are left to the pages', async () => {
+    await send(`flow=${'x'.repeat(40_000)}`)
+    for (const path of ['/signin/password/', '/signin/Password', '/constructor'])
+      await send('flow=x', {}, path)
+    await get('/signin/password')
+    expect(form).toBeNull()
+  })
+
+  test('stores_that_fail_are_a_503_and_a_bug_is_a_500', async () => {
+    handle = async () => {
+      throw new StoresDown('postgres', new Error('away'))
+    }
+    const { status, headers } = await send('flow=x')
+    expect([status, headers['retry-after']]).toEqual([503, '2'])
+    handle = async () => {
+      throw new Error('a bug')
+    }
+    expect((await send('flow=x')).status).toBe(500)
+    down = true
+    form = null
+    expect((await send('flow=x')).status).toBe(503)
+    expect(form).toBeNull()
+  })
+
+  test('half_a_form_is_no_form', async () => {
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.resume()
+    const half = { Host: 'localhost:3000', Origin: origin, 'Content-Type': type, 'Content-Length': '20' }
+    socket.end(`POST /signin/password HTTP/1.1\r\n${lines(half)}\r\nflow=x`)
+    await once(socket, 'close')
+    await get('/')
+    expect(form).toBeNull()
   })
 })
 

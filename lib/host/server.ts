@@ -13,6 +13,7 @@ import type { HandleOptions, Problem } from '../oidc'
 import type { SessionFacts } from '../sessions'
 import { STORES_DOWN, watchAnswer } from './answer'
 import { Crowd } from './crowd'
+import { answerForm, type Forms, handlerOf } from './forms'
 import {
   bodyTrouble,
   fromOurPages,
@@ -39,6 +40,8 @@ type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>
 export interface HostParts {
   /** Next's request handler. */
   pages: Handler
+  /** Forms that are answered here, by their paths. */
+  forms: Forms
   /** The OpenID Provider: /oidc/* and the well-known documents. */
   oidc(req: IncomingMessage, res: ServerResponse, options: HandleOptions): Promise<void>
   /** Answers what the provider publishes for everybody (discovery, keys); false: it is something else. */
@@ -200,8 +203,9 @@ export function createHost(parts: HostParts): Host {
     const frames = pathname === SIGNED_OUT_PAGE ? framesOf(req) : []
     const policy = page ? pagePolicy(pathname, settings, frames) : null
     setSecurityHeaders(res, settings, policy)
+    const form = handlerOf(req, pathname, parts.forms)
     // The provider has its own idea of the headers it may see.
-    if (!oidc) rewriteHeaders(req, caller, policy?.csp ?? null)
+    if (!oidc && !form) rewriteHeaders(req, caller, policy?.csp ?? null)
     if (page) {
       const { method, headers } = req
       const call = { 'next-action': headers['next-action'], 'content-type': headers['content-type'] }
@@ -220,7 +224,8 @@ export function createHost(parts: HostParts): Host {
       })
     })
     try {
-      if (!oidc) await parts.pages(req, res)
+      if (form) await answerForm(req, res, form, caller)
+      else if (!oidc) await parts.pages(req, res)
       else await parts.oidc(req, res, { caller, renderProblem: (...told) => showProblem(caller, ...told) })
     } catch (error) {
       fail(req, res, error, caller.requestId)

@@ -17,6 +17,12 @@ const LATER_SECONDS = 30 * 86_400
 /** Nobody's id: asking about it costs what asking about anybody's does. */
 const NOBODY = '00000000-0000-0000-0000-000000000000'
 
+/** The device cookie's hash, whoever signed in from there, if anybody; null when there is none. */
+export function deviceToken(cookies: Record<string, string>): string | null {
+  const token = deviceCookie(cookies)
+  return token && sha256(token)
+}
+
 /**
  * The device cookie's hash when this user has signed in from this browser before, else null.
  * Known devices have tries of their own, so a stranger cannot lock their owner out (ASVS 6.1.1).
@@ -26,9 +32,8 @@ export async function knownDevice(
   userId: string | null,
   cookies: Record<string, string>,
 ): Promise<string | null> {
-  const token = deviceCookie(cookies)
-  if (!token) return null
-  const hash = sha256(token)
+  const hash = deviceToken(cookies)
+  if (!hash) return null
   return (await lists.deviceKnown(userId ?? NOBODY, hash)) ? hash : null
 }
 

@@ -26,6 +26,7 @@ export { authOptions } from './auth-options'
 export {
   browserToken,
   demandStepUp,
+  deviceToken,
   forgetTrust,
   knownDevice,
   lastProvider,
@@ -58,7 +59,7 @@ export {
 export { acrOf, amrOf, type Proof, type SessionFacts } from './facts'
 export { clearCookies, type Opened, open, renewIn } from './opening'
 export type { RevokeWhere, Versions } from './store'
-export type { Cursor, DeviceRow, SessionRow } from './store-lists'
+export { type Cursor, type DeviceRow, deviceKnownSql, type SessionRow } from './store-lists'
 /** page, get, sessions, deviceOf, countOthers, rename: what a person sees of their browsers. */
 export { known }
 

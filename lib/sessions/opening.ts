@@ -34,6 +34,7 @@ export interface Opened {
  * @param input.trust this browser may skip the second step from now on, for TRUSTED_DEVICE_DAYS
  * @param input.versions the user's as they were when the first proof was judged
  * @param input.provider whose word the first proof was, for the history
+ * @param input.budgets keys of budgets that are given back with it, and only with it
  * @returns refusal `account_disabled` when the user may not sign in; `account_changed` when the password,
  *   a factor or the sessions were changed since the first proof
  */
@@ -47,6 +48,7 @@ export async function open(input: {
   trust?: boolean
   versions?: store.Versions | null
   provider?: string | null
+  budgets?: string[]
 }): Promise<Result<Opened>> {
   const { userId, method, proofs, caller, previous, provider } = input
   // Before the row is written: whatever ends it afterwards makes what is kept of it here stale.
@@ -77,6 +79,7 @@ export async function open(input: {
       ? { hash: sha256(trustToken), until: new Date(at.getTime() + trustSeconds * 1000) }
       : null,
     versions: input.versions ?? null,
+    budgets: input.budgets ?? [],
   }
   const trustCookie = trustToken ? [setCookie('trust', trustToken, trustSeconds)] : []
   // A new browser's cookie is one that this very answer brings it.

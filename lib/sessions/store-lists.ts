@@ -115,10 +115,14 @@ export async function listDevices(userId: string, limit: number): Promise<Device
   }))
 }
 
+/** A row if this user has signed in from this browser, else none; `who` and `token` are expressions. */
+export const deviceKnownSql = (who: string, token: string): string =>
+  `SELECT 1 FROM devices WHERE user_id = ${who} AND token_hash = ${token}`
+
 export async function deviceKnown(userId: string, tokenHash: string): Promise<boolean> {
   const rows = await sql({
     name: 'device-known',
-    text: 'SELECT 1 FROM devices WHERE user_id = $1 AND token_hash = $2',
+    text: deviceKnownSql('$1', '$2'),
     values: [userId, tokenHash],
   })
   return rows.length > 0

@@ -1,12 +1,13 @@
 /**
  * SQL of sessions from their beginning to their end, and of trust in browsers. Atomic: `insertSession` and `renewSession` are
- * one statement each (user still active, device known, session, event), `markRevoked` is UPDATE … RETURNING, so a session
- * is revoked once.
+ * one statement each (user still active, device known, session, tries given back, event), `markRevoked` is UPDATE … RETURNING,
+ * so a session is revoked once.
  */
 import { type EventInput, eventSql } from '../audit'
 import type { Agent } from '../base/agent'
 import { nowMs } from '../base/clock'
 import { inTx, isDown, onCommit, sql, type Tx } from '../base/db'
+import { refundSql } from '../base/limits'
 import type { Place } from '../base/place'
 import { type Proof, type SessionFacts, withinRoles } from './facts'
 
@@ -92,6 +93,8 @@ export interface NewSession {
   trust: { hash: string; until: Date } | null
   /** The user's as they were when the first proof was judged; null asks for none. */
   versions: Versions | null
+  /** Keys of budgets that are given back whole. */
+  budgets: string[]
 }
 
 /** What moves when sessions, or what a person signs in with, must begin anew. */
@@ -108,7 +111,7 @@ export async function insertSession(
   s: NewSession,
   event: EventInput,
 ): Promise<{ facts: SessionFacts; newDevice: boolean } | null> {
-  const events = eventSql(26, event, 's')
+  const events = eventSql(27, event, 's')
   const [row] = await sql<FactsRow & { new_device: boolean }>({
     name: 'session-open',
     text: `WITH u AS (
@@ -133,6 +136,7 @@ export async function insertSession(
         SELECT $1, u.id, d.id, u.session_version, $3, $4, $5, $6::jsonb, $16, $14, $11, $12, $13, $15::inet, $7, $7, $8,
           $9, $17, $22, $23, $24
         FROM u, d RETURNING *),
+      b AS (${refundSql('$26')} AND EXISTS (SELECT 1 FROM s)),
       e AS (${events.text})
       SELECT ${FACTS}, d.new_device FROM s JOIN u ON u.id = s.user_id CROSS JOIN d`,
     values: [
@@ -161,6 +165,7 @@ export async function insertSession(
       s.place?.city ?? null,
       s.place?.timezone ?? null,
       s.agent.model,
+      s.budgets,
       ...events.values,
     ],
   })
@@ -169,7 +174,7 @@ export async function insertSession(
 
 /** Raises a live session's generation after a new proof in the same browser; null when it is no longer live. */
 export async function renewSession(s: NewSession, event: EventInput): Promise<SessionFacts | null> {
-  const events = eventSql(24, event, 's')
+  const events = eventSql(25, event, 's')
   const [row] = await sql<FactsRow>({
     name: 'session-renew',
     text: `WITH u AS (
@@ -185,6 +190,7 @@ export async function renewSession(s: NewSession, event: EventInput): Promise<Se
       d AS (
         UPDATE devices d SET trust_hash = $13, trusted_until = $14
         FROM s WHERE d.id = s.device_id AND d.token_hash = $17 AND $13::text IS NOT NULL),
+      b AS (${refundSql('$24')} AND EXISTS (SELECT 1 FROM s)),
       e AS (${events.text})
       SELECT ${FACTS} FROM s JOIN u ON u.id = s.user_id`,
     values: [
@@ -211,6 +217,7 @@ export async function renewSession(s: NewSession, event: EventInput): Promise<Se
       s.place?.country ?? null,
       s.place?.city ?? null,
       s.place?.timezone ?? null,
+      s.budgets,
       ...events.values,
     ],
   })

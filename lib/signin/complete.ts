@@ -4,15 +4,14 @@ import type { Caller } from '../base/caller'
 import { inTx } from '../base/db'
 import { log } from '../base/log'
 import { ok, type Result, refuse } from '../base/refusals'
-import { password } from '../factors'
+import * as factors from '../factors'
 import * as federation from '../federation'
 import { tellSecurity } from '../security'
 import * as sessions from '../sessions'
-import type { UserSummary } from '../users'
-import type { Attempt } from './attempt'
+import type { Attempt, Finished } from './attempt'
 import { policy, running, stepOf } from './gate'
 import { join } from './join'
-import { look } from './look'
+import { type KnownPerson, look } from './look'
 import { beginAnew, type Outcome } from './outcome'
 import { type Step, twoProven, twoStepOn } from './steps'
 import * as store from './store'
@@ -26,24 +25,36 @@ export interface Completed {
   facts: sessions.SessionFacts
 }
 
+/** What the request at hand has just done, so that nothing is asked for twice. */
+export interface Just {
+  /** What was proven and is not stored yet: that is one write with what follows from it. Sets fields of the attempt as a whole. */
+  prove?: (attempt: Attempt) => void
+  /** The person as they were read. */
+  known?: KnownPerson
+  /** Tries that are given back by the statement that opens the session, if one is opened. */
+  tries?: factors.TriesOf
+}
+
 /**
  * Looks at the person of an attempt anew and goes to what is missing, or out of it with a session when nothing
  * is. Every verb that proves something ends here, so no way in decides for itself that it was enough.
- * @param at the attempt as this caller's request has just written or found it
- * @param user the person as this request has just read them, if it did; a session opens only at their versions
+ * @param stored the attempt as this caller's request has just written or found it
  * @returns refusal `flow_expired`; a person who may not sign in is an outcome at `identify`
  */
 export async function advance(
   flow: string,
-  at: Attempt,
+  stored: Attempt,
   caller: Caller,
-  user?: UserSummary,
+  { prove, known, tries }: Just = {},
 ): Promise<Result<Outcome>> {
+  const at = { ...stored }
+  prove?.(at)
   const { userId } = at
   if (!userId) return ok({ step: waiting(stepOf(at)) })
-  const seen = await look(at, caller, user)
+  const seen = await look(at, caller, known)
   if (!seen) return beginAnew(flow, refuse('account_disabled').refusal)
   const change = (a: Attempt) => {
+    prove?.(a)
     // Another tab may have begun with somebody else meanwhile: what was seen is not about them.
     if (a.userId !== userId) return
     a.status = 'active'
@@ -51,10 +62,12 @@ export async function advance(
     a.person = { ...seen.person, unusual: union(a.person?.unusual, seen.person.unusual) }
     a.versions ??= { session: seen.user.sessionVersion, factor: seen.user.factorVersion }
   }
-  const attempt = await store.update(flow, change, at)
-  if (!attempt) return refuse('flow_expired')
-  const step = stepOf(attempt)
+  const settled = await store.settle(flow, change, leftOf, stored)
+  if (!settled) return refuse('flow_expired')
+  const { attempt } = settled
   if (!at.person?.unusual?.length) await noteUnusual(attempt, caller)
+  if (settled.taken) return mintOrPutBack(flow, attempt, caller, tries)
+  const step = stepOf(attempt)
   if (step !== 'done') return ok({ step })
   const joined = await join(flow, attempt, caller)
   return joined.ok ? take(flow, caller) : beginAnew(flow, joined.refusal)
@@ -102,16 +115,29 @@ const isWhole = (attempt: Attempt): attempt is Whole =>
   attempt.proofs.length > 0 &&
   attempt.person !== null
 
+/** What is left of an attempt of which nothing is missing, so that it is taken; null of any other. */
+const leftOf = (attempt: Attempt): Finished | null => {
+  if (!isWhole(attempt) || attempt.linking !== null) return null
+  const { browserHash, request, returnTo } = attempt
+  return { finished: true, browserHash, request, returnTo }
+}
+
 async function take(flow: string, caller: Caller): Promise<Result<Outcome>> {
-  const attempt = await store.take(flow)
-  if (!attempt) return refuse('flow_expired')
+  const settled = await store.settle(flow, () => {}, leftOf)
+  if (!settled) return refuse('flow_expired')
   // Another post of it began anew after this one had looked: what that proved is looked at first.
-  if (!isWhole(attempt)) {
-    await store.putBack(flow, attempt)
-    return advance(flow, attempt, caller)
-  }
+  return settled.taken ? mintOrPutBack(flow, settled.attempt, caller) : advance(flow, settled.attempt, caller)
+}
+
+async function mintOrPutBack(
+  flow: string,
+  attempt: Attempt,
+  caller: Caller,
+  tries?: factors.TriesOf,
+): Promise<Result<Outcome>> {
+  if (!isWhole(attempt)) throw new Error('an attempt was taken that lacks something')
   try {
-    return await mint(flow, attempt, caller)
+    return await mint(flow, attempt, caller, tries)
   } catch (error) {
     // Nothing was minted: the person keeps what they proved and tries again.
     await store.putBack(flow, attempt)
@@ -141,7 +167,7 @@ async function tellSignIn(
 
 /** A second factor was given beside a password that was chosen by mail: from now on it is the person's own. */
 async function vouch(userId: string, at: number): Promise<void> {
-  await password
+  await factors.password
     .vouched(userId, at)
     .catch((error: Error) => log().warn({ err: error.message, userId }, 'password not vouched for'))
 }
@@ -155,8 +181,13 @@ async function touch({ linked }: Attempt): Promise<void> {
   )
 }
 
-async function mint(flow: string, attempt: Whole, caller: Caller): Promise<Result<Outcome>> {
-  const { proofs, person } = attempt
+async function mint(
+  flow: string,
+  attempt: Whole,
+  caller: Caller,
+  tries?: factors.TriesOf,
+): Promise<Result<Outcome>> {
+  const { proofs, person, request, returnTo } = attempt
   const [first] = proofs
   const previous = await sessions.check(caller.cookies)
   // Proving again who one is renews a session. One that was revoked meanwhile stays revoked, and its attempt with it.
@@ -176,16 +207,12 @@ async function mint(flow: string, attempt: Whole, caller: Caller): Promise<Resul
     trust: attempt.trust && bothProven,
     versions: attempt.versions,
     provider,
+    budgets: tries && factors.tries.keysOf(tries),
   })
   if (!opened.ok) {
     await store.putBack(flow, attempt)
     return beginAnew(flow, opened.refusal)
   }
-  const { browserHash, request, returnTo } = attempt
-  // From here on there is a session: an attempt put back now would become a second one.
-  await store
-    .leaveFinished(flow, { finished: true, browserHash, request, returnTo })
-    .catch((error: Error) => log().warn({ err: error.message }, 'what is left of a sign-in was not kept'))
   const { facts, setCookies, newDevice } = opened.value
   if (person.passwordByMail && first.method === 'password' && bothProven) await vouch(facts.userId, first.at)
   await touch(attempt)

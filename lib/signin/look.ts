@@ -7,6 +7,7 @@ import * as factors from '../factors'
 import * as sessions from '../sessions'
 import * as users from '../users'
 import type { Attempt, Person } from './attempt'
+import type { Known } from './store-known'
 import { type UnusualReason, unusualReasons } from './unusual'
 
 interface Seen {
@@ -14,14 +15,17 @@ interface Seen {
   person: Person
 }
 
+/** Somebody as a request has just read them. A session opens only at their versions: no change since then is missed. */
+export type KnownPerson = Known & { user: users.UserSummary }
+
 /**
  * A look at the person of an attempt as they are now; null when they may not sign in (any more).
- * @param user as read a moment ago, if they were
+ * @param known as read a moment ago, if they were
  */
 export async function look(
   attempt: Pick<Attempt, 'userId' | 'reauth' | 'level' | 'linking'>,
   caller: Caller,
-  user?: users.UserSummary,
+  known?: KnownPerson,
 ): Promise<Seen | null> {
   const { userId, reauth, level, linking } = attempt
   if (!userId) return null
@@ -29,20 +33,31 @@ export async function look(
   // get all that there is.
   const mayTrust = reauth === null && level === null && linking === null
   const [seen, trusted, past] = await Promise.all([
-    standingOf(userId, user),
+    standingOf(userId, known),
     mayTrust ? sessions.trustedDevice(userId, caller.cookies) : null,
-    reauth === null ? audit.past(userId, new Date(nowMs() - DAY_MS), caller.place !== null) : null,
+    reauth === null ? pastOf(userId, caller, known) : null,
   ])
   if (!seen) return null
   const unusual = past ? unlike(past, seen.user, caller) : []
   return { ...seen, person: { ...seen.person, trusted: trusted !== null, unusual } }
 }
 
+/**
+ * Failures are counted up to this moment where a factor is asked for because of them: of tries that come all at once, the
+ * right one would not see those before it if it looked when they began.
+ */
+const pastOf = async (userId: string, caller: Caller, known?: KnownPerson): Promise<audit.Past> =>
+  known && env().secondFactor.unusual !== 'second_factor'
+    ? known.past
+    : audit.past(userId, failedSince(), caller.place !== null)
+
 const DAY_MS = 86_400_000
+/** Failures from before are no news. */
+export const failedSince = (): Date => new Date(nowMs() - DAY_MS)
 
 /** How this sign-in differs from those before it. */
 const unlike = (
-  { signIns, failures }: Awaited<ReturnType<typeof audit.past>>,
+  { signIns, failures }: audit.Past,
   { lastLoginAt }: users.UserSummary,
   { place }: Caller,
 ): UnusualReason[] =>
@@ -55,21 +70,20 @@ const unlike = (
   })
 
 /** What somebody has set up, in a browser that nobody trusts. */
-export async function standingOf(userId: string, known?: users.UserSummary): Promise<Seen | null> {
-  const user = known ?? (await users.get(userId))
+export async function standingOf(userId: string, known?: KnownPerson): Promise<Seen | null> {
+  const user = known?.user ?? (await users.get(userId))
   if (user?.status !== 'active') return null
   const { methods } = env().secondFactor
-  const [enrolled, phone, passwordByMail] = await Promise.all([
-    factors.enrolled(userId),
+  const [{ enrolled, byMail }, phone] = await Promise.all([
+    known?.held ?? factors.held.of(userId),
     methods.includes('sms_code') ? numberOf(userId) : null,
-    methods.includes('email_code') ? factors.password.isByMail(userId) : false,
   ])
   return {
     user,
     person: {
       enrolled: { ...enrolled, password: enrolled.password && user.lockedDownAt === null },
       roles: user.roles,
-      passwordByMail,
+      passwordByMail: byMail,
       reach: { email: user.emailVerified ? user.email : null, phone },
       trusted: false,
       guest: user.isAnonymous,

@@ -6,6 +6,7 @@ import { inTx } from '../base/db'
 import { env } from '../base/env'
 import { bucket, budget } from '../base/limits'
 import { log } from '../base/log'
+import { together } from '../base/redis'
 import { type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import { tellSecurity } from '../security'
@@ -15,8 +16,10 @@ import { type Attempt, startOver, type Typed } from './attempt'
 import { sendCode } from './codes'
 import { advance } from './complete'
 import { running, spendRequest, stepOf } from './gate'
+import { failedSince, type KnownPerson } from './look'
 import { type Outcome, turnDown } from './outcome'
 import * as store from './store'
+import { readKnown } from './store-known'
 import { MANY_FAILURES } from './unusual'
 
 const ONE_A_WINDOW = { capacity: 1, perMinute: 1 / 15 }
@@ -36,19 +39,21 @@ export async function password(
   input: { email: string; password: string; canPasskey?: boolean },
   caller: Caller,
 ): Promise<Result<Outcome>> {
-  const found = await running(flow, caller)
+  const [found, limited] = await together(() => Promise.all([running(flow, caller), spendRequest(caller)]))
   if (!found.ok) return found
   const typed: Typed = { email: input.email.slice(0, 254) }
   if (!env().signInMethods.includes('password'))
     return turnDown(flow, 'identify', refuse('method_off').refusal, typed)
-
-  const limited = await spendRequest(caller)
   if (!limited.ok) return turnDown(flow, 'identify', limited.refusal, typed)
   const email = users.normalizeEmail(input.email)
   if (!email.ok) return turnDown(flow, 'identify', { ...email.refusal, field: 'email' }, typed)
 
-  const user = await users.find({ email: email.value })
-  const device = await sessions.knownDevice(user?.id ?? null, caller.cookies)
+  const known = await readKnown(email.value, {
+    device: sessions.deviceToken(caller.cookies),
+    failedSince: failedSince(),
+    places: caller.place !== null,
+  })
+  const { user, device, held } = known
   const whose =
     device && user ? { userId: user.id, device } : { email: email.value, userId: user?.id ?? null }
   const allowed = await factors.tries.spend(whose)
@@ -57,39 +62,62 @@ export async function password(
     return turnDown(flow, 'identify', allowed.refusal, typed)
   }
 
-  const verified = await factors.password.verify(user?.id ?? null, input.password)
+  const verified = await factors.password.verify(user?.id ?? null, input.password, held.hash)
   if (!verified.ok) return turnDown(flow, 'identify', verified.refusal, typed)
   // An account that its owner locked takes no password until a new one is chosen; nobody is told which it was.
   if (!verified.value.match || !user || user.lockedDownAt) {
     if (user) note('signin.failed', user.id, caller)
     return turnDown(flow, 'identify', refuse('wrong_credentials').refusal, typed)
   }
-  await factors.tries.giveBack(whose)
-  if (user.status !== 'active' && user.status !== 'pending') {
+  let opened = false
+  try {
+    const outcome = await matched(
+      flow,
+      found.value,
+      { ...known, user },
+      { typed, address: email.value, whose, canPasskey: input.canPasskey },
+      caller,
+    )
+    opened = outcome.ok && outcome.value.step === 'done'
+    return outcome
+  } finally {
+    // What opened a session has given them back in the same statement.
+    if (!opened) await factors.tries.giveBack(whose)
+  }
+}
+
+/** The password was right: whose it is goes on with that, if they may. */
+async function matched(
+  flow: string,
+  attempt: Attempt,
+  known: KnownPerson,
+  {
+    typed,
+    address,
+    whose,
+    canPasskey,
+  }: { typed: Typed; address: string; whose: factors.TriesOf; canPasskey?: boolean },
+  caller: Caller,
+): Promise<Result<Outcome>> {
+  const { id, status, sessionVersion, factorVersion } = known.user
+  if (status !== 'active' && status !== 'pending') {
     return turnDown(flow, 'identify', refuse('account_disabled').refusal, typed)
   }
-
-  const { status } = user
-  const proven = (a: Attempt) => {
+  const prove = (a: Attempt) => {
     startOver(a)
-    a.userId = user.id
+    a.userId = id
     a.status = status
     a.proofs = [{ method: 'password', amr: ['pwd'], at: nowMs() }]
     // Read before the password was compared: a reset that came in between moved them.
-    a.versions = { session: user.sessionVersion, factor: user.factorVersion }
-    a.canPasskey = input.canPasskey ?? a.canPasskey
+    a.versions = { session: sessionVersion, factor: factorVersion }
+    a.canPasskey = canPasskey ?? a.canPasskey
     a.typed = typed
   }
-  const attempt = await store.update(flow, proven, found.value)
-  if (!attempt) return refuse('flow_expired')
-  if (stepOf(attempt) === 'verify_email') {
-    return sendCode(
-      flow,
-      { purpose: 'email_verification', key: user.id, to: email.value, decoy: false },
-      caller,
-    )
-  }
-  return advance(flow, attempt, caller, user)
+  if (status === 'active') return advance(flow, attempt, caller, { prove, known, tries: whose })
+  const proven = await store.update(flow, prove, attempt)
+  if (!proven) return refuse('flow_expired')
+  if (stepOf(proven) !== 'verify_email') return advance(flow, proven, caller)
+  return sendCode(flow, { purpose: 'email_verification', key: id, to: address, decoy: false }, caller)
 }
 
 /** Writes an event without making the answer wait: a known name must not answer later than an unknown one. */

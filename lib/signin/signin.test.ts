@@ -5,13 +5,13 @@ import { setClock } from '../base/clock'
 import { inTx } from '../base/db'
 import { uuid } from '../base/ids'
 import { key } from '../base/keys'
+import { redis } from '../base/redis'
 import * as factors from '../factors'
 import * as notify from '../notify'
 import * as sessions from '../sessions'
 import { testCaller, useStores } from '../testing'
 import * as users from '../users'
 import * as signin from './index'
-import * as store from './store'
 
 const stores = useStores({ LIMIT_REQUESTS_BURST: '1000', LIMIT_REQUESTS_PER_MINUTE: '100000' })
 const PASSWORD = 'violet anvil harbour lamp'
@@ -104,9 +104,9 @@ describe('signing in with a password', () => {
   it('one_attempt_is_one_session_also_when_redis_fails_after_it', async () => {
     const ada = await person()
     const { flow, caller } = await begin()
-    const kept = vi.spyOn(store, 'leaveFinished').mockRejectedValueOnce(new Error('Connection is closed.'))
+    const told = vi.spyOn(redis(), 'publish').mockRejectedValueOnce(new Error('Connection is closed.'))
     done(await signin.password(flow, { email: ada.address, password: PASSWORD }, caller))
-    expect(kept).toHaveBeenCalledOnce()
+    expect(told).toHaveBeenCalledOnce()
     expect((await signin.complete(flow, caller)).ok).toBe(false)
     expect(await sessions.list(ada.id)).toHaveLength(1)
   })

@@ -1,6 +1,6 @@
 /**
- * Attempts in Redis, sealed, one key each. Atomic: `update` writes only if nothing changed since it (or whoever
- * handed it an attempt) read; `take` is GETDEL, so an attempt completes once.
+ * Attempts in Redis, sealed, one key each. Atomic: `update` and `settle` write only if nothing changed since they (or whoever
+ * handed them an attempt) read, so an attempt is settled once.
  */
 import { nowMs } from '../base/clock'
 import { key } from '../base/keys'
@@ -9,7 +9,7 @@ import { open, seal } from '../base/secrets'
 import type { Attempt, Finished } from './attempt'
 
 const PURPOSE = 'login-attempt'
-const FINISHED_SECONDS = 600
+const FINISHED_MS = 600_000
 
 const FLOW = /^[\w-]{22}$/
 export const isFlow = (flow: string): boolean => FLOW.test(flow)
@@ -58,6 +58,19 @@ export async function update(
   change: (attempt: Attempt) => void,
   at?: Attempt,
 ): Promise<Attempt | null> {
+  return (await settle(flow, change, () => null, at))?.attempt ?? null
+}
+
+/**
+ * The same; where `left` then has something to say, that is kept in its place: the attempt is done, and nobody else gets it.
+ * @returns `taken`: this call did that
+ */
+export async function settle(
+  flow: string,
+  change: (attempt: Attempt) => void,
+  left: (attempt: Attempt) => Finished | null,
+  at?: Attempt,
+): Promise<{ attempt: Attempt; taken: boolean } | null> {
   let known = at && keptAs.get(at)
   for (let tries = 0; tries < WRITERS; tries++) {
     const raw = known ?? (await withRedis((redis) => redis.get(key('loginAttempt', flow))))
@@ -67,33 +80,22 @@ export async function update(
     change(attempt)
     const life = attempt.expiresAt - nowMs()
     if (life <= 0) return null
-    const next = encode(flow, attempt)
+    const finished = left(attempt)
+    const next = encode(flow, finished ?? attempt)
+    const keepMs = finished ? FINISHED_MS : Math.ceil(life)
     const set = await withRedis((redis) =>
-      redis.eval(COMPARE_AND_SET, 1, key('loginAttempt', flow), raw, next, Math.ceil(life)),
+      redis.eval(COMPARE_AND_SET, 1, key('loginAttempt', flow), raw, next, keepMs),
     )
     if (set === 1) {
-      keptAs.set(attempt, next)
-      return attempt
+      if (!finished) keptAs.set(attempt, next)
+      return { attempt, taken: finished !== null }
     }
   }
   throw new Error('login attempt: too many writers')
 }
 
-/** Takes a running attempt away; of two at once, one gets it. */
-export async function take(flow: string): Promise<Attempt | null> {
-  const raw = await withRedis((redis) => redis.getdel(key('loginAttempt', flow)))
-  const attempt = decode(flow, raw)
-  return attempt && !('finished' in attempt) ? attempt : null
-}
-
-/** Puts back what `take` took, when it could not be completed after all. */
+/** Puts back what `settle` took, when nothing could be made of it after all. */
 export const putBack = create
-
-export async function leaveFinished(flow: string, finished: Finished): Promise<void> {
-  await withRedis((redis) =>
-    redis.set(key('loginAttempt', flow), encode(flow, finished), 'EX', FINISHED_SECONDS),
-  )
-}
 
 export async function remove(flow: string): Promise<void> {
   await withRedis((redis) => redis.del(key('loginAttempt', flow)))

@@ -105,6 +105,9 @@ export async function find({ email }: { email: string }): Promise<UserSummary | 
   return row && toSummary(row)
 }
 
+/** The same as a part of a larger statement: a query of one row at most, and what its row says. */
+export const found = { sql: store.byAddressSql, read: toSummary }
+
 /**
  * Lets one change of what a person signs in with happen at a time, until `tx` ends. Take it first.
  * @returns false when there is no such user

@@ -116,18 +116,22 @@ export async function writeDefaultRole(tx: Tx, id: string, role: string): Promis
 }
 
 /**
- * The user whose verified address this is; failing that, the oldest pending user whose primary it is.
- * @param address normalized
+ * The user whose verified address this is; failing that, the oldest pending user whose primary it is. A query of at most
+ * one SummaryRow, which may be a part of a larger statement.
+ * @param param the parameter that is the address, normalized
  */
+export const byAddressSql = (param: string): string => `${SUMMARY}
+  WHERE u.id = (
+    SELECT f.user_id FROM emails f JOIN users o ON o.id = f.user_id
+    WHERE f.address = ${param} AND o.status <> 'deleted'
+      AND (f.verified_at IS NOT NULL OR (f.is_primary AND o.status = 'pending'))
+    ORDER BY f.verified_at IS NULL, o.created_at LIMIT 1)`
+
+/** @param address normalized */
 export async function readUserByAddress(address: string): Promise<SummaryRow | null> {
   const [row] = await sql<SummaryRow>({
     name: 'users-by-address',
-    text: `${SUMMARY}
-      WHERE u.id = (
-        SELECT f.user_id FROM emails f JOIN users o ON o.id = f.user_id
-        WHERE f.address = $1 AND o.status <> 'deleted'
-          AND (f.verified_at IS NOT NULL OR (f.is_primary AND o.status = 'pending'))
-        ORDER BY f.verified_at IS NULL, o.created_at LIMIT 1)`,
+    text: byAddressSql('$1'),
     values: [address],
   })
   return row ?? null

@@ -1,12 +1,5 @@
-import { answer, formPost, saysYes } from '@/app/_lib/login'
-import { signin } from '@/lib'
+import { handled } from '@/app/_lib/login'
+import { forms } from '@/lib'
 
-export const POST = (request: Request): Promise<Response> =>
-  formPost(request, async ({ flow = '', email = '', password = '', canPasskey }, caller) =>
-    answer(
-      flow,
-      caller,
-      '/signin',
-      await signin.password(flow, { email, password, canPasskey: saysYes(canPasskey) }, caller),
-    ),
-  )
+/** Behind the portal's own server this is asked for unusual requests alone (lib/host/forms.ts). */
+export const POST = (request: Request): Promise<Response> => handled(request, forms.password)
