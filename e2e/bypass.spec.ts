@@ -25,6 +25,7 @@ const WORDS = [
   account.linked.lead,
   account.apps.lead,
   account.tokens.make_text,
+  account.data.lead,
   activity.lead,
   recovery.security.lead,
   security.authenticator.lead,

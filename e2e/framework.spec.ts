@@ -1,5 +1,6 @@
 /** What comes along with the frameworks leads nowhere else and says nothing that the house would not say. */
 import { expect, test } from '@playwright/test'
+import { MULTIPART, multipart } from './actions'
 import { openDatabase } from './database'
 import { mailsTo } from './mailbox'
 import { newPerson } from './people'
@@ -100,4 +101,44 @@ test('nobody_can_make_the_portal_scale_pictures', async () => {
   for (const query of ['url=%2Ffavicon.ico&w=640&q=75', 'url=%2Favatars%2Fx%23a&w=640&q=75']) {
     expect((await new Visitor().get(`/_next/image?${query}`)).status).toBe(404)
   }
+})
+
+test('the host and the route behind it answer the form of a sign-in alike', async () => {
+  const person = newPerson()
+  await new Visitor().signUp(person)
+  const said: unknown[] = []
+  for (const way of ['host', 'route'] as const) {
+    const visitor = new Visitor()
+    const flow = await visitor.begin()
+    const send = (password: string) => {
+      const fields = { flow, email: person.email, password }
+      // What is no plain form is left to Next.
+      return way === 'host'
+        ? visitor.post('/signin/password', fields)
+        : visitor.send(
+            'POST',
+            '/signin/password',
+            { origin: visitor.place.url, ...MULTIPART },
+            multipart(Object.entries(fields)),
+          )
+    }
+    const wrong = await send('wrong wrong wrong')
+    expect((await visitor.get(wrong.location)).body, way).toContain('don’t match')
+    const right = await send(person.password)
+    const again = await send(person.password)
+    expect((await visitor.session()).status, way).toBe(200)
+    const names = [right, again].map(({ headers }) =>
+      (headers['set-cookie'] ?? []).map((line) => line.split('=')[0]),
+    )
+    said.push(
+      [wrong, right, again].map(({ status, location }) => [status, location.replace(flow, 'flow')]),
+      names,
+    )
+  }
+  expect(said.slice(2)).toEqual(said.slice(0, 2))
+  expect(said[0]).toEqual([
+    [303, '/signin?flow=flow'],
+    [303, '/account'],
+    [303, '/signin?flow=flow'],
+  ])
 })
