@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest'
+import type { Socket } from 'node:net'
+import { expect, test, vi } from 'vitest'
 import { useStores } from '../testing'
 import { CHANNELS } from './keys'
-import { subscribe } from './redis'
+import { redis, subscribe, withRedis } from './redis'
 
 const stores = useStores()
 
@@ -15,4 +16,22 @@ test('a message that is not of our shape reaches nobody and ends nothing', async
   }
   await expect.poll(() => heard).toEqual(['a'])
   stop()
+})
+
+test('what is asked in one turn leaves as one packet, and what is asked later does not wait for it', async () => {
+  const ask = (name: string) => withRedis((client) => client.set(name, name, 'PX', 60_000))
+  await ask('first')
+  const socket = redis().stream as Socket
+  const sent = vi.spyOn(socket, '_writev' as 'write')
+  const alone = vi.spyOn(socket, '_write' as 'write')
+  try {
+    expect(await Promise.all(['a', 'b', 'c', 'd'].map(ask))).toEqual(['OK', 'OK', 'OK', 'OK'])
+    expect([sent.mock.calls.length, alone.mock.calls.length]).toEqual([1, 0])
+    await ask('e')
+    expect(await withRedis((client) => client.mget('a', 'd', 'e'))).toEqual(['a', 'd', 'e'])
+    expect(socket.writableCorked).toBe(0)
+  } finally {
+    sent.mockRestore()
+    alone.mockRestore()
+  }
 })

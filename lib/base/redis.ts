@@ -47,7 +47,9 @@ export function redis(): Redis {
  */
 export async function withRedis<T>(fn: (client: Redis) => Promise<T>): Promise<T> {
   try {
-    return await fn(redis())
+    const client = redis()
+    gather(client)
+    return await fn(client)
   } catch (error) {
     const { name, message } = error as Error
     if (
@@ -59,18 +61,25 @@ export async function withRedis<T>(fn: (client: Redis) => Promise<T>): Promise<T
   }
 }
 
+let held: Stream | null = null
+interface Stream {
+  cork?(): void
+  uncork?(): void
+}
+
 /**
- * Sends what `ask` asks of Redis at once as one packet: each packet is a call of the kernel, and that costs more than what
- * Redis does with it.
+ * What is asked of Redis in one turn of the event loop leaves as one packet: each packet is a call of the kernel, and that
+ * costs more than what Redis does with it.
  */
-export function together<T>(ask: () => T): T {
-  const stream: { cork?(): void; uncork?(): void } | undefined = commands?.stream
-  stream?.cork?.()
-  try {
-    return ask()
-  } finally {
-    stream?.uncork?.()
-  }
+function gather({ stream }: Redis): void {
+  const now = stream as Stream | undefined
+  if (!now || now === held) return
+  held = now
+  now.cork?.()
+  setImmediate(() => {
+    if (held === now) held = null
+    now.uncork?.()
+  })
 }
 
 /** Deletes every key of the house (lib/base/keys.ts), and nobody else's. @returns how many there were */

@@ -6,7 +6,6 @@ import { inTx } from '../base/db'
 import { env } from '../base/env'
 import { bucket, budget } from '../base/limits'
 import { log } from '../base/log'
-import { together } from '../base/redis'
 import { type Result, refuse } from '../base/refusals'
 import * as factors from '../factors'
 import { tellSecurity } from '../security'
@@ -39,7 +38,7 @@ export async function password(
   input: { email: string; password: string; canPasskey?: boolean },
   caller: Caller,
 ): Promise<Result<Outcome>> {
-  const [found, limited] = await together(() => Promise.all([running(flow, caller), spendRequest(caller)]))
+  const [found, limited] = await Promise.all([running(flow, caller), spendRequest(caller)])
   if (!found.ok) return found
   const typed: Typed = { email: input.email.slice(0, 254) }
   if (!env().signInMethods.includes('password'))
