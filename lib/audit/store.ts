@@ -260,14 +260,13 @@ export async function forgetReceipts(tx: Tx, userId: string): Promise<void> {
     DELETE FROM deliveries WHERE user_id = ${userId}::uuid AND (delivered_at IS NOT NULL OR failed_at IS NOT NULL)`
 }
 
-/** People who are gone, with an account, and still have a history before the event that says so (events_ended_idx). */
+/** Of whom it is said that they are gone, with an account, and who still have a history before that (events_ended_idx). */
 export async function selectGone(): Promise<string[]> {
   const rows = await sql<{ id: string }>({
     name: 'audit-gone',
     text: `SELECT DISTINCT e.user_id::text AS id FROM events e
            WHERE e.type = 'user.deleted' AND e.data->>'guest' IS NULL AND EXISTS (
-             SELECT 1 FROM events o WHERE o.user_id = e.user_id AND o.seq < e.seq)
-             AND NOT EXISTS (SELECT 1 FROM users u WHERE u.id = e.user_id)`,
+             SELECT 1 FROM events o WHERE o.user_id = e.user_id AND o.seq < e.seq)`,
     values: [],
   })
   return rows.map(({ id }) => id)

@@ -105,7 +105,8 @@ async function keepLink(tx: Tx, userId: string, days: number): Promise<string> {
 /** The account a live link keeps; null when it no longer keeps any. Changes nothing. */
 export async function peek(token: string): Promise<users.ClosedAccount | null> {
   const link = await factors.links.peek('account_keep', token)
-  return link && !(await users.isOver(link.userId)) ? await users.findClosed(link.userId) : null
+  const account = link && (await users.findClosed(link.userId))
+  return account && account.eraseAt > now() ? account : null
 }
 
 /**

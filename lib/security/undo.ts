@@ -70,7 +70,8 @@ export async function peek(token: string): Promise<(Goes & { from: string; to: s
 }
 
 /**
- * Takes the change back, also when the account was closed since: then it is kept. Of two at once, one does. Later changes cannot be taken back any more by those
+ * Takes the change back, also when the account was closed since: then it is kept. Of two at once, one does. Later
+ * changes cannot be taken back any more by those
  * who were made primary by them, nor can the addresses that went lock the account; earlier ones can.
  * @returns the address that is primary again; refusals `rate_limited`, `link_over`, `email_taken` when it belongs to
  *   somebody else by now (the link stays good)

@@ -5,12 +5,15 @@ ALTER TABLE "emails" ADD COLUMN "held_since" TIMESTAMPTZ(3);
 ALTER TABLE "phones" ADD COLUMN "held_since" TIMESTAMPTZ(3);
 CREATE INDEX "users_erase_at_idx" ON "users" ("erase_at") WHERE "erase_at" IS NOT NULL;
 
--- A history goes with its person: when they are gone, all of it may be cut off but the last event, which says so. The
--- chain stays verifiable from the anchor to that event.
+-- A history goes with its person: when they are gone, all of it may be cut off up to the event that says so. The chain
+-- stays verifiable from the anchor to that event. Guests' histories stay.
+CREATE INDEX "events_ended_idx" ON "events" ("user_id", "seq") WHERE "type" = 'user.deleted' AND "data"->>'guest' IS NULL;
+
 CREATE FUNCTION "events_orphaned"("person" uuid, "upto" integer) RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT NOT EXISTS (SELECT 1 FROM "users" u WHERE u."id" = "person") AND EXISTS (
-    SELECT 1 FROM "event_heads" h JOIN "events" e ON e."user_id" = h."user_id" AND e."seq" = h."seq"
-    WHERE h."user_id" = "person" AND h."seq" > "upto" AND e."type" = 'user.deleted')
+  -- The last one is found from the end of the history, whichever index is taken; "a later one" would be looked for in all of it.
+  SELECT NOT EXISTS (SELECT 1 FROM "users" u WHERE u."id" = "person") AND coalesce((
+    SELECT max(e."seq") FROM "events" e WHERE e."user_id" = "person" AND e."type" = 'user.deleted'
+      AND e."data"->>'guest' IS NULL) > "upto", false)
 $$;
 
 CREATE OR REPLACE FUNCTION "event_anchors_guard"() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -39,18 +42,20 @@ BEGIN
   RAISE EXCEPTION 'events are append-only' USING ERRCODE = 'insufficient_privilege';
 END $$;
 
--- Cuts off the history of somebody who is gone, up to the event that says so. Says how many events went.
-CREATE FUNCTION "events_forget"("person" uuid) RETURNS integer LANGUAGE plpgsql AS $$
-DECLARE last integer; gone integer;
+-- A history of years does not go in the time that one statement has. Cuts off the oldest `batch` events of somebody who is gone, up to the one that says so. Says how many events went.
+CREATE FUNCTION "events_forget"("person" uuid, "batch" integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE last integer; upto integer; gone integer;
 BEGIN
-  SELECT h."seq" - 1 INTO last FROM "event_heads" h WHERE h."user_id" = "person";
-  IF last IS NULL OR last < 1 OR NOT "events_orphaned"("person", last) THEN RETURN 0; END IF;
+  SELECT max(e."seq") - 1 INTO last FROM "events" e
+    WHERE e."user_id" = "person" AND e."type" = 'user.deleted' AND e."data"->>'guest' IS NULL;
+  SELECT least(last, min(e."seq") + "batch" - 1) INTO upto FROM "events" e WHERE e."user_id" = "person";
+  IF last IS NULL OR NOT "events_orphaned"("person", upto) THEN RETURN 0; END IF;
   INSERT INTO "event_anchors" AS a ("user_id", "seq", "hash", "at", "cut_at")
     SELECT e."user_id", e."seq", e."hash", e."at", now() FROM "events" e
-    WHERE e."user_id" = "person" AND e."seq" = last
+    WHERE e."user_id" = "person" AND e."seq" = upto
     ON CONFLICT ("user_id") DO UPDATE SET "seq" = EXCLUDED."seq", "hash" = EXCLUDED."hash", "at" = EXCLUDED."at",
       "cut_at" = EXCLUDED."cut_at" WHERE a."seq" < EXCLUDED."seq";
-  DELETE FROM "events" WHERE "user_id" = "person" AND "seq" <= last;
+  DELETE FROM "events" WHERE "user_id" = "person" AND "seq" <= upto;
   GET DIAGNOSTICS gone = ROW_COUNT;
   RETURN gone;
 END $$;
@@ -60,7 +65,7 @@ DO $$
 DECLARE guard text;
 BEGIN
   FOREACH guard IN ARRAY ARRAY['events_orphaned(uuid, integer)', 'events_append_only()', 'event_anchors_guard()',
-    'events_forget(uuid)']
+    'events_forget(uuid, integer)']
   LOOP
     EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, %I, pg_temp', guard, current_schema());
   END LOOP;
