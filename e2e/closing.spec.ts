@@ -1,19 +1,9 @@
 /** The end of an account as its person sees it: a copy taken along, closed, kept after all; and what is left with apps. */
 import { age } from './aging'
 import { DEMO, expect, fillSignIn, fillSignUp, PORTAL, test, typeCode } from './fixtures'
-import { type Mail, mailsTo } from './mailbox'
+import { linkTo, mailAbout, mailsTo } from './mailbox'
 
 const PAGE = '/account/data'
-
-async function mailAbout(address: string, words: string): Promise<Mail> {
-  const found = async () => (await mailsTo(address)).find(({ subject }) => subject.includes(words))
-  await expect.poll(async () => Boolean(await found()), { timeout: 15_000 }).toBe(true)
-  const mail = await found()
-  if (!mail) throw new Error('no mail')
-  return mail
-}
-const linkTo = (mail: Mail, pathname: string): string =>
-  mail.links.find((link) => new URL(link).pathname === pathname) ?? ''
 
 test('closes an account and keeps it after all; apps and other browsers have nothing of it meanwhile', async ({
   page,

@@ -2,25 +2,13 @@
 import { request as http } from 'node:http'
 import type { Page } from '@playwright/test'
 import { expect, fillSignIn, PORTAL, test } from './fixtures'
-import { latestMail, type Mail, mailsTo } from './mailbox'
+import { latestMail, linkTo, type Mail, mailAbout, mailsTo } from './mailbox'
 import { newPerson } from './people'
 
 const PAGE = '/account/emails'
 const anAddress = () => newPerson().email
 
 const row = (page: Page, address: string) => page.getByRole('listitem').filter({ hasText: address })
-const linkTo = (mail: Mail, pathname: string): string =>
-  mail.links.find((link) => new URL(link).pathname === pathname) ?? ''
-
-/** The newest mail to an address whose subject says `words`. */
-async function mailAbout(address: string, words: string): Promise<Mail> {
-  const found = async () => (await mailsTo(address)).find(({ subject }) => subject.includes(words))
-  await expect.poll(async () => Boolean(await found()), { timeout: 15_000 }).toBe(true)
-  const mail = await found()
-  if (!mail) throw new Error('no mail')
-  return mail
-}
-
 /** Types a new address into the console and waits for the question for its code. */
 async function add(page: Page, address: string): Promise<Mail> {
   await page.goto(PAGE)

@@ -33,3 +33,16 @@ export async function latestMail(address: string, count = 1, portal = process.en
   if (!newest) throw new Error('no mail')
   return newest
 }
+
+/** The newest mail to an address whose subject says `words`. */
+export async function mailAbout(address: string, words: string): Promise<Mail> {
+  const found = async () => (await mailsTo(address)).find(({ subject }) => subject.includes(words))
+  await expect.poll(async () => Boolean(await found()), { timeout: 15_000 }).toBe(true)
+  const mail = await found()
+  if (!mail) throw new Error('no mail')
+  return mail
+}
+
+/** The link of a mail to a page of ours; empty where it has none. */
+export const linkTo = (mail: Mail, pathname: string): string =>
+  mail.links.find((link) => new URL(link).pathname === pathname) ?? ''
